@@ -1,0 +1,348 @@
+//! Floor 1: events in blocks of flat columns: a handful of allocations for thousands of events, shared by all
+//! handlers, and of a shape that can be archived as it is.
+
+use super::{Cell, EventId, Field, Kind, Severity, StreamId, Value};
+use crate::limits;
+use crate::span::Span;
+use crate::time::Timestamp;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The names by which an event's source module is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleName {
+    /// The application.
+    pub app: String,
+    /// The module within it.
+    pub module: String,
+}
+
+/// What all events of one run have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The stream of inputs.
+    pub stream: StreamId,
+    /// The run of the server; 0 for plain files.
+    pub run: u32,
+    /// Whether the events come from a replay.
+    pub replay: bool,
+    /// The modules, by the index that [`Head::module`] holds.
+    pub modules: Vec<ModuleName>,
+}
+
+/// What every event has, whatever its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Number of the input that raised it.
+    pub number: u64,
+    /// Which of the events of that input and module it is.
+    pub ordinal: u32,
+    /// Index of its module in [`Stamp::modules`].
+    pub module: u16,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its severity.
+    pub severity: Severity,
+    /// When it happened: the record's own time, or the deadline that passed.
+    pub time: Timestamp,
+}
+
+/// One event's row: its head, and where its cells and evidence start.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    head: Head,
+    cells: u32,
+    evidence: Span,
+}
+
+/// Events in the order in which they were raised.
+#[derive(Clone, Debug)]
+pub struct EventBlock {
+    stamp: Arc<Stamp>,
+    rows: Vec<Row>,
+    cells: Vec<Cell>,
+    items: Vec<Cell>,
+    text: Vec<u8>,
+    evidence: Vec<u64>,
+}
+
+impl EventBlock {
+    /// Creates a block without events.
+    pub fn new(stamp: Arc<Stamp>) -> Self {
+        Self {
+            stamp,
+            rows: Vec::new(),
+            cells: Vec::new(),
+            items: Vec::new(),
+            text: Vec::new(),
+            evidence: Vec::new(),
+        }
+    }
+
+    /// What all events of the block have in common.
+    pub fn stamp(&self) -> &Arc<Stamp> {
+        &self.stamp
+    }
+
+    /// How many events there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Bytes that the block holds, roughly: what decides when it is handed on.
+    pub fn size(&self) -> usize {
+        self.text.len() + self.cells.len() * size_of::<Cell>() + self.rows.len() * size_of::<Row>()
+    }
+
+    /// Removes all events and keeps the memory.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.cells.clear();
+        self.items.clear();
+        self.text.clear();
+        self.evidence.clear();
+    }
+
+    /// The events, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Event<'_>> {
+        self.rows.iter().map(move |row| Event { block: self, row })
+    }
+
+    /// The event at an index.
+    pub fn get(&self, index: usize) -> Option<Event<'_>> {
+        self.rows.get(index).map(|row| Event { block: self, row })
+    }
+
+    /// Appends an event, all of whose fields are null until they are put.
+    pub fn push(&mut self, head: Head) -> EventWriter<'_> {
+        let cells = self.cells.len();
+        self.cells.resize(cells + head.kind.spec().fields.len(), Cell::Null);
+        let evidence = Span::new(offset(self.evidence.len()), 0);
+        self.rows.push(Row { head, cells: offset(cells), evidence });
+        EventWriter { kind: head.kind, cells, block: self }
+    }
+}
+
+/// An offset into a column; blocks are handed on long before one could pass four billion.
+fn offset(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+/// Fills the fields of the event that was pushed last.
+///
+/// A kind shows what its schema names: putting a field that the schema lacks has no effect, so that one set of facts
+/// serves every kind.
+#[derive(Debug)]
+pub struct EventWriter<'a> {
+    kind: Kind,
+    cells: usize,
+    block: &'a mut EventBlock,
+}
+
+impl EventWriter<'_> {
+    fn cell(&mut self, field: Field) -> Option<&mut Cell> {
+        let place = self.kind.place(field)?;
+        self.block.cells.get_mut(self.cells + place)
+    }
+
+    fn put(&mut self, field: Field, value: Cell) -> &mut Self {
+        debug_assert!(field.spec().ty.admits(&value), "{field:?} cannot hold {value:?}");
+        if let Some(cell) = self.cell(field) {
+            *cell = value;
+        }
+        self
+    }
+
+    fn intern(&mut self, text: &[u8]) -> Span {
+        let span = Span::new(offset(self.block.text.len()), offset(text.len()));
+        self.block.text.extend_from_slice(text);
+        span
+    }
+
+    /// Puts text.
+    pub fn text(&mut self, field: Field, text: &[u8]) -> &mut Self {
+        if self.kind.place(field).is_none() {
+            return self;
+        }
+        let span = self.intern(text);
+        self.put(field, Cell::Text(span))
+    }
+
+    /// Puts a number.
+    pub fn count(&mut self, field: Field, count: u64) -> &mut Self {
+        self.put(field, Cell::Count(count))
+    }
+
+    /// Puts yes or no.
+    pub fn flag(&mut self, field: Field, flag: bool) -> &mut Self {
+        self.put(field, Cell::Bool(flag))
+    }
+
+    /// Puts an instant.
+    pub fn time(&mut self, field: Field, time: Timestamp) -> &mut Self {
+        self.put(field, Cell::Time(time))
+    }
+
+    /// Puts a length of time.
+    pub fn duration(&mut self, field: Field, duration: Duration) -> &mut Self {
+        self.put(field, Cell::Duration(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
+    }
+
+    /// Puts an address.
+    pub fn addr(&mut self, field: Field, addr: IpAddr) -> &mut Self {
+        self.put(field, Cell::Addr(addr))
+    }
+
+    /// Puts a list of texts, up to [`limits::MAX_LIST_ITEMS`] of them.
+    pub fn texts<'t>(&mut self, field: Field, texts: impl IntoIterator<Item = &'t [u8]>) -> &mut Self {
+        if self.kind.place(field).is_none() {
+            return self;
+        }
+        let start = self.block.items.len();
+        for text in texts.into_iter().take(limits::MAX_LIST_ITEMS) {
+            let span = self.intern(text);
+            self.block.items.push(Cell::Text(span));
+        }
+        self.list(field, start)
+    }
+
+    /// Puts a list of addresses, up to [`limits::MAX_LIST_ITEMS`] of them.
+    pub fn addrs(&mut self, field: Field, addrs: impl IntoIterator<Item = IpAddr>) -> &mut Self {
+        if self.kind.place(field).is_none() {
+            return self;
+        }
+        let start = self.block.items.len();
+        self.block.items.extend(addrs.into_iter().take(limits::MAX_LIST_ITEMS).map(Cell::Addr));
+        self.list(field, start)
+    }
+
+    fn list(&mut self, field: Field, start: usize) -> &mut Self {
+        let span = Span::new(offset(start), offset(self.block.items.len() - start));
+        self.put(field, Cell::List(span))
+    }
+
+    /// Adds the numbers of inputs that caused the event, up to [`limits::MAX_EVIDENCE`] of them.
+    pub fn evidence(&mut self, numbers: impl IntoIterator<Item = u64>) -> &mut Self {
+        let Some(row) = self.block.rows.last_mut() else { return self };
+        let room = limits::MAX_EVIDENCE.saturating_sub(row.evidence.len as usize);
+        self.block.evidence.extend(numbers.into_iter().take(room));
+        row.evidence.len = offset(self.block.evidence.len()).saturating_sub(row.evidence.start);
+        self
+    }
+}
+
+/// One event of a block.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    block: &'a EventBlock,
+    row: &'a Row,
+}
+
+impl<'a> Event<'a> {
+    /// What every event has.
+    pub fn head(self) -> &'a Head {
+        &self.row.head
+    }
+
+    /// Its kind.
+    pub fn kind(self) -> Kind {
+        self.row.head.kind
+    }
+
+    /// The names of the module that raised it.
+    pub fn module(self) -> (&'a str, &'a str) {
+        let name = self.block.stamp.modules.get(usize::from(self.row.head.module));
+        name.map_or(("", ""), |name| (name.app.as_str(), name.module.as_str()))
+    }
+
+    /// What all events of its run have in common.
+    pub fn stamp(self) -> &'a Stamp {
+        &self.block.stamp
+    }
+
+    /// Its identity.
+    pub fn id(self) -> EventId<'a> {
+        let (app, module) = self.module();
+        let Stamp { stream, run, .. } = *self.block.stamp;
+        EventId { stream, run, number: self.row.head.number, app, module, ordinal: self.row.head.ordinal }
+    }
+
+    /// Its fields and their values, in the order of the kind's schema.
+    pub fn fields(self) -> impl ExactSizeIterator<Item = (Field, Value<'a>)> {
+        let fields = self.kind().spec().fields;
+        let start = self.row.cells as usize;
+        let cells = self.block.cells.get(start..start + fields.len()).unwrap_or_default();
+        let block = self.block;
+        fields.iter().zip(cells).map(move |(field, cell)| (*field, cell.resolve(&block.items, &block.text)))
+    }
+
+    /// The value of one field; null where the kind has none of that name.
+    pub fn get(self, field: Field) -> Value<'a> {
+        let cell =
+            self.kind().place(field).and_then(|place| self.block.cells.get(self.row.cells as usize + place));
+        cell.map_or(Value::Null, |cell| cell.resolve(&self.block.items, &self.block.text))
+    }
+
+    /// The numbers of the inputs that caused it.
+    pub fn evidence(self) -> &'a [u64] {
+        let start = self.row.evidence.start as usize;
+        self.block.evidence.get(start..start + self.row.evidence.len as usize).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block() -> EventBlock {
+        let module = ModuleName { app: "fleet".into(), module: "openssh".into() };
+        EventBlock::new(Arc::new(Stamp { stream: StreamId(1), run: 1, replay: false, modules: vec![module] }))
+    }
+
+    fn head(kind: Kind) -> Head {
+        Head { number: 7, ordinal: 0, module: 0, kind, severity: Severity::Info, time: Timestamp::EPOCH }
+    }
+
+    #[test]
+    fn fields_stand_in_schema_order_whatever_the_order_of_putting() {
+        let mut block = block();
+        block
+            .push(head(Kind::SSHDUserEnumeration))
+            .count(Field::Port, 22)
+            .texts(Field::Users, [&b"a"[..], b"b"])
+            .text(Field::Host, b"web1")
+            .evidence([3, 7]);
+        block.push(head(Kind::SSHDInvalidUser)).text(Field::User, b"x");
+        let event = block.get(0).unwrap();
+        let names: Vec<_> = event.fields().map(|(field, _)| field).collect();
+        assert_eq!(names, Kind::SSHDUserEnumeration.spec().fields);
+        assert_eq!(event.get(Field::Host), Value::Text(b"web1"));
+        assert_eq!(event.get(Field::Port), Value::Null, "the kind has no port");
+        let Value::List(users) = event.get(Field::Users) else { panic!("a list") };
+        assert_eq!(users.iter().collect::<Vec<_>>(), [Value::Text(b"a"), Value::Text(b"b")]);
+        assert_eq!(event.evidence(), [3, 7]);
+        assert_eq!(block.get(1).unwrap().get(Field::User), Value::Text(b"x"));
+        assert!(block.get(1).unwrap().evidence().is_empty());
+    }
+
+    #[test]
+    fn lists_and_evidence_are_capped() {
+        let mut block = block();
+        let many = vec![&b"u"[..]; limits::MAX_LIST_ITEMS + 5];
+        block
+            .push(head(Kind::SSHDUserEnumeration))
+            .texts(Field::Users, many)
+            .evidence(0..1000)
+            .evidence(0..5);
+        let event = block.get(0).unwrap();
+        let Value::List(users) = event.get(Field::Users) else { panic!("a list") };
+        assert_eq!(users.iter().len(), limits::MAX_LIST_ITEMS);
+        assert_eq!(event.evidence().len(), limits::MAX_EVIDENCE);
+    }
+}

@@ -1,0 +1,219 @@
+//! Floor 1: the kinds of events: one list gives each its name, defaults, meaning, summary and schema.
+//!
+//! A kind's row is all that there is to write for it here; the module that raises it puts the facts it has, and the
+//! schema selects. In a summary, `{field}` is a field's value, and a part in brackets is left out when a field in it
+//! is null.
+//!
+//! Invariant: a kind's code never changes once released, and a schema only ever grows at its end.
+
+use super::{Field, Severity};
+
+/// What a kind is.
+#[derive(Clone, Copy, Debug)]
+pub struct KindSpec {
+    /// The name in output, filters and configuration.
+    pub name: &'static str,
+    /// Whether events of this kind are raised by default.
+    pub on: bool,
+    /// The severity by default; a rule may raise or lower it for one event.
+    pub severity: Severity,
+    /// One sentence that says when it is raised.
+    pub meaning: &'static str,
+    /// The template of its one-line summary.
+    pub summary: &'static str,
+    /// Its schema.
+    pub fields: &'static [Field],
+}
+
+macro_rules! kinds {
+    ($($code:literal $kind:ident $on:ident $severity:ident $meaning:literal $summary:literal [$($field:ident)*])*) => {
+        /// A kind of event.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Kind {
+            $(#[doc = $meaning] $kind = $code,)*
+        }
+
+        impl Kind {
+            /// All kinds.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            /// What the kind is.
+            pub const fn spec(self) -> &'static KindSpec {
+                match self {
+                    $(Self::$kind => &KindSpec {
+                        name: stringify!($kind),
+                        on: kinds!(@switch $on),
+                        severity: Severity::$severity,
+                        meaning: $meaning,
+                        summary: $summary,
+                        fields: &[$(Field::$field),*],
+                    },)*
+                }
+            }
+
+            /// Where each field stands in the schema, by the field's code.
+            const fn places(self) -> &'static [u8; 256] {
+                match self {
+                    $(Self::$kind => const { &places(&[$(Field::$field),*]) },)*
+                }
+            }
+        }
+    };
+    (@switch on) => { true };
+    (@switch off) => { false };
+}
+
+/// Marks a field that a schema lacks.
+const ABSENT: u8 = u8::MAX;
+
+#[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "evaluated at compile time")]
+const fn places(fields: &[Field]) -> [u8; 256] {
+    let mut places = [ABSENT; 256];
+    let mut index = 0;
+    while index < fields.len() {
+        places[fields[index] as usize] = index as u8;
+        index += 1;
+    }
+    places
+}
+
+impl Kind {
+    /// The kind of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.spec().name == name)
+    }
+
+    /// Where a field stands in the schema.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "a table of 256 entries, indexed by a byte")]
+    pub fn place(self, field: Field) -> Option<usize> {
+        let place = self.places()[usize::from(field as u8)];
+        (place != ABSENT).then_some(usize::from(place))
+    }
+}
+
+kinds! {
+    // sessions
+    1 SSHDSessionStarted on Info "A login was accepted."
+        "{user} logged in to {host} from {addr}[ port {port}] by {auth}[, key {key}]"
+        [User Auth Host Addr Port Pid Key KeyType Fingerprint CertId CertSerial CaKey Failures KeyFailures Start Trusted Suspicious ClaimedAddr]
+    2 SSHDLoginSucceeded on Info "A login session ended."
+        "{user} was logged in to {host}[ from {addr}] by {auth}[ for {duration}][, {failures} failures before][ ({end_reason})]"
+        [User Auth Host Addr Port Pid Key KeyType Fingerprint CertId CertSerial CaKey Failures KeyFailures Start Finish Duration EndReason BytesSent BytesReceived Trusted Suspicious ClaimedAddr]
+    3 SSHDLoginFailed on Notice "A connection ended without a login, after at least one attempt."
+        "login[ as {user}] to {host}[ from {addr}] failed[, {failures} failures][, {key_failures} keys refused][ ({end_reason})]"
+        [User InvalidUser Host Addr Port Pid Methods Failures KeyFailures Start Finish Duration EndReason Trusted Suspicious ClaimedAddr]
+    // thresholds
+    10 SSHDAttemptsExceeded on Warning "A source made more failed attempts within the window than is allowed."
+        "{source} made {count} failed attempts within {window}[, {distinct_users} users]"
+        [Addr Source Host Count Limit Window Users DistinctUsers Start Finish Trusted]
+    11 SSHDSuccessAfterFailures on Critical "A login was accepted from a source that had failed before."
+        "{user} logged in to {host} from {addr} by {auth} after {count} failures[ for {distinct_users} users]"
+        [User Auth Host Addr Port Pid Key Count Users DistinctUsers Window Trusted Suspicious]
+    12 SSHDUserEnumeration on Warning "A source tried many different user names."
+        "{source} tried {distinct_users} user names within {window}"
+        [Addr Source Host DistinctUsers Limit Window Users Count Start Finish Trusted]
+    13 SSHDDistributedBruteForce on Warning "Many sources failed for one existing user."
+        "{distinct_addrs} sources failed as {user} within {window}"
+        [User Host DistinctAddrs Limit Window Addrs Count Start Finish]
+    // what one message says
+    20 SSHDRootLoginRefused on Error "A valid credential for root was shown, and root may not log in."
+        "root login with a valid credential refused on {host}[ from {addr}]"
+        [Host Addr Port Pid Trusted Suspicious]
+    21 SSHDKeyMisuse on Error "A key was used that may not be: revoked, from the wrong host, or without a touch."
+        "{reason}[ as {user}] on {host}[ from {addr}][, key {key}]"
+        [User Host Addr Port Pid Reason Key KeyType Fingerprint CertId CertSerial CaKey Detail ClaimedAddr Trusted]
+    22 SSHDAccountDenied on Warning "A correct credential was shown for an account that may not log in."
+        "account {user} denied on {host}[ from {addr}][: {reason}]"
+        [User Host Addr Port Pid Reason Trusted]
+    23 SSHDAccountLocked on Warning "An account was locked after failed attempts."
+        "account {user} locked on {host}[ from {addr}]"
+        [User Host Addr Port Pid Reason Trusted]
+    24 SSHDThrottled on Warning "sshd drops connections because there are too many."
+        "sshd on {host} drops connections[: {reason}][, {dropped} dropped][, last from {addr}]"
+        [Host Addr Port Pid Reason Dropped Trusted]
+    25 SSHDLogInjectionSuspected on Warning "A message contradicts what is known of its connection, or was cut."
+        "message on {host} may be forged: {reason}[, claims {claimed_addr}][, really {addr}]"
+        [Host Addr Port ClaimedAddr User Pid Reason Message Trusted]
+    26 SSHDUserDenied on Notice "A user was refused by sshd's configuration or the account's state."
+        "user {user} not allowed on {host}[ from {addr}]: {reason}"
+        [User Host Addr Port ClientName Pid Reason Trusted]
+    27 SSHDChildCrash on Critical "A process of sshd crashed, which may be an attempt to exploit it."
+        "a process of sshd on {host} crashed[ by signal {signal}][, serving {addr}]"
+        [Host Addr Port Pid SessionPid Signal Reason Trusted]
+    28 SSHDInvalidUser off Info "A user that does not exist was tried."
+        "invalid user {user} on {host} from {addr}"
+        [User Host Addr Port Pid Trusted Suspicious]
+    29 SSHDMaxAuthTries off Info "A connection used up its attempts."
+        "too many authentication attempts[ as {user}] on {host}[ from {addr}]"
+        [User InvalidUser Host Addr Port Pid ClaimedAddr Trusted]
+    30 SSHDProtocolProbe off Info "A connection ended before authentication, or did not speak SSH."
+        "connection to {host}[ from {addr}] ended before authentication: {reason}[ ({detail})]"
+        [Host Addr Port Pid Reason Detail Trusted]
+    31 SSHDPreauthTimeout off Info "A connection did not authenticate in time."
+        "connection to {host}[ from {addr}] did not authenticate in time"
+        [Host Addr Port Pid SessionPid Count Window Trusted]
+    32 SSHDPenalty off Info "sshd penalised a network."
+        "sshd on {host} penalises {network}[ for {penalty}][: {reason}]"
+        [Host Network Addr Pid State Penalty Reason Trusted]
+    33 SSHDMfaPartial off Info "One of several authentication methods succeeded."
+        "{user} passed {auth} on {host} from {addr}, more is required"
+        [User Auth Host Addr Port Pid Key KeyType Fingerprint Trusted]
+    34 SSHDSubsystem off Info "A session started a subsystem, a shell or a command."
+        "{user} started {subsystem} on {host}[ from {addr}]"
+        [User Host Addr Port Pid Subsystem State Trusted]
+    35 SSHDReverseDnsMismatch off Info "The name of a client's address does not lead back to it."
+        "reverse lookup on {host}[ of {addr}] gave {ptr_name}, which does not lead back"
+        [Host Addr Port PtrName ClaimedAddr Pid Reason Trusted]
+    36 SSHDServerLifecycle off Info "sshd started to listen, or ended."
+        "sshd on {host}: {state}[ {detail}]"
+        [Host Pid State Detail Signal]
+    37 SSHDStats on Info "Statistics of an sshd module, at midnight and at the end."
+        "{login_sessions} logins ended, {open_sessions} open, {denied} denied, {lockouts} lockouts, {expired} expired, {partial} partial"
+        [Start Finish Records LoginSessions OpenSessions Denied Lockouts Expired Partial Unparsed Truncated Late Evicted Ignored]
+    // any record
+    60 ReportRecord on Info "A record was received."
+        "{host}[ {app_name}][ {procid}]: {message}"
+        [Host AppName ProcId MsgId Facility Level Message]
+    61 ReportStats on Info "Statistics of a report module, at midnight and at the end."
+        "{records} records reported[, {own} of our own left out]"
+        [Start Finish Records Own]
+    // ourselves
+    80 ServerStats on Info "Totals of the run, at the end."
+        "{received} received, {parsed} parsed, {rejected} rejected, {observations} observations, {events} events"
+        [Start Finish Received Parsed Rejected Own Observations Events]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn schemas_name_each_field_once_and_summaries_only_their_own() {
+        for kind in Kind::ALL {
+            let spec = kind.spec();
+            let fields: HashSet<_> = spec.fields.iter().collect();
+            assert_eq!(fields.len(), spec.fields.len(), "{}", spec.name);
+            for part in spec.summary.split('{').skip(1) {
+                let name = part.split('}').next().unwrap();
+                assert!(
+                    spec.fields.iter().any(|field| field.spec().name == name),
+                    "{}: {{{name}}}",
+                    spec.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn places_agree_with_schemas() {
+        for kind in Kind::ALL {
+            for field in Field::ALL {
+                assert_eq!(kind.place(*field), kind.spec().fields.iter().position(|f| f == field));
+            }
+            assert_eq!(Kind::from_name(kind.spec().name), Some(*kind));
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Floor 0: every cap of the program, by name, in one place.
+//!
+//! A cap that an operator may change is the default or the permitted range of an option; the others are fixed. No
+//! queue, buffer, map or loop that input can grow is without one.
+
+use std::time::Duration;
+
+/// Largest syslog message accepted by default, in bytes; RFC 5424 section 6.1 asks for 2,048 at least.
+pub const MAX_MESSAGE_SIZE: usize = 64 * 1024;
+
+/// Largest value that the option for the message size may take, in bytes.
+pub const MAX_MESSAGE_SIZE_CEILING: usize = 1024 * 1024;
+
+/// Digits that a MSG-LEN may have (RFC 6587 section 3.4.1); more cannot be a count that we would honour.
+pub const MAX_COUNT_DIGITS: usize = 9;
+
+/// Longest delimiter of delimited framing, in bytes.
+pub const MAX_DELIMITER: usize = 16;
+
+/// Bytes that one read takes from a connection at most; also the size of a pooled buffer.
+pub const READ_SIZE: usize = 256 * 1024;
+
+/// Batches between a reader and the correlator at once; also the slots of the reorder ring.
+pub const IN_FLIGHT_BATCHES: usize = 64;
+
+/// Frames in one batch at most; a read that holds more becomes several batches.
+pub const MAX_BATCH_FRAMES: usize = 16 * 1024;
+
+/// Bytes of incomplete frames that all connections together may hold.
+pub const MAX_PARTIAL_BYTES: usize = 256 * 1024 * 1024;
+
+/// Time within which a new connection must send its first complete frame, and a begun frame must end.
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// File descriptors that are kept free of connections.
+pub const RESERVED_FILES: usize = 128;
+
+/// Connections that one peer address may hold by default: generous, because relays and NAT put a fleet behind one.
+pub const MAX_CONNECTIONS_PER_PEER: usize = 1024;
+
+/// Time that the correlator waits for room in a handler's channel before it counts a loss.
+pub const HANDLER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Blocks of events that a handler's channel holds.
+pub const HANDLER_QUEUE_BLOCKS: usize = 64;
+
+/// Time that the shutdown gives to reading what the sockets still hold.
+pub const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// Time that the shutdown gives to handlers to deliver what they have.
+pub const DELIVER_TIME: Duration = Duration::from_secs(10);
+
+/// Bytes from which on an OpenSSH message must be taken for cut (`syslog("%.500s")` in log.c, less one for what
+/// forwarders trim).
+pub const SSHD_MESSAGE_CUT: usize = 499;
+
+/// Evidence numbers that one event carries at most.
+pub const MAX_EVIDENCE: usize = 64;
+
+/// Items that one list field of an event carries at most; the count beside it tells the whole number.
+pub const MAX_LIST_ITEMS: usize = 32;
