@@ -21,3 +21,5 @@ pub mod detect;
 pub mod correlate;
 // floor 4
 pub mod handlers;
+// floor 8
+pub mod cli;

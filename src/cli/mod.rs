@@ -1,0 +1,99 @@
+//! Floor 8: the command line: one file per subcommand.
+//!
+//! Invariant: standard output carries what was asked for and nothing else; everything said about it goes to standard
+//! error, and how it ended is an [`Exit`].
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+
+pub mod capture;
+mod completions;
+mod exit;
+pub mod replay;
+pub mod serve;
+
+pub use exit::{Exit, Failure};
+
+/// Receives syslog, understands OpenSSH, and acts on what it says.
+///
+/// Correlator turns the syslog records of many hosts into typed events (a session ended, a login failed, a source
+/// exceeded the allowed attempts) and hands each event to handlers. Without a configuration it runs the built-in
+/// application `ssh-report`.
+#[derive(Debug, Parser)]
+#[command(name = "correlator", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_long_help = "\
+Exit codes:
+  0  done
+  1  ran, and what was checked failed
+  2  wrong usage or configuration
+  3  trouble with input or the environment: files, addresses, permissions
+  4  durability lost: the journal could not be written")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Replay(replay::Args),
+    Capture(capture::Args),
+    Completions(completions::Args),
+}
+
+/// Options of every subcommand that reads the configuration.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Configuration")]
+pub struct ConfigArgs {
+    /// Configuration file [default: $CORRELATOR_CONFIG, /etc/correlator/correlator.toml, or the built-in one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Set one option over what the file says, as in `--set server.workers=4`
+    ///
+    /// KEY is the option's full name, with dots, as `correlator config` prints it. VALUE is TOML; where an option
+    /// takes text, the quotes may be left out. May be given several times; the last one of a key counts.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+
+    /// Directory for data, over what the file says
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// How something is listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Parses the command line, runs the subcommand, and reports to standard error what went wrong.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return explain_usage(&error),
+    };
+    let ended = match cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Capture(args) => capture::run(args),
+        Command::Completions(args) => completions::run(args),
+    };
+    match ended {
+        Ok(exit) => exit,
+        Err(failure) => failure.report(&mut io::stderr().lock()),
+    }
+}
+
+/// Prints what clap has to say: help and version to standard output, errors to standard error.
+fn explain_usage(error: &clap::Error) -> Exit {
+    // When nobody reads the help or the error any more, there is nobody to tell.
+    error.print().ok();
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
+}
