@@ -59,3 +59,6 @@ pub const MAX_EVIDENCE: usize = 64;
 
 /// Items that one list field of an event carries at most; the count beside it tells the whole number.
 pub const MAX_LIST_ITEMS: usize = 32;
+
+/// Bytes of one value that a summary shows at most; the field itself has them all.
+pub const MAX_SUMMARY_VALUE: usize = 1024;

@@ -147,6 +147,23 @@ impl Zone {
         i64::from(zone.to_offset(instant).seconds())
     }
 
+    /// Seconds by which local time is ahead of UTC at an instant, and the instants from which on and until which that
+    /// holds.
+    pub fn offset_span(&self, instant: Timestamp) -> (i64, Timestamp, Timestamp) {
+        let unbounded = (self.offset_at(instant), Timestamp::MIN, Timestamp::MAX);
+        let Some(zone) = &self.0 else { return unbounded };
+        let find = |micros: i64| jiff::Timestamp::from_microsecond(micros);
+        let Ok(at) = find(instant.0) else { return (unbounded.0, instant, instant) };
+        // The search for what precedes leaves out a change at the very instant that it starts from.
+        let from = find(instant.0.saturating_add(1)).ok().and_then(|next| zone.preceding(next).next());
+        let until = zone.following(at).next();
+        (
+            unbounded.0,
+            from.map_or(Timestamp::MIN, |change| Timestamp(change.timestamp().as_microsecond())),
+            until.map_or(Timestamp::MAX, |change| Timestamp(change.timestamp().as_microsecond())),
+        )
+    }
+
     /// The instant at which local clocks show what UTC shows at `local`. Of two such instants it is the earlier; a
     /// local time that is skipped is moved on by the length of the gap.
     pub fn instant(&self, local: Timestamp) -> Timestamp {

@@ -9,15 +9,22 @@ pub struct StreamId(pub u64);
 /// Crockford's base 32, lower case: no letter that reads like a digit.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// Writes thirteen characters of Crockford's base 32.
-impl fmt::Display for StreamId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl StreamId {
+    /// The identity as thirteen characters of Crockford's base 32.
+    pub fn text(self) -> [u8; 13] {
         let mut text = [0_u8; 13];
         for (place, slot) in text.iter_mut().rev().enumerate() {
             let digit = (self.0 >> (5 * place)) & 31;
             *slot = ALPHABET.get(usize::try_from(digit).unwrap_or(0)).copied().unwrap_or(b'0');
         }
-        f.write_str(str::from_utf8(&text).unwrap_or_default())
+        text
+    }
+}
+
+/// Writes thirteen characters of Crockford's base 32.
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 

@@ -7,6 +7,7 @@ mod block;
 mod catalogue;
 mod field;
 mod id;
+pub mod render;
 mod severity;
 mod value;
 

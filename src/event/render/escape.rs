@@ -1,0 +1,260 @@
+//! Floor 1: text of peers made safe for JSON, for CSV cells and for people's eyes.
+//!
+//! A byte that is not part of valid UTF-8 becomes the text `\xNN`, two lower-case hexadecimal digits. So that this can
+//! be undone, a backslash that already stands before `x` and two hexadecimal digits becomes `\x5c`; any other
+//! backslash stays as it is. Replacing every `\xNN` by its byte therefore gives back exactly what came in.
+//!
+//! Invariant: the output is valid UTF-8, and outside of JSON's own escapes it holds no line break.
+
+/// A part of text that may not be copied as it is.
+enum Piece {
+    /// A character.
+    Char(char),
+    /// A byte that is not UTF-8, or a backslash that would read as an escape of ours.
+    Byte(u8),
+}
+
+/// Appends the inside of a JSON string.
+pub(super) fn json(out: &mut Vec<u8>, text: &[u8]) {
+    if is_plain(text) {
+        return out.extend_from_slice(text);
+    }
+    pieces(text, |piece| match piece {
+        Piece::Char(c) => json_char(out, c),
+        Piece::Byte(byte) => {
+            out.push(b'\\');
+            hex(out, byte);
+        }
+    });
+}
+
+/// Appends text for a cell of a file whose rows are lines: control characters other than the tab become `\xNN` too, and
+/// so does `also`, for cells that give a character a meaning.
+pub fn flat(out: &mut Vec<u8>, text: &[u8], also: Option<char>) {
+    if is_plain(text) && also.is_none() {
+        return out.extend_from_slice(text);
+    }
+    pieces(text, |piece| match piece {
+        Piece::Char(c) if (c.is_control() && c != '\t') || Some(c) == also => {
+            c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| hex(out, byte));
+        }
+        Piece::Char(c) => utf8(out, c),
+        Piece::Byte(byte) => hex(out, byte),
+    });
+}
+
+/// Appends text for people: what could move the cursor, reorder the line or hide in it is shown as an escape, such as
+/// `\n`, `\x1b` or `\u{202e}`; nothing at all is shown as `""`.
+pub fn readable(out: &mut Vec<u8>, text: &[u8]) {
+    readable_as::<false>(out, text);
+}
+
+/// Appends the inside of a JSON string that holds text for people.
+pub(super) fn readable_json(out: &mut Vec<u8>, text: &[u8]) {
+    readable_as::<true>(out, text);
+}
+
+fn readable_as<const JSON: bool>(out: &mut Vec<u8>, text: &[u8]) {
+    if text.is_empty() {
+        return out.extend_from_slice(if JSON { br#"\"\""# } else { br#""""# });
+    }
+    if is_plain(text) {
+        return out.extend_from_slice(text);
+    }
+    let backslash: &[u8] = if JSON { br"\\" } else { br"\" };
+    pieces(text, |piece| match piece {
+        Piece::Char(c) if c.is_control() || is_invisible(c) => {
+            // The escape's own backslash is doubled by the prefix.
+            let escape = match c {
+                '\n' => "n".into(),
+                '\r' => "r".into(),
+                '\t' => "t".into(),
+                c if c.is_ascii() => format!("x{:02x}", u32::from(c)),
+                c => format!("u{{{:x}}}", u32::from(c)),
+            };
+            out.extend_from_slice(backslash);
+            out.extend_from_slice(escape.as_bytes());
+        }
+        Piece::Char(c) if JSON => json_char(out, c),
+        Piece::Char(c) => utf8(out, c),
+        Piece::Byte(b'\\') => out.extend_from_slice(backslash),
+        Piece::Byte(byte) => {
+            if JSON {
+                out.push(b'\\');
+            }
+            hex(out, byte);
+        }
+    });
+}
+
+/// Whether text is printable ASCII without quotes and backslashes: what nearly all text is, and may be copied anywhere.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    // Without an early end, so that it compiles to vector instructions.
+    text.iter()
+        .fold(true, |plain, &byte| plain & (b' '..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\'))
+}
+
+/// Whether a character shows nothing of itself, but changes the order or the lines of what is around it.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+fn pieces(text: &[u8], mut take: impl FnMut(Piece)) {
+    let mut at = 0;
+    for chunk in text.utf8_chunks() {
+        for (offset, c) in chunk.valid().char_indices() {
+            let reads_as_escape = c == '\\' && text.get(at + offset + 1..).is_some_and(is_escape_body);
+            take(if reads_as_escape { Piece::Byte(b'\\') } else { Piece::Char(c) });
+        }
+        chunk.invalid().iter().for_each(|byte| take(Piece::Byte(*byte)));
+        at += chunk.valid().len() + chunk.invalid().len();
+    }
+}
+
+/// Whether text begins with what stands after the backslash of an escape.
+fn is_escape_body(text: &[u8]) -> bool {
+    matches!(text, [b'x', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+}
+
+/// Appends a character within a JSON string (RFC 8259 section 7). Beyond what must be escaped, so is what a terminal
+/// would act on: to a parser it makes no difference.
+fn json_char(out: &mut Vec<u8>, c: char) {
+    match c {
+        '"' => out.extend_from_slice(br#"\""#),
+        '\\' => out.extend_from_slice(br"\\"),
+        '\n' => out.extend_from_slice(br"\n"),
+        '\r' => out.extend_from_slice(br"\r"),
+        '\t' => out.extend_from_slice(br"\t"),
+        c if c.is_control() || is_invisible(c) => {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let [high, low] = unit.to_be_bytes();
+                out.extend_from_slice(br"\u");
+                out.extend_from_slice(&nibbles(high));
+                out.extend_from_slice(&nibbles(low));
+            }
+        }
+        c => utf8(out, c),
+    }
+}
+
+fn utf8(out: &mut Vec<u8>, c: char) {
+    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+fn hex(out: &mut Vec<u8>, byte: u8) {
+    let [high, low] = nibbles(byte);
+    out.extend_from_slice(&[b'\\', b'x', high, low]);
+}
+
+fn nibbles(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 15].map(|nibble| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(write: impl Fn(&mut Vec<u8>, &[u8]), input: &[u8]) -> String {
+        let mut out = Vec::new();
+        write(&mut out, input);
+        String::from_utf8(out).unwrap()
+    }
+
+    /// What the documentation says undoes the mapping.
+    fn undo(text: &str) -> Vec<u8> {
+        let (mut out, mut rest) = (Vec::new(), text.as_bytes());
+        while let Some((&first, tail)) = rest.split_first() {
+            if first == b'\\' && is_escape_body(tail) {
+                out.push(u8::from_str_radix(str::from_utf8(&tail[1..3]).unwrap(), 16).unwrap());
+                rest = &tail[3..];
+            } else {
+                out.push(first);
+                rest = tail;
+            }
+        }
+        out
+    }
+
+    /// Text that is rich in what matters.
+    fn hostile() -> impl Strategy<Value = Vec<u8>> {
+        let token = prop_oneof![
+            proptest::sample::select(vec![
+                &b"\\"[..],
+                b"x",
+                b"41",
+                b"\\xff",
+                b"\xff",
+                b"\xc3",
+                b"\xa9",
+                b"\"",
+                b"\n",
+                b"\x1b[31m",
+                b";",
+                b"\t",
+                "\u{202e}".as_bytes(),
+                "\u{9b}".as_bytes(),
+                "\u{e0041}".as_bytes(),
+                "é".as_bytes(),
+                b"root",
+            ])
+            .prop_map(<[u8]>::to_vec),
+            proptest::collection::vec(any::<u8>(), 0..3),
+        ];
+        proptest::collection::vec(token, 0..12).prop_map(|tokens| tokens.concat())
+    }
+
+    #[test]
+    fn people_see_what_would_trick_them() {
+        for (input, expected) in [
+            (&b"DOM\\user"[..], r"DOM\user"),
+            (b"", r#""""#),
+            (b"a\nb\r\t", r"a\nb\r\t"),
+            (b"\x1b[2J", r"\x1b[2J"),
+            ("root\u{202e}toor".as_bytes(), r"root\u{202e}toor"),
+            ("\u{9b}2J".as_bytes(), r"\u{9b}2J"),
+            (b"\xff\xc3(", r"\xff\xc3("),
+            ("Jörg 日本".as_bytes(), "Jörg 日本"),
+            (b"say \"hi\"", r#"say "hi""#),
+        ] {
+            assert_eq!(text(readable, input), expected);
+            let json = format!("\"{}\"", text(readable_json, input));
+            assert_eq!(serde_json::from_str::<String>(&json).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_backslash_is_touched_only_where_it_would_read_as_an_escape() {
+        for (input, expected) in [(&br"DOM\user"[..], r"DOM\user"), (br"\xf", r"\xf"), (br"\xff", r"\x5cxff")]
+        {
+            let json = format!("\"{}\"", text(json, input));
+            assert_eq!(serde_json::from_str::<String>(&json).unwrap(), expected);
+            assert_eq!(text(|out, input| flat(out, input, None), input), expected);
+        }
+        assert_eq!(text(|out, input| flat(out, input, Some(';')), b"a;b\n"), r"a\x3bb\x0a");
+    }
+
+    proptest! {
+        #[test]
+        fn both_mappings_can_be_undone(input in hostile()) {
+            let json: String = serde_json::from_str(&format!("\"{}\"", text(json, &input))).unwrap();
+            prop_assert_eq!(undo(&json), input.clone());
+            for also in [None, Some(';')] {
+                let cell = text(|out, input| flat(out, input, also), &input);
+                prop_assert!(!cell.contains('\n') && !cell.contains('\r'));
+                prop_assert_eq!(undo(&cell), input.clone());
+            }
+        }
+
+        #[test]
+        fn people_get_the_same_text_by_json(input in hostile()) {
+            let plain = text(readable, &input);
+            prop_assert!(!plain.chars().any(|c| c.is_control() || is_invisible(c)));
+            let json = format!("\"{}\"", text(readable_json, &input));
+            prop_assert!(!json.chars().any(|c| c.is_control() || is_invisible(c)));
+            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), plain);
+        }
+    }
+}

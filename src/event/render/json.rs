@@ -1,0 +1,87 @@
+//! Floor 1: events as JSON objects.
+
+use super::escape;
+use super::summary::summary_json;
+use super::{addr, count, id_with, seconds, utc};
+use crate::event::{Event, Field, Value};
+use std::sync::LazyLock;
+
+/// `"name":` for each field, by the fields' codes.
+static KEYS: LazyLock<Vec<Box<[u8]>>> = LazyLock::new(|| {
+    let mut keys = vec![Box::default(); 1 + usize::from(u8::MAX)];
+    for field in Field::ALL {
+        if let Some(key) = keys.get_mut(usize::from(*field as u8)) {
+            *key = format!("\"{}\":", field.spec().name).into_bytes().into();
+        }
+    }
+    keys
+});
+
+/// Appends an event as one JSON object on one line, without a line end.
+///
+/// Its members are `id`, `time` (UTC, six digits), `kind`, `severity`, `app`, `module`, `summary`, `fields` (all of the
+/// kind's schema, null where not known) and `evidence` (the numbers of the inputs that caused it). Durations are
+/// seconds; bytes that are not UTF-8 become `\xNN` in the text, and so that this can be undone, a backslash before
+/// such a form becomes `\x5c`.
+pub fn json(out: &mut Vec<u8>, event: Event<'_>) {
+    let head = event.head();
+    let (app, module) = event.module();
+    out.extend_from_slice(b"{\"id\":\"");
+    id_with(out, event.id(), escape::json);
+    out.extend_from_slice(b"\",\"time\":\"");
+    utc(out, head.time);
+    out.extend_from_slice(b"\",\"kind\":\"");
+    out.extend_from_slice(head.kind.spec().name.as_bytes());
+    out.extend_from_slice(b"\",\"severity\":\"");
+    out.extend_from_slice(head.severity.name().as_bytes());
+    out.extend_from_slice(b"\",\"app\":\"");
+    escape::json(out, app.as_bytes());
+    out.extend_from_slice(b"\",\"module\":\"");
+    escape::json(out, module.as_bytes());
+    out.extend_from_slice(b"\",\"summary\":\"");
+    summary_json(out, event);
+    out.extend_from_slice(b"\",\"fields\":{");
+    for (index, (field, value)) in event.fields().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(KEYS.get(usize::from(field as u8)).map_or(b"", |key| key));
+        json_value(out, value);
+    }
+    out.extend_from_slice(b"},\"evidence\":[");
+    for (index, number) in event.evidence().iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        count(out, *number);
+    }
+    out.extend_from_slice(b"]}");
+}
+
+fn json_value(out: &mut Vec<u8>, value: Value<'_>) {
+    match value {
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Bool(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
+        Value::Count(number) => count(out, number),
+        Value::Duration(duration) => seconds(out, duration),
+        Value::Time(time) => quoted(out, |out| utc(out, time)),
+        Value::Addr(address) => quoted(out, |out| addr(out, address)),
+        Value::Text(text) => quoted(out, |out| escape::json(out, text)),
+        Value::List(list) => {
+            out.push(b'[');
+            for (index, item) in list.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                json_value(out, item);
+            }
+            out.push(b']');
+        }
+    }
+}
+
+fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
+}

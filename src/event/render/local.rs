@@ -1,0 +1,125 @@
+//! Floor 1: instants in a time zone.
+
+use super::number::{civil, pair};
+use crate::time::{MICROS_PER_SECOND, Timestamp, Zone};
+use std::io::Write;
+
+/// How many digits of a second's fraction are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fraction {
+    /// Three, for lines that people read.
+    Millis,
+    /// All six, for what is read back.
+    Micros,
+}
+
+/// Writes instants as RFC 3339 in one zone, with its offset.
+///
+/// It remembers the offset that it looked up last and for how long that holds, so that a look-up happens twice a year
+/// rather than once an instant.
+#[derive(Clone, Debug)]
+pub struct LocalTime {
+    zone: Zone,
+    offset: i64,
+    from: Timestamp,
+    until: Timestamp,
+}
+
+impl LocalTime {
+    /// Creates a writer for a zone.
+    pub fn new(zone: Zone) -> Self {
+        // An empty range, so that the first instant is looked up.
+        Self { zone, offset: 0, from: Timestamp::MAX, until: Timestamp::MIN }
+    }
+
+    /// The zone.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    /// Appends an instant: in UTC with `Z`, elsewhere with the offset.
+    pub fn write(&mut self, out: &mut Vec<u8>, time: Timestamp, fraction: Fraction) {
+        let offset = self.offset_at(time);
+        let local = Timestamp::from_micros(time.as_micros().saturating_add(offset * MICROS_PER_SECOND));
+        let Some((date, second, micros)) = civil(local) else {
+            // Writing to a vector cannot fail.
+            return write!(out, "{time}").unwrap_or_default();
+        };
+        out.extend_from_slice(&date);
+        out.extend_from_slice(&second);
+        match fraction {
+            Fraction::Micros => out.extend_from_slice(&micros),
+            Fraction::Millis => out.extend(micros.into_iter().take(4)),
+        }
+        if self.zone == Zone::UTC {
+            return out.push(b'Z');
+        }
+        let minutes = u32::try_from(offset.abs() / 60).unwrap_or(0);
+        let ([h1, h0], [m1, m0]) = (pair(minutes / 60), pair(minutes % 60));
+        out.extend_from_slice(&[if offset < 0 { b'-' } else { b'+' }, h1, h0, b':', m1, m0]);
+    }
+
+    /// Appends the local date of an instant: `YYYY-MM-DD`.
+    pub fn write_date(&mut self, out: &mut Vec<u8>, time: Timestamp) {
+        let start = out.len();
+        self.write(out, time, Fraction::Millis);
+        let date = out.get(start..).and_then(|text| text.iter().position(|byte| *byte == b'T'));
+        out.truncate(start + date.unwrap_or(0));
+    }
+
+    /// The offset in seconds, without the odd seconds of local mean times, which RFC 3339 cannot say.
+    fn offset_at(&mut self, time: Timestamp) -> i64 {
+        if time < self.from || time >= self.until {
+            let (offset, from, until) = self.zone.offset_span(time);
+            (self.offset, self.from, self.until) = (offset - offset % 60, from, until);
+        }
+        self.offset
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(times: &mut LocalTime, time: Timestamp, fraction: Fraction) -> String {
+        let mut out = Vec::new();
+        times.write(&mut out, time, fraction);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn offsets_follow_the_season_in_any_order() {
+        let mut berlin = LocalTime::new(Zone::named("Europe/Berlin").unwrap());
+        let change = Timestamp::from_civil(2026, 3, 29, 3_600, 0);
+        let before = Timestamp::from_micros(change.as_micros() - 1);
+        for _ in 0..2 {
+            assert_eq!(text(&mut berlin, change, Fraction::Millis), "2026-03-29T03:00:00.000+02:00");
+            assert_eq!(text(&mut berlin, before, Fraction::Micros), "2026-03-29T01:59:59.999999+01:00");
+        }
+        let mut date = Vec::new();
+        berlin.write_date(&mut date, Timestamp::from_civil(2026, 7, 1, 82_800, 0));
+        assert_eq!(date, b"2026-07-02");
+    }
+
+    #[test]
+    fn utc_is_written_with_z() {
+        let mut utc = LocalTime::new(Zone::UTC);
+        assert_eq!(text(&mut utc, Timestamp::EPOCH, Fraction::Micros), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(text(&mut utc, Timestamp::MIN, Fraction::Millis), Timestamp::MIN.to_string());
+        assert_eq!(text(&mut utc, Timestamp::MAX, Fraction::Millis), Timestamp::MAX.to_string());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(micros in -2_000_000_000_000_000_i64..4_102_444_800_000_000) {
+            for zone in ["America/New_York", "Asia/Kolkata", "Africa/Monrovia"] {
+                let mut times = LocalTime::new(Zone::named(zone).unwrap());
+                times.write(&mut Vec::new(), Timestamp::EPOCH, Fraction::Millis);
+                let written = text(&mut times, Timestamp::from_micros(micros), Fraction::Micros);
+                let read: jiff::Timestamp = written.parse().unwrap();
+                prop_assert_eq!(read.as_microsecond(), micros, "{}", written);
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Floor 1: numbers, addresses, instants and durations as text, without the formatting machinery on hot paths.
+
+use crate::time::{MICROS_PER_DAY, MICROS_PER_SECOND, Timestamp, civil_from_days};
+use std::io::Write;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Appends a number in decimal.
+pub fn count(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Appends an address; IPv6 in the form of RFC 5952.
+pub fn addr(out: &mut Vec<u8>, addr: IpAddr) {
+    match addr {
+        IpAddr::V4(v4) => {
+            let [a, b, c, d] = v4.octets();
+            let mut buffer = itoa::Buffer::new();
+            out.extend_from_slice(buffer.format(a).as_bytes());
+            for octet in [b, c, d] {
+                out.push(b'.');
+                out.extend_from_slice(buffer.format(octet).as_bytes());
+            }
+        }
+        // Writing to a vector cannot fail.
+        IpAddr::V6(v6) => write!(out, "{v6}").unwrap_or_default(),
+    }
+}
+
+/// Appends a length of time in seconds, always with a fraction: a reader that guesses types by the first value it
+/// sees must not take durations for whole numbers.
+pub fn seconds(out: &mut Vec<u8>, duration: Duration) {
+    count(out, duration.as_secs());
+    out.push(b'.');
+    let mut fraction = duration.subsec_micros();
+    let mut unit = 100_000;
+    loop {
+        out.push(digit(fraction / unit));
+        fraction %= unit;
+        if fraction == 0 {
+            return;
+        }
+        unit /= 10;
+    }
+}
+
+/// Appends a length of time as people say it, by its two largest units: `4m 12s`, `2h`, `3.5s`, `250ms`.
+pub fn human_duration(out: &mut Vec<u8>, duration: Duration) {
+    const UNITS: [(u64, u8); 4] = [(86_400, b'd'), (3_600, b'h'), (60, b'm'), (1, b's')];
+    let whole = duration.as_secs();
+    let millis = duration.subsec_millis();
+    if whole == 0 && millis > 0 {
+        count(out, u64::from(millis));
+        return out.extend_from_slice(b"ms");
+    }
+    if whole < 10 {
+        count(out, whole);
+        if millis >= 100 {
+            out.extend_from_slice(&[b'.', digit(millis / 100)]);
+        }
+        return out.push(b's');
+    }
+    let Some(first) = UNITS.iter().position(|(unit, _)| whole >= *unit) else { return };
+    let mut rest = whole;
+    for (unit, letter) in UNITS.iter().skip(first).take(2) {
+        if rest >= *unit {
+            if rest < whole {
+                out.push(b' ');
+            }
+            count(out, rest / unit);
+            out.push(*letter);
+        }
+        rest %= unit;
+    }
+}
+
+/// Appends an instant as RFC 3339 in UTC with six fraction digits.
+pub fn utc(out: &mut Vec<u8>, time: Timestamp) {
+    match civil(time) {
+        Some((date, second, micros)) => {
+            out.extend_from_slice(&date);
+            out.extend_from_slice(&second);
+            out.extend_from_slice(&micros);
+            out.push(b'Z');
+        }
+        None => write!(out, "{time}").unwrap_or_default(),
+    }
+}
+
+/// The parts `YYYY-MM-DDT`, `HH:MM:SS` and `.FFFFFF` of an instant, or nothing outside the years 0 to 9999.
+pub(super) fn civil(time: Timestamp) -> Option<([u8; 11], [u8; 8], [u8; 7])> {
+    let micros = time.as_micros();
+    let (year, month, day) = civil_from_days(micros.div_euclid(MICROS_PER_DAY));
+    let year = u32::try_from(year).ok().filter(|year| *year < 10_000)?;
+    let of_day = micros.rem_euclid(MICROS_PER_DAY);
+    let second = u32::try_from(of_day / MICROS_PER_SECOND).unwrap_or(0);
+    let micros = u32::try_from(of_day % MICROS_PER_SECOND).unwrap_or(0);
+    let [m1, m0] = pair(month);
+    let [d1, d0] = pair(day);
+    let [y3, y2] = pair(year / 100);
+    let [y1, y0] = pair(year);
+    let date = [y3, y2, y1, y0, b'-', m1, m0, b'-', d1, d0, b'T'];
+    let ([h1, h0], [n1, n0], [s1, s0]) = (pair(second / 3_600), pair(second / 60 % 60), pair(second % 60));
+    let time = [h1, h0, b':', n1, n0, b':', s1, s0];
+    let ([f5, f4], [f3, f2], [f1, f0]) = (pair(micros / 10_000), pair(micros / 100), pair(micros));
+    Some((date, time, [b'.', f5, f4, f3, f2, f1, f0]))
+}
+
+/// The last two decimal digits of a number.
+pub(super) const fn pair(number: u32) -> [u8; 2] {
+    [digit(number / 10), digit(number)]
+}
+
+/// The last decimal digit of a number.
+const fn digit(number: u32) -> u8 {
+    b'0' + (number % 10) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn durations_for_machines_always_have_a_fraction() {
+        for (micros, expected) in [(0, "0.0"), (4_250_000, "4.25"), (60_000_000, "60.0"), (1, "0.000001")] {
+            assert_eq!(text(|out| seconds(out, Duration::from_micros(micros))), expected);
+        }
+    }
+
+    #[test]
+    fn durations_for_people_have_two_units_at_most() {
+        for (millis, expected) in [
+            (0, "0s"),
+            (250, "250ms"),
+            (3_000, "3s"),
+            (3_540, "3.5s"),
+            (59_999, "59s"),
+            (252_000, "4m 12s"),
+            (300_000, "5m"),
+            (3_600_000, "1h"),
+            (3_605_000, "1h"),
+            (7_500_000, "2h 5m"),
+            (273_600_000, "3d 4h"),
+            (172_800_000, "2d"),
+        ] {
+            assert_eq!(text(|out| human_duration(out, Duration::from_millis(millis))), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn instants_agree_with_display(micros in any::<i64>(), near in -5_000_000_000_000_000_i64..9_000_000_000_000_000) {
+            for micros in [micros, near] {
+                let time = Timestamp::from_micros(micros);
+                prop_assert_eq!(text(|out| utc(out, time)), time.to_string());
+            }
+        }
+
+        #[test]
+        fn addresses_agree_with_display(v4 in any::<[u8; 4]>(), v6 in any::<[u8; 16]>()) {
+            for address in [IpAddr::from(v4), IpAddr::from(v6)] {
+                prop_assert_eq!(text(|out| addr(out, address)), address.to_string());
+            }
+        }
+
+        #[test]
+        fn seconds_read_back(micros in any::<u32>()) {
+            let written = text(|out| seconds(out, Duration::from_micros(u64::from(micros))));
+            prop_assert_eq!((written.parse::<f64>().unwrap() * 1e6).round(), f64::from(micros));
+        }
+    }
+}
