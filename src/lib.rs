@@ -19,7 +19,11 @@ pub mod wire;
 pub mod detect;
 // floor 3
 pub mod correlate;
+pub mod journal;
 // floor 4
 pub mod handlers;
+pub mod ingest;
+// floor 6
+pub mod pipeline;
 // floor 8
 pub mod cli;

@@ -29,6 +29,30 @@ pub const MAX_BATCH_FRAMES: usize = 16 * 1024;
 /// Bytes of incomplete frames that all connections together may hold.
 pub const MAX_PARTIAL_BYTES: usize = 256 * 1024 * 1024;
 
+/// Bytes of an incomplete frame up to which they are copied in front of the next read, instead of read in place.
+pub const SHORT_TAIL: usize = 4 * 1024;
+
+/// Peers whose refusals are counted one by one; further ones are counted together.
+pub const MAX_NOTICE_PEERS: usize = 4096;
+
+/// Time between two log lines about the same peer and reason.
+pub const NOTICE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Time between two clock ticks while nothing arrives.
+pub const TICK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Connections that wait in the kernel for being accepted.
+pub const LISTEN_BACKLOG: i32 = 1024;
+
+/// Idle time after which TCP keepalive probes a connection.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(300);
+
+/// Time between two keepalive probes.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Pause after a connection could not be accepted.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// Time within which a new connection must send its first complete frame, and a begun frame must end.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -53,6 +77,18 @@ pub const DELIVER_TIME: Duration = Duration::from_secs(10);
 /// Bytes from which on an OpenSSH message must be taken for cut (`syslog("%.500s")` in log.c, less one for what
 /// forwarders trim).
 pub const SSHD_MESSAGE_CUT: usize = 499;
+
+/// Batches after which events are handed on at the latest, however many more are waiting.
+pub const EVENT_BLOCK_BATCHES: usize = 16;
+
+/// Bytes of events after which they are handed on at the latest.
+pub const EVENT_BLOCK_SIZE: usize = 256 * 1024;
+
+/// Frames of one batch that are kept for the operator, of each reason for which they were rejected.
+pub const REJECT_SAMPLES_PER_BATCH: u64 = 4;
+
+/// Peers that are counted one by one.
+pub const MAX_LEDGER_PEERS: usize = 16 * 1024;
 
 /// Evidence numbers that one event carries at most.
 pub const MAX_EVIDENCE: usize = 64;

@@ -1,0 +1,282 @@
+//! Floor 4: one TCP connection: bytes → frames → batches.
+//!
+//! Invariant: an idle connection owns no buffer. What it keeps of an incomplete frame is as large as that frame, and
+//! a frame that arrives in small pieces costs time linear in its length.
+
+use super::intake::{Intake, Permit};
+use super::notices::{Notices, Refusal};
+use super::pool::Buffer;
+use super::tcp::Options;
+use crate::batch::{FrameSpan, Origin};
+use crate::limits;
+use crate::wire::framing::{Framer, FramingError};
+use bytes::{Buf, Bytes};
+use std::io;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// What all connections of a listener share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) options: Options,
+    pub(super) intake: Intake,
+    pub(super) notices: Arc<Notices>,
+    /// Turns true when the server stops.
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+    shared: Arc<Shared>,
+    stop: watch::Receiver<bool>,
+    origin: Arc<Origin>,
+    framer: Framer,
+    /// The beginning of a frame whose end has not come yet.
+    tail: Tail,
+    /// Bytes that the tail counts for in the memory of all connections.
+    reserved: usize,
+    /// When the awaited frame must be complete; none once a frame was and no other is begun.
+    deadline: Option<Instant>,
+}
+
+/// What is kept of an incomplete frame between two reads.
+#[derive(Debug)]
+enum Tail {
+    /// Little enough to be copied in front of the next read.
+    Short(Vec<u8>),
+    /// A long frame, read in place.
+    Long(Buffer),
+}
+
+/// Why a connection is over.
+#[derive(Debug)]
+enum Over {
+    /// The peer closed it, or the server stops and nothing is left to read.
+    End,
+    Refused(Refusal, String),
+}
+
+impl From<FramingError> for Over {
+    fn from(error: FramingError) -> Self {
+        Self::Refused(Refusal::Framing, error.to_string())
+    }
+}
+
+impl From<io::Error> for Over {
+    fn from(error: io::Error) -> Self {
+        Self::Refused(Refusal::Broken, error.to_string())
+    }
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, shared: Arc<Shared>, origin: Arc<Origin>) -> Self {
+        Self {
+            stream,
+            stop: shared.stop.clone(),
+            framer: Framer::new(shared.options.framing.clone()),
+            tail: Tail::Short(Vec::new()),
+            reserved: 0,
+            deadline: Some(Instant::now() + shared.options.frame_timeout),
+            shared,
+            origin,
+        }
+    }
+
+    /// Reads until the peer closes, the server stops, or the stream breaks a rule; then submits what the end of the
+    /// stream completes.
+    pub(super) async fn run(mut self) {
+        let over = loop {
+            if let Err(over) = self.turn().await {
+                break over;
+            }
+        };
+        let refused = match over {
+            Over::Refused(Refusal::Framing, detail) => Some((Refusal::Framing, detail)),
+            Over::Refused(refusal, detail) => {
+                self.finish().await;
+                Some((refusal, detail))
+            }
+            Over::End if self.finish().await => {
+                Some((Refusal::CutShort, "the stream ended within a counted frame".to_owned()))
+            }
+            Over::End => None,
+        };
+        self.shared.intake.release(self.reserved);
+        if let Some((refusal, detail)) = refused {
+            let Origin { listener, peer } = &*self.origin;
+            self.shared.notices.refuse(listener, peer, refusal, &detail);
+        }
+    }
+
+    /// One read, and what it completes.
+    async fn turn(&mut self) -> Result<(), Over> {
+        let stopping = self.readable().await?;
+        let Some(permit) = self.shared.intake.permit().await else { return Err(Over::End) };
+        let mut buffer = self.buffer();
+        let read = if stopping {
+            // What the kernel holds, whether or not the runtime has heard of it.
+            let flags = rustix::net::RecvFlags::DONTWAIT;
+            rustix::net::recv(&self.stream, buffer.room(), flags)
+                .map(|(count, _)| count)
+                .map_err(io::Error::from)
+        } else {
+            self.stream.try_read(buffer.room())
+        };
+        match read {
+            Ok(count) if count > 0 => {
+                buffer.advance(count);
+                return self.frames(permit, buffer).await;
+            }
+            _ => self.put_back(buffer),
+        }
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !stopping => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error.into()),
+            _ => Err(Over::End),
+        }
+    }
+
+    /// Waits until there is something to read, or the server stops: then, and only then, it gives true.
+    async fn readable(&mut self) -> Result<bool, Over> {
+        let deadline = self.deadline;
+        let timeout = async {
+            match deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = self.stop.wait_for(|stop| *stop) => Ok(true),
+            ready = self.stream.readable() => ready.map(|()| false).map_err(Over::from),
+            () = timeout => Err(Over::Refused(
+                Refusal::FrameTimeout,
+                format!("no complete frame within {} s", self.shared.options.frame_timeout.as_secs()),
+            )),
+        }
+    }
+
+    /// A buffer to read into that begins with the tail.
+    fn buffer(&mut self) -> Buffer {
+        match &mut self.tail {
+            Tail::Short(tail) => {
+                let mut buffer = self.shared.intake.pool().take();
+                buffer.fill(tail);
+                buffer
+            }
+            Tail::Long(_) => {
+                let Tail::Long(mut buffer) = std::mem::replace(&mut self.tail, Tail::Short(Vec::new()))
+                else {
+                    return self.shared.intake.pool().take();
+                };
+                buffer.grow(limits::SHORT_TAIL);
+                buffer
+            }
+        }
+    }
+
+    /// Undoes [`Self::buffer`] when nothing was read.
+    fn put_back(&mut self, buffer: Buffer) {
+        if buffer.is_unpooled() {
+            self.tail = Tail::Long(buffer);
+        }
+    }
+
+    /// Submits the frames that a read completes, and keeps the rest.
+    async fn frames(&mut self, permit: Permit, buffer: Buffer) -> Result<(), Over> {
+        let mut frames = Vec::new();
+        let done = self.framer.advance(buffer.as_ref(), &mut frames, limits::MAX_BATCH_FRAMES);
+        if frames.is_empty() {
+            let done = done?;
+            let awaited = self.framer.is_mid_frame(buffer.as_ref().len() - done);
+            self.keep(buffer, done)?;
+            if awaited && self.deadline.is_none() {
+                self.deadline = Some(Instant::now() + self.shared.options.frame_timeout);
+            }
+            return Ok(());
+        }
+        let rest = self.submit(permit, buffer.freeze(), frames, done).await?;
+        let awaited = self.framer.is_mid_frame(rest.len());
+        self.deadline = awaited.then(|| Instant::now() + self.shared.options.frame_timeout);
+        self.keep_copy(&rest)
+    }
+
+    /// Submits frames, and those that had no place in the first batch; gives the bytes of the incomplete frame.
+    async fn submit(
+        &mut self,
+        mut permit: Permit,
+        mut bytes: Bytes,
+        mut frames: Vec<FrameSpan>,
+        mut done: Result<usize, FramingError>,
+    ) -> Result<Bytes, Over> {
+        loop {
+            let full = frames.len() >= limits::MAX_BATCH_FRAMES;
+            self.shared.intake.submit(permit, &self.origin, bytes.clone(), frames);
+            bytes.advance(done?.min(bytes.len()));
+            if !full {
+                return Ok(bytes);
+            }
+            permit = self.shared.intake.permit().await.ok_or(Over::End)?;
+            frames = Vec::new();
+            done = self.framer.advance(&bytes, &mut frames, limits::MAX_BATCH_FRAMES);
+        }
+    }
+
+    /// Keeps what a read without a complete frame leaves.
+    fn keep(&mut self, buffer: Buffer, done: usize) -> Result<(), Over> {
+        if done == 0 && buffer.is_unpooled() {
+            self.reserve(buffer.capacity())?;
+            self.tail = Tail::Long(buffer);
+            return Ok(());
+        }
+        self.keep_copy(buffer.as_ref().get(done..).unwrap_or_default())
+    }
+
+    /// Keeps a copy of the beginning of a frame.
+    fn keep_copy(&mut self, rest: &[u8]) -> Result<(), Over> {
+        let long = rest.len() > limits::SHORT_TAIL;
+        let mut copy = Vec::with_capacity(if long { rest.len() * 2 } else { rest.len() });
+        copy.extend_from_slice(rest);
+        self.reserve(copy.capacity())?;
+        self.tail = if long {
+            let len = copy.len();
+            copy.resize(len * 2, 0);
+            Tail::Long(Buffer::unpooled(copy, len))
+        } else {
+            Tail::Short(copy)
+        };
+        Ok(())
+    }
+
+    /// Counts what the tail occupies from now on.
+    fn reserve(&mut self, bytes: usize) -> Result<(), Over> {
+        if bytes > self.reserved && !self.shared.intake.reserve(bytes - self.reserved) {
+            let detail = format!("incomplete frames occupy over {} bytes", limits::MAX_PARTIAL_BYTES);
+            return Err(Over::Refused(Refusal::BufferMemory, detail));
+        }
+        self.shared.intake.release(self.reserved.saturating_sub(bytes));
+        self.reserved = bytes;
+        Ok(())
+    }
+
+    /// Submits what the end of the stream completes; tells whether it cut a frame short.
+    async fn finish(&mut self) -> bool {
+        let rest = match std::mem::replace(&mut self.tail, Tail::Short(Vec::new())) {
+            Tail::Short(tail) => Bytes::from(tail),
+            Tail::Long(buffer) => buffer.freeze(),
+        };
+        let mut frames = Vec::new();
+        self.framer.finish(&rest, &mut frames);
+        let cut_short = frames.iter().any(|frame| frame.truncated);
+        if !frames.is_empty()
+            && let Some(permit) = self.shared.intake.permit().await
+        {
+            self.shared.intake.submit(permit, &self.origin, rest, frames);
+        }
+        cut_short
+    }
+}

@@ -1,0 +1,106 @@
+//! Floor 4: what was refused or cut, counted by peer and reason, and logged without flooding the log.
+//!
+//! Invariant: every refusal is counted; of one peer and reason at most one line a minute is logged, and it says how
+//! many it stands for.
+
+use crate::limits;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// Why a connection was refused, closed, or lost something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refusal {
+    /// The peer is not in `allow_from`.
+    NotAllowed,
+    /// The peer has too many connections already.
+    TooManyConnections,
+    /// No complete frame, or none after an incomplete one, within the time for it.
+    FrameTimeout,
+    /// The stream does not follow the listener's framing.
+    Framing,
+    /// All connections together hold too much of incomplete frames.
+    BufferMemory,
+    /// The connection broke.
+    Broken,
+    /// The stream ended within a frame.
+    CutShort,
+}
+
+impl Refusal {
+    /// The reason's name in counters.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotAllowed => "not-allowed",
+            Self::TooManyConnections => "too-many-connections",
+            Self::FrameTimeout => "frame-timeout",
+            Self::Framing => "framing",
+            Self::BufferMemory => "buffer-memory",
+            Self::Broken => "broken",
+            Self::CutShort => "cut-short",
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    total: u64,
+    unsaid: u64,
+    said: Instant,
+}
+
+/// The counters, and the memory of what was logged.
+#[derive(Debug, Default)]
+pub struct Notices {
+    entries: Mutex<BTreeMap<(String, Refusal), Entry>>,
+}
+
+impl Notices {
+    /// Counts a refusal, and logs it unless one of the same peer and reason was logged within the last minute.
+    pub fn refuse(&self, listener: &str, peer: &str, refusal: Refusal, detail: &dyn fmt::Display) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let known =
+            entries.len() < limits::MAX_NOTICE_PEERS || entries.contains_key(&(peer.to_owned(), refusal));
+        let key = if known { peer } else { "other peers" };
+        let now = Instant::now();
+        let entry =
+            entries.entry((key.to_owned(), refusal)).or_insert(Entry { total: 0, unsaid: 0, said: now });
+        entry.total += 1;
+        let due = entry.total == 1 || now.duration_since(entry.said) >= limits::NOTICE_INTERVAL;
+        if due {
+            let unsaid = std::mem::take(&mut entry.unsaid);
+            entry.said = now;
+            drop(entries);
+            tracing::warn!(listener, peer, reason = refusal.name(), unsaid, "{detail}");
+        } else {
+            entry.unsaid += 1;
+        }
+    }
+
+    /// All counts so far, by peer and reason.
+    pub fn totals(&self) -> Vec<(String, Refusal, u64)> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.iter().map(|((peer, refusal), entry)| (peer.clone(), *refusal, entry.total)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_by_peer_and_reason_and_bounds_the_peers() {
+        let notices = Notices::default();
+        for peer in 0..limits::MAX_NOTICE_PEERS + 10 {
+            notices.refuse("lan", &format!("peer-{peer:06}"), Refusal::NotAllowed, &"not in allow_from");
+        }
+        notices.refuse("lan", "peer-000000", Refusal::NotAllowed, &"not in allow_from");
+        notices.refuse("lan", "peer-000000", Refusal::Framing, &"not a count");
+        let totals = notices.totals();
+        assert!(totals.len() <= limits::MAX_NOTICE_PEERS + 2);
+        assert!(totals.contains(&("peer-000000".into(), Refusal::NotAllowed, 2)));
+        assert!(totals.contains(&("other peers".into(), Refusal::NotAllowed, 10)));
+        assert!(totals.contains(&("other peers".into(), Refusal::Framing, 1)));
+    }
+}

@@ -1,0 +1,125 @@
+//! Floor 6: the correlator's thread: folds batches in the order of their numbers and hands the events on.
+//!
+//! Invariant: everything that depends on the order of inputs happens here, on one thread.
+
+use super::gate::Gate;
+use super::ledger::Ledger;
+use super::reorder::Ring;
+use super::worker::Observed;
+use crate::batch::Sequenced;
+use crate::correlate::{Correlator, End};
+use crate::detect::{Kind, Observations};
+use crate::event::EventBlock;
+use crate::limits;
+use crate::time::Timestamp;
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Takes the events, in order.
+pub trait EventSink: Send {
+    /// Takes a block that is not empty. May block: that slows the senders.
+    fn offer(&mut self, block: Arc<EventBlock>);
+}
+
+/// Takes the batches, in order, once they have been folded.
+pub trait Recorder: Send {
+    /// Takes one. May block: that slows the senders.
+    fn record(&mut self, sequenced: Sequenced);
+
+    /// Takes the end: the time of it, where it has one.
+    fn close(self: Box<Self>, at: Option<Timestamp>);
+}
+
+/// The correlator's thread.
+pub(super) struct Folder {
+    pub(super) observed: Receiver<Observed>,
+    pub(super) ended: Receiver<End>,
+    pub(super) recycle: Sender<Observations>,
+    pub(super) gate: Gate,
+    pub(super) correlator: Correlator,
+    pub(super) block: EventBlock,
+    pub(super) events: Box<dyn EventSink>,
+    pub(super) recorder: Option<Box<dyn Recorder>>,
+    pub(super) ledger: Ledger,
+}
+
+impl Folder {
+    /// Folds until the workers have ended, then takes the end.
+    pub(super) fn run(self) -> Ledger {
+        catch_unwind(AssertUnwindSafe(|| self.fold_all())).unwrap_or_else(|_| {
+            // State that a panic left behind cannot be trusted, and going on without a correlator would look like
+            // health to everybody who only sees open sockets.
+            tracing::error!("the correlator failed; the process ends");
+            std::process::abort()
+        })
+    }
+
+    fn fold_all(mut self) -> Ledger {
+        let mut ring = Ring::new();
+        let mut held = 0_usize;
+        loop {
+            let observed = match self.observed.try_recv() {
+                Ok(observed) => observed,
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) => {
+                    self.flush();
+                    held = 0;
+                    match self.observed.recv() {
+                        Ok(observed) => observed,
+                        Err(_) => break,
+                    }
+                }
+            };
+            ring.put(observed.sequenced.slot, observed);
+            while let Some(observed) = ring.take() {
+                self.fold(observed);
+                held += 1;
+                if held >= limits::EVENT_BLOCK_BATCHES || self.block.size() >= limits::EVENT_BLOCK_SIZE {
+                    self.flush();
+                    held = 0;
+                }
+            }
+        }
+        self.end()
+    }
+
+    fn fold(&mut self, observed: Observed) {
+        let Observed { sequenced, observations, counts } = observed;
+        self.correlator.fold(&sequenced, &observations, &mut self.block);
+        if !sequenced.is_tick() {
+            self.ledger.add(&sequenced.batch.origin, sequenced.batch.frames.len() as u64, &counts);
+        }
+        let entries = &observations.entries;
+        self.ledger.observations += entries.iter().filter(|entry| entry.kind != Kind::Record).count() as u64;
+        // A full channel only means that there are enough to recycle.
+        drop(self.recycle.try_send(observations));
+        self.gate.release();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(sequenced);
+        }
+    }
+
+    fn end(mut self) -> Ledger {
+        // Without a word about the end the inputs simply ended.
+        let end = self.ended.recv().unwrap_or(End::OfInput);
+        self.correlator.finish(end, self.ledger.totals(), &mut self.block);
+        self.flush();
+        if let Some(recorder) = self.recorder.take() {
+            recorder.close(match end {
+                End::At(time) => Some(time),
+                End::OfInput => None,
+            });
+        }
+        self.ledger
+    }
+
+    fn flush(&mut self) {
+        if self.block.is_empty() {
+            return;
+        }
+        self.ledger.events += self.block.len() as u64;
+        let next = EventBlock::new(Arc::clone(self.block.stamp()));
+        self.events.offer(Arc::new(std::mem::replace(&mut self.block, next)));
+    }
+}

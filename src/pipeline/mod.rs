@@ -1,0 +1,132 @@
+//! Floor 6: what wires it all: sequencer, workers, reorder ring, correlator thread.
+//!
+//! Invariant: at most [`limits::IN_FLIGHT_BATCHES`](crate::limits::IN_FLIGHT_BATCHES) batches are between the
+//! sequencer and the correlator, each with a permit; every queue on that way has room for all of them, so nothing
+//! within blocks, and what is full makes readers wait.
+
+mod folder;
+mod gate;
+mod ledger;
+mod reorder;
+mod sequencer;
+mod worker;
+
+pub use folder::{EventSink, Recorder};
+pub use gate::Gate;
+pub use ledger::{Ledger, PeerCounts};
+pub use sequencer::Sequencer;
+pub use worker::{RejectSink, Rejected};
+
+use crate::batch::Sequenced;
+use crate::correlate::{App, Correlator, End};
+use crate::detect::Detector;
+use crate::event::{EventBlock, Stamp};
+use crate::limits;
+use crate::time::Zone;
+use crossbeam_channel::{Sender, bounded};
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+/// What the pipeline needs to know.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// The applications.
+    pub apps: Vec<App>,
+    /// What all events have in common; its modules are [`Correlator::modules`] of the applications.
+    pub stamp: Arc<Stamp>,
+    /// The zone of midnight.
+    pub zone: Zone,
+    /// The zone of records that name none, by listener; UTC for all others.
+    pub record_zones: Vec<(String, Zone)>,
+}
+
+/// What the pipeline hands its results to.
+pub struct Outputs {
+    /// Takes the events.
+    pub events: Box<dyn EventSink>,
+    /// Takes the batches in order, if they are captured.
+    pub recorder: Option<Box<dyn Recorder>>,
+    /// Takes what was rejected.
+    pub rejects: Arc<dyn RejectSink>,
+}
+
+impl std::fmt::Debug for Outputs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outputs").field("recorder", &self.recorder.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// A running pipeline.
+#[derive(Debug)]
+pub struct Pipeline {
+    feed: Sender<Sequenced>,
+    end: Sender<End>,
+    workers: Vec<JoinHandle<()>>,
+    folder: JoinHandle<Ledger>,
+}
+
+impl Pipeline {
+    /// Starts the threads. `gate` gets a permit back for each batch that was folded.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(options: Options, gate: Gate, outputs: Outputs) -> io::Result<Self> {
+        let (feed, batches) = bounded::<Sequenced>(limits::IN_FLIGHT_BATCHES);
+        let (results, observed) = bounded(limits::IN_FLIGHT_BATCHES);
+        let (recycle, recycled) = bounded(limits::IN_FLIGHT_BATCHES);
+        let (end, ended) = bounded(1);
+        let detector = Arc::new(Detector::new(Correlator::interest(&options.apps)));
+        let shared =
+            Arc::new(worker::Shared { detector, zones: options.record_zones, rejects: outputs.rejects });
+        let mut workers = Vec::new();
+        for index in 0..options.workers.max(1) {
+            let worker = worker::Worker {
+                shared: Arc::clone(&shared),
+                batches: batches.clone(),
+                results: results.clone(),
+                recycled: recycled.clone(),
+            };
+            workers.push(thread::Builder::new().name(format!("worker-{index}")).spawn(move || worker.run())?);
+        }
+        let folder = folder::Folder {
+            observed,
+            ended,
+            recycle,
+            gate,
+            correlator: Correlator::new(&options.apps, options.zone),
+            block: EventBlock::new(options.stamp),
+            events: outputs.events,
+            recorder: outputs.recorder,
+            ledger: Ledger::default(),
+        };
+        let folder = thread::Builder::new().name("correlator".to_owned()).spawn(move || folder.run())?;
+        Ok(Self { feed, end, workers, folder })
+    }
+
+    /// Where sequenced batches go in. Whoever sends one holds a permit of the gate, so there is room.
+    pub fn feed(&self) -> Sender<Sequenced> {
+        self.feed.clone()
+    }
+
+    /// Ends the pipeline: what was fed is folded, then the end, and the ledger tells what went through. All other
+    /// senders of [`Self::feed`] must have been dropped, or must be within reach of that.
+    pub fn finish(self, end: End) -> Ledger {
+        drop(self.feed);
+        for worker in self.workers {
+            if worker.join().is_err() {
+                tracing::error!("a worker thread ended by a panic");
+            }
+        }
+        // The folder may have gone already only if it panicked, and then its ledger is lost with it.
+        if self.end.send(end).is_err() {
+            tracing::error!("the correlator thread has gone");
+        }
+        self.folder.join().unwrap_or_else(|_| {
+            tracing::error!("the correlator thread ended by a panic");
+            Ledger::default()
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! Floor 6: a worker thread: frames → records → observations, a pure function of each batch.
+//!
+//! Invariant: a worker keeps nothing of one batch for the next but memory and caches.
+
+use crate::batch::{FrameSpan, Sequenced};
+use crate::detect::{Detector, Flags, Kind, Observations, Scratch, Subject};
+use crate::limits;
+use crate::time::{Timestamp, Zone};
+use crate::wire::{Record, Reject};
+use crossbeam_channel::{Receiver, Sender};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Takes frames that are no records, for the operator to look at. Called by all workers.
+pub trait RejectSink: Send + Sync {
+    /// Takes one of them: its batch, number, arrival, bytes, and what is wrong with it.
+    fn rejected(&self, rejected: &Rejected<'_>);
+}
+
+/// A frame that is no record.
+#[derive(Clone, Copy, Debug)]
+pub struct Rejected<'a> {
+    /// The batch.
+    pub batch: &'a Sequenced,
+    /// The frame's number.
+    pub number: u64,
+    /// When it arrived.
+    pub arrival: Timestamp,
+    /// The frame's bytes.
+    pub bytes: &'a [u8],
+    /// What is wrong with it.
+    pub reject: Reject,
+}
+
+/// What all workers share.
+pub(super) struct Shared {
+    pub(super) detector: Arc<Detector>,
+    pub(super) zones: Vec<(String, Zone)>,
+    pub(super) rejects: Arc<dyn RejectSink>,
+}
+
+/// What one batch came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) parsed: u64,
+    pub(super) own: u64,
+    pub(super) truncated: u64,
+    /// Records that a fault of ours kept from being understood.
+    pub(super) failed: u64,
+    pub(super) rejected: Vec<(Reject, u64)>,
+}
+
+/// A batch and what its records meant.
+pub(super) struct Observed {
+    pub(super) sequenced: Sequenced,
+    pub(super) observations: Observations,
+    pub(super) counts: Counts,
+}
+
+/// One worker.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) batches: Receiver<Sequenced>,
+    pub(super) results: Sender<Observed>,
+    pub(super) recycled: Receiver<Observations>,
+}
+
+impl Worker {
+    /// Works until no batch can come any more.
+    pub(super) fn run(self) {
+        let mut scratch = self.shared.detector.scratch();
+        while let Ok(sequenced) = self.batches.recv() {
+            let mut observations = self.recycled.try_recv().unwrap_or_default();
+            observations.clear();
+            let mut counts = Counts::default();
+            let observed = catch_unwind(AssertUnwindSafe(|| {
+                observe(&self.shared, &mut scratch, &sequenced, &mut observations, &mut counts);
+            }));
+            if observed.is_err() {
+                tracing::error!(
+                    first = sequenced.first,
+                    "a worker failed on a batch; its records are left out"
+                );
+                scratch = self.shared.detector.scratch();
+                observations.clear();
+                counts = Counts { failed: sequenced.batch.frames.len() as u64, ..Counts::default() };
+            }
+            if self.results.send(Observed { sequenced, observations, counts }).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Understands the records of one batch.
+fn observe(
+    shared: &Shared,
+    scratch: &mut Scratch,
+    sequenced: &Sequenced,
+    observations: &mut Observations,
+    counts: &mut Counts,
+) {
+    let batch = &sequenced.batch;
+    let zone = shared.zones.iter().find(|(listener, _)| *listener == batch.origin.listener);
+    let zone = zone.map_or(&Zone::UTC, |(_, zone)| zone);
+    let mut runs = sequenced.arrivals.runs().peekable();
+    let mut arrival = sequenced.arrivals.last();
+    for (frame, &FrameSpan { span, truncated }) in (0_u32..).zip(&batch.frames) {
+        while let Some((_, at)) = runs.next_if(|(first, _)| *first <= frame) {
+            arrival = at;
+        }
+        counts.truncated += u64::from(truncated);
+        let bytes = span.of(&batch.bytes);
+        match Record::parse(bytes, arrival, zone) {
+            Ok(record) => {
+                counts.parsed += 1;
+                let subject = Subject { record: &record, bytes: &batch.bytes, frame, truncated, arrival };
+                shared.detector.observe(scratch, subject, observations);
+            }
+            Err(reject) => {
+                if count(&mut counts.rejected, reject) <= limits::REJECT_SAMPLES_PER_BATCH {
+                    let number = sequenced.first.saturating_add(u64::from(frame));
+                    shared.rejects.rejected(&Rejected { batch: sequenced, number, arrival, bytes, reject });
+                }
+            }
+        }
+    }
+    let own = |entry: &&crate::detect::Observation| entry.kind == Kind::Record && entry.flags.has(Flags::OWN);
+    counts.own = observations.entries.iter().filter(own).count() as u64;
+}
+
+/// Counts one more reject of a kind, and tells how many there are.
+fn count(rejected: &mut Vec<(Reject, u64)>, reject: Reject) -> u64 {
+    if let Some((_, count)) = rejected.iter_mut().find(|(known, _)| *known == reject) {
+        *count += 1;
+        return *count;
+    }
+    rejected.push((reject, 1));
+    1
+}
