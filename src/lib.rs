@@ -14,8 +14,10 @@ pub mod time;
 // floor 1
 pub mod batch;
 pub mod event;
+pub mod segment;
 pub mod wire;
 // floor 2
+pub mod capture;
 pub mod detect;
 // floor 3
 pub mod correlate;

@@ -98,3 +98,18 @@ pub const MAX_LIST_ITEMS: usize = 32;
 
 /// Bytes of one value that a summary shows at most; the field itself has them all.
 pub const MAX_SUMMARY_VALUE: usize = 1024;
+
+/// Bytes of messages after which a block of a capture is written.
+pub const CAPTURE_BLOCK_BYTES: usize = 256 * 1024;
+
+/// Frames or batches, whichever are more, after which a block of a capture is written.
+pub const CAPTURE_BLOCK_INPUTS: usize = 16 * 1024;
+
+/// Length by default at which a segment of a capture is closed and the next one begun, in bytes.
+pub const CAPTURE_SEGMENT_SIZE: u64 = 256 * 1024 * 1024;
+
+/// Length that all segments of a capture together may reach by default, in bytes.
+pub const CAPTURE_TOTAL_SIZE: u64 = 10 * 1024 * 1024 * 1024;
+
+/// Segments that one capture has at most: what four digits can number.
+pub const CAPTURE_SEGMENTS: u32 = 10_000;
