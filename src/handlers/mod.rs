@@ -1,9 +1,34 @@
-//! Floor 4: what acts on events: one file each, one trait.
+//! Floor 4: what acts on events: one file or folder for each handler, one trait.
+//!
+//! Each has a plain `Options` and a `build` that needs nothing of the outside world to succeed: a disk that is full or a
+//! server that is away is the outcome of a delivery, not a reason not to start.
+//!
+//! Invariant: a handler answers each delivery with one outcome for each event, and says [`Outcome::Delivered`] only
+//! once the event has left the process.
 
-use crate::event::EventBlock;
+use crate::event::{Event, EventBlock};
+use crate::time::{Clock, Zone};
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+
+pub mod csv;
+pub mod log;
+mod sink;
+
+pub use sink::panic_text;
+
+/// What handlers share of their surroundings.
+#[derive(Clone)]
+pub struct Environment {
+    /// What tells when a file is to be rotated.
+    pub clock: Arc<dyn Clock>,
+    /// The zone of what people read, and of midnight.
+    pub zone: Zone,
+    /// What relative paths are under.
+    pub directory: PathBuf,
+}
 
 /// Events for one handler: those of a block that its filter let through, by index, ascending.
 #[derive(Clone, Debug)]
@@ -12,6 +37,29 @@ pub struct Selection {
     pub block: Arc<EventBlock>,
     /// Indices of the selected events.
     pub indices: Vec<u32>,
+}
+
+impl Selection {
+    /// Selects all events of a block.
+    pub fn all(block: Arc<EventBlock>) -> Self {
+        let indices = (0..u32::try_from(block.len()).unwrap_or(u32::MAX)).collect();
+        Self { block, indices }
+    }
+
+    /// The selected events, in order.
+    pub fn events(&self) -> impl Iterator<Item = Event<'_>> {
+        self.indices.iter().filter_map(|index| self.block.get(*index as usize))
+    }
+
+    /// How many events are selected.
+    pub fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.indices.is_empty()
+    }
 }
 
 /// What became of one event in one handler.
