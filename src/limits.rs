@@ -17,6 +17,9 @@ pub const MAX_COUNT_DIGITS: usize = 9;
 /// Longest delimiter of delimited framing, in bytes.
 pub const MAX_DELIMITER: usize = 16;
 
+/// Bytes that a field of a header may have, in every dialect: the most that RFC 5424 section 6 grants to any field.
+pub const MAX_HEADER_FIELD: usize = 255;
+
 /// Bytes that one read takes from a connection at most; also the size of a pooled buffer.
 pub const READ_SIZE: usize = 256 * 1024;
 

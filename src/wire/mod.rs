@@ -1,6 +1,20 @@
 //! Floor 1: bytes → frames → records. Pure: no I/O, no clock, no allocation per record.
+//!
+//! [`framing`] tells the messages of a stream apart, [`Record::parse`] reads one of them. A record borrows from its
+//! frame and a frame from its batch, so nothing is copied on the way.
 
+mod count;
 pub mod framing;
+mod priority;
 mod record;
+mod reject;
+mod rfc3164;
+mod rfc5424;
+mod scan;
+pub mod structured_data;
+mod timestamp;
 
-pub use record::{Format, Priority, Record, Reject};
+pub use priority::Priority;
+pub use record::{Format, Record};
+pub use reject::Reject;
+pub use structured_data::StructuredData;

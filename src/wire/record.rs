@@ -1,5 +1,13 @@
 //! Floor 1: one syslog message as a borrowed view, whatever its dialect.
+//!
+//! The first bytes decide: `<PRI>1 ` begins RFC 5424, and such a frame is refused if anything in its header is not;
+//! `<PRI>` and anything else is RFC 3164, if need be with a message only (its section 4.3.2). A frame without PRI
+//! must begin with a timestamp, as lines of log files do.
+//!
+//! Invariant: every slice of a record lies within its frame.
 
+use super::structured_data::StructuredData;
+use super::{Priority, Reject, rfc3164, rfc5424};
 use crate::time::{Timestamp, Zone};
 
 /// The dialect in which a record is written.
@@ -13,12 +21,8 @@ pub enum Format {
     Iso,
 }
 
-/// Facility and severity (RFC 5424 section 6.2.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Priority(pub u8);
-
 /// One syslog message, borrowed from its frame.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// The dialect.
     pub format: Format,
@@ -34,16 +38,10 @@ pub struct Record<'a> {
     pub procid: Option<&'a [u8]>,
     /// The type of message.
     pub msgid: Option<&'a [u8]>,
+    /// The structured data, checked but not yet taken apart; empty for NILVALUE or none.
+    pub structured_data: StructuredData<'a>,
     /// The message without BOM, one leading blank and one trailing LF, CRLF or NUL.
     pub msg: &'a [u8],
-}
-
-/// Why a frame is no record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
-pub enum Reject {
-    /// No header of any dialect.
-    #[error("no header of RFC 5424, RFC 3164 or an ISO timestamp")]
-    NoHeader,
 }
 
 impl<'a> Record<'a> {
@@ -52,7 +50,29 @@ impl<'a> Record<'a> {
     ///
     /// # Errors
     /// Says why the frame is no record.
-    pub fn parse(_frame: &'a [u8], _reference: Timestamp, _zone: &Zone) -> Result<Self, Reject> {
-        Err(Reject::NoHeader)
+    pub fn parse(frame: &'a [u8], reference: Timestamp, zone: &Zone) -> Result<Self, Reject> {
+        let frame = without_ending(frame);
+        if frame.first() != Some(&b'<') {
+            return match frame {
+                [] => Err(Reject::Empty),
+                _ => rfc3164::parse(None, frame, reference, zone).ok_or(Reject::NoHeader),
+            };
+        }
+        let (priority, rest) = Priority::split(frame).ok_or(Reject::Priority)?;
+        match rest {
+            [b'1', b' ', rest @ ..] => rfc5424::parse(priority, rest),
+            _ if rfc5424::is_other_version(rest) => Err(Reject::Version),
+            _ => Ok(rfc3164::parse(Some(priority), rest, reference, zone)
+                .unwrap_or_else(|| rfc3164::content_only(priority, rest))),
+        }
+    }
+}
+
+/// The frame without one trailing LF, CRLF or NUL, which belong to a transport rather than to the message.
+#[inline]
+fn without_ending(frame: &[u8]) -> &[u8] {
+    match frame {
+        [rest @ .., b'\r', b'\n'] | [rest @ .., b'\n' | 0] => rest,
+        _ => frame,
     }
 }

@@ -1,0 +1,119 @@
+//! Floor 1: the PRI part, which RFC 5424 (section 6.2.1) and RFC 3164 (section 4.1.1) share.
+//!
+//! Invariant: a priority that was read from a frame is at most 191.
+
+use super::scan;
+
+/// Facility and severity (RFC 5424 section 6.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Priority(pub u8);
+
+const FACILITIES: [&str; 24] = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+    "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
+    "local7",
+];
+
+const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+
+/// The greatest PRIVAL: facility 23, severity 7.
+const MAX_PRIVAL: u32 = 191;
+
+impl Priority {
+    /// The facility's number, 0 to 23.
+    pub const fn facility(self) -> u8 {
+        self.0 >> 3
+    }
+
+    /// The severity's number, 0 (emergency) to 7 (debug).
+    pub const fn severity(self) -> u8 {
+        self.0 & 7
+    }
+
+    /// The facility's keyword, as syslog daemons write it.
+    pub fn facility_name(self) -> &'static str {
+        FACILITIES.get(usize::from(self.facility())).copied().unwrap_or("unknown")
+    }
+
+    /// The severity's keyword, as syslog daemons write it.
+    pub fn severity_name(self) -> &'static str {
+        SEVERITIES.get(usize::from(self.severity())).copied().unwrap_or("unknown")
+    }
+
+    /// Reads the PRI at the start of `frame`, and gives the bytes after it.
+    ///
+    /// Leading zeros are refused, as section 6.2.1 demands. The length of the number is not branched on: priorities
+    /// of two and three digits alternate, and a branch that is guessed wrongly costs more than all of this.
+    #[inline]
+    pub(super) fn split(frame: &[u8]) -> Option<(Self, &[u8])> {
+        let word = scan::load(frame);
+        let close = scan::position(word, b'>');
+        if word & 0xFF != u64::from(b'<') || !(2..=4).contains(&close) {
+            return None;
+        }
+        // The last digit moves up to byte 3; what moves in before the first one is zero, `<` included.
+        let digits = ((word ^ u64::from_le_bytes(*b"<000>\0\0\0")) << (8 * (4 - close))) & 0xFFFF_FF00;
+        if !scan::all_below_ten(digits) {
+            return None;
+        }
+        let value = scan::lane(digits, 1) * 100 + scan::lane(digits, 2) * 10 + scan::lane(digits, 3);
+        let leading_zero = close > 2 && scan::lane(word, 1) == u32::from(b'0');
+        if value > MAX_PRIVAL || leading_zero {
+            return None;
+        }
+        let rest = frame.get(close as usize + 1..)?;
+        u8::try_from(value).ok().map(|value| (Self(value), rest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_up_to_191_is_read_and_nothing_else() {
+        for value in 0..2000_u32 {
+            let text = format!("<{value}>x");
+            let expected = u8::try_from(value).ok().filter(|value| *value <= 191);
+            let read = Priority::split(text.as_bytes());
+            assert_eq!(read, expected.map(|value| (Priority(value), &b"x"[..])), "{text}");
+        }
+    }
+
+    #[test]
+    fn malformed_priorities_are_refused() {
+        let cases = [
+            "",
+            "<",
+            "<>",
+            "<1",
+            "<12",
+            "<1 >",
+            "<-1>",
+            "<+1>",
+            "<01>",
+            "<00>",
+            "<007>",
+            "<1x>",
+            "<x1>",
+            "<:>",
+            "1>",
+            " <1>",
+            "<\u{ff11}>",
+        ];
+        for case in cases {
+            assert_eq!(Priority::split(case.as_bytes()), None, "{case}");
+        }
+        assert_eq!(Priority::split(b"<0>"), Some((Priority(0), &b""[..])));
+    }
+
+    #[test]
+    fn facility_and_severity_have_names() {
+        let cases =
+            [(0, "kern", "emerg"), (34, "auth", "crit"), (86, "authpriv", "info"), (191, "local7", "debug")];
+        for (value, facility, severity) in cases {
+            let priority = Priority(value);
+            assert_eq!((priority.facility_name(), priority.severity_name()), (facility, severity));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Floor 1: records of RFC 3164, and of rsyslog's form of it with an ISO timestamp.
+//!
+//! RFC 3164 describes what was seen, not what is right, so this follows what daemons and network equipment send:
+//! the host may be missing, the tag may be too, and what has no known header is content (section 4.3.2).
+//!
+//! Invariant: nothing of the message decides where the header ends. A host is the first word after the timestamp
+//! unless that word is a tag; a tag is the next word, and only if it ends as tags do.
+
+use super::scan::is_printable;
+use super::structured_data::StructuredData;
+use super::{Format, Priority, Record, timestamp};
+use crate::limits::MAX_HEADER_FIELD;
+use crate::time::{Timestamp, Zone};
+
+/// Parses what follows the PRI, or a line without one; nothing if it has no timestamp.
+pub(super) fn parse<'a>(
+    priority: Option<Priority>,
+    bytes: &'a [u8],
+    reference: Timestamp,
+    zone: &Zone,
+) -> Option<Record<'a>> {
+    let (origin, bytes) = match priority {
+        Some(_) => equipment_prefix(bytes),
+        None => (None, bytes),
+    };
+    let (format, (timestamp, rest)) = match bytes.first()? {
+        b'0'..=b'9' => (Format::Iso, timestamp::iso(bytes, zone)?),
+        _ => (Format::Rfc3164, timestamp::bsd(bytes, reference, zone)?),
+    };
+    let rest = match rest {
+        [] => rest,
+        [b' ', rest @ ..] => rest,
+        _ => return None,
+    };
+    let (hostname, rest) = split_hostname(rest);
+    let tag = Tag::split(rest).unwrap_or(Tag { app_name: None, procid: None, msg: rest });
+    Some(Record {
+        format,
+        priority,
+        timestamp: Some(timestamp),
+        hostname: hostname.or(origin),
+        app_name: tag.app_name,
+        procid: tag.procid,
+        msgid: None,
+        structured_data: StructuredData::default(),
+        msg: tag.msg.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(tag.msg),
+    })
+}
+
+/// The record of a message that has a PRI but no known header (section 4.3.2).
+pub(super) fn content_only(priority: Priority, msg: &[u8]) -> Record<'_> {
+    Record {
+        format: Format::Rfc3164,
+        priority: Some(priority),
+        timestamp: None,
+        hostname: None,
+        app_name: None,
+        procid: None,
+        msgid: None,
+        structured_data: StructuredData::default(),
+        msg: without_blank(msg),
+    }
+}
+
+/// Passes over what may stand between PRI and timestamp: a blank, or the sequence number of Cisco IOS
+/// (`<189>29: host: *Mar  1 ...`), after which the configured origin gives the host.
+fn equipment_prefix(bytes: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    let bytes = without_blank(bytes);
+    let digits = bytes.iter().take(11).take_while(|byte| byte.is_ascii_digit()).count();
+    let Some((_, [b':', b' ', rest @ ..])) = bytes.split_at_checked(digits) else { return (None, bytes) };
+    if digits == 0 {
+        return (None, bytes);
+    }
+    match split_word(rest) {
+        Some(([host @ .., b':'], after)) if !host.is_empty() => (Some(host), after),
+        _ => (None, rest),
+    }
+}
+
+/// Splits the host off, if there is one: a word that is no tag.
+fn split_hostname(bytes: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    if let Some(forwarded) = bytes.strip_prefix(b"Message forwarded from ") {
+        // AIX writes so of what it relays: `Message forwarded from HOST: TAG: ...`.
+        if let Some(([host @ .., b':'], rest)) = split_word(forwarded) {
+            return (Some(host), rest);
+        }
+    }
+    match split_word(bytes) {
+        Some((word, rest)) if !is_tag(word) => (Some(word), rest.strip_prefix(b": ").unwrap_or(rest)),
+        _ => (None, bytes),
+    }
+}
+
+/// Splits off a word of at most 255 printable bytes that a blank or the end follows.
+fn split_word(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let len = bytes.iter().take(MAX_HEADER_FIELD + 1).take_while(|byte| is_printable(**byte)).count();
+    let (word, rest) = bytes.split_at_checked(len)?;
+    match rest {
+        _ if word.is_empty() || len > MAX_HEADER_FIELD => None,
+        [] => Some((word, rest)),
+        [b' ', rest @ ..] => Some((word, rest)),
+        _ => None,
+    }
+}
+
+/// Whether a word is a tag rather than a host: it ends with a colon or a process in brackets. An address in brackets
+/// is a host.
+fn is_tag(word: &[u8]) -> bool {
+    match word {
+        [b'[', ..] => false,
+        [.., b':'] => true,
+        [.., b']'] => word.contains(&b'['),
+        _ => false,
+    }
+}
+
+/// The tag of a message (section 4.1.3), and what follows it.
+struct Tag<'a> {
+    app_name: Option<&'a [u8]>,
+    procid: Option<&'a [u8]>,
+    msg: &'a [u8],
+}
+
+impl<'a> Tag<'a> {
+    /// Splits off `name:`, `name[pid]:` or `name[pid]`, as one word, and one blank after it.
+    ///
+    /// A colon within the word is part of the name, as in `foo::bar[1]:`, so that neither `http://...` nor `12:00`
+    /// is a tag.
+    fn split(bytes: &'a [u8]) -> Option<Self> {
+        let (word, msg) = split_word(bytes)?;
+        let (app_name, procid) = match word.strip_suffix(b":").unwrap_or(word) {
+            [inner @ .., b']'] => {
+                let open = memchr::memchr(b'[', inner)?;
+                let (app_name, bracket) = inner.split_at_checked(open)?;
+                (app_name, bracket.get(1..).filter(|procid| !procid.is_empty()))
+            }
+            app_name if app_name.len() < word.len() => (app_name, None),
+            _ => return None,
+        };
+        (!app_name.is_empty()).then_some(Self { app_name: Some(app_name), procid, msg })
+    }
+}
+
+/// The bytes without one leading blank.
+fn without_blank(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b" ").unwrap_or(bytes)
+}

@@ -1,0 +1,8 @@
+//! Records as senders write them: tables of what is accepted and refused, and a literal parser as oracle.
+
+#[cfg(test)]
+#[path = "wire/records.rs"]
+mod records;
+#[cfg(test)]
+#[path = "wire/reference.rs"]
+mod reference;
