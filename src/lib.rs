@@ -25,6 +25,8 @@ pub mod journal;
 // floor 4
 pub mod handlers;
 pub mod ingest;
+// floor 5
+pub mod dispatch;
 // floor 6
 pub mod pipeline;
 // floor 8

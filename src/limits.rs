@@ -71,6 +71,12 @@ pub const HANDLER_PATIENCE: Duration = Duration::from_secs(10);
 /// Blocks of events that a handler's channel holds.
 pub const HANDLER_QUEUE_BLOCKS: usize = 64;
 
+/// Threads that all handlers together have for their tasks; those that block have one each besides.
+pub const HANDLER_THREADS: usize = 2;
+
+/// Time between two lines of the log about one handler's failures.
+pub const HANDLER_LOG_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Time that the shutdown gives to reading what the sockets still hold.
 pub const DRAIN_TIME: Duration = Duration::from_secs(5);
 

@@ -1,0 +1,178 @@
+//! Floor 5: one handler's way: what it takes, its channel, its task.
+
+use super::is_about_server;
+use super::throttle::Throttle;
+use super::totals::{Counters, Totals};
+use crate::event::EventBlock;
+use crate::handlers::{Handler, Outcome, Selection, panic_text};
+use crate::limits;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+/// One handler's way.
+#[derive(Debug)]
+pub(super) struct Lane {
+    name: String,
+    /// Whether events of a module go this way, by the module's index.
+    takes: Vec<bool>,
+    counters: Arc<Counters>,
+    /// Whether a block was lost and none has been taken since.
+    stuck: AtomicBool,
+    losses: Mutex<Throttle>,
+    /// The channel and the task at its end, until they are closed.
+    open: Mutex<Option<(Sender<Selection>, JoinHandle<()>)>>,
+}
+
+/// Events for which there was no room.
+pub(super) struct Waiting<'a> {
+    lane: &'a Lane,
+    channel: Sender<Selection>,
+    events: Selection,
+}
+
+impl Lane {
+    /// Starts a handler's task.
+    pub(super) fn start(name: String, takes: Vec<bool>, handler: Box<dyn Handler>, runtime: &Handle) -> Self {
+        let (sender, receiver) = channel(limits::HANDLER_QUEUE_BLOCKS);
+        let counters = Arc::new(Counters::default());
+        let worker = Worker {
+            name: name.clone(),
+            handler,
+            counters: Arc::clone(&counters),
+            failures: Throttle::default(),
+        };
+        let task = runtime.spawn(worker.run(receiver));
+        let open = Mutex::new(Some((sender, task)));
+        Self { name, takes, counters, stuck: AtomicBool::new(false), losses: Mutex::default(), open }
+    }
+
+    /// Puts what the handler takes of a block into its channel; gives it back if it has to wait for room.
+    pub(super) fn offer(&self, block: &Arc<EventBlock>) -> Option<Waiting<'_>> {
+        let events = self.select(block);
+        if events.is_empty() {
+            return None;
+        }
+        self.counters.offered.fetch_add(events.len() as u64, Relaxed);
+        let Some(channel) = self.channel() else {
+            self.lose(&events);
+            return None;
+        };
+        match channel.try_send(events) {
+            Ok(()) => {
+                self.stuck.store(false, Relaxed);
+                None
+            }
+            Err(TrySendError::Full(events)) if !self.stuck.load(Relaxed) => {
+                Some(Waiting { lane: self, channel, events })
+            }
+            Err(TrySendError::Full(events) | TrySendError::Closed(events)) => {
+                self.lose(&events);
+                None
+            }
+        }
+    }
+
+    fn select(&self, block: &Arc<EventBlock>) -> Selection {
+        let takes = |module: u16| self.takes.get(usize::from(module)).copied().unwrap_or(false);
+        let chosen = (0_u32..)
+            .zip(block.iter())
+            .filter(|(_, event)| takes(event.head().module) || is_about_server(event.kind()));
+        Selection { indices: chosen.map(|(index, _)| index).collect(), block: Arc::clone(block) }
+    }
+
+    fn channel(&self) -> Option<Sender<Selection>> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.as_ref().map(|(sender, _)| sender.clone())
+    }
+
+    fn lose(&self, events: &Selection) {
+        let lost = events.len() as u64;
+        self.counters.lost.fetch_add(lost, Relaxed);
+        let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(events) = losses.note(lost) {
+            tracing::error!(handler = self.name, events, "a handler takes no events: they are lost to it");
+        }
+    }
+
+    /// Closes the channel; gives the task, which ends once it has delivered what waits.
+    pub(super) fn close(&self) -> Option<JoinHandle<()>> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        open.map(|(_, task)| task)
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        self.counters.totals(&self.name)
+    }
+}
+
+impl Waiting<'_> {
+    /// Waits for room until a deadline; the events are lost if there is none.
+    pub(super) async fn until(self, deadline: Instant) {
+        match timeout_at(deadline, self.channel.reserve()).await {
+            Ok(Ok(room)) => room.send(self.events),
+            Ok(Err(_)) => self.lane.lose(&self.events),
+            Err(_) => {
+                self.lane.stuck.store(true, Relaxed);
+                self.lane.lose(&self.events);
+            }
+        }
+    }
+
+    /// Waits for room for as long as it takes.
+    pub(super) async fn for_ever(self) {
+        match self.channel.reserve().await {
+            Ok(room) => room.send(self.events),
+            Err(_) => self.lane.lose(&self.events),
+        }
+    }
+}
+
+/// What runs in a handler's task.
+struct Worker {
+    name: String,
+    handler: Box<dyn Handler>,
+    counters: Arc<Counters>,
+    failures: Throttle,
+}
+
+impl Worker {
+    async fn run(mut self, mut channel: Receiver<Selection>) {
+        while let Some(events) = channel.recv().await {
+            let outcomes = guarded(&mut *self.handler, &events).await;
+            self.counters.take(&outcomes, events.len());
+            self.report(&outcomes);
+        }
+    }
+
+    fn report(&mut self, outcomes: &[Outcome]) {
+        let failures = outcomes.iter().filter_map(|outcome| match outcome {
+            Outcome::Delivered => None,
+            Outcome::Temporary(why) | Outcome::Permanent(why) => Some(why),
+        });
+        let count = failures.clone().count() as u64;
+        let Some(why) = failures.clone().next() else { return };
+        if let Some(events) = self.failures.note(count) {
+            tracing::warn!(handler = self.name, events, why, "a handler could not deliver events");
+        }
+    }
+}
+
+/// Delivers, and takes a panic of the handler for a failure of these events; the handler gets the next ones all the same.
+async fn guarded(handler: &mut dyn Handler, events: &Selection) -> Vec<Outcome> {
+    let mut delivery = pin!(async move { handler.deliver(events).await });
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| delivery.as_mut().poll(context)));
+        polled
+            .unwrap_or_else(|panic| Poll::Ready(vec![Outcome::Permanent(panic_text(&*panic)); events.len()]))
+    })
+    .await
+}

@@ -1,0 +1,156 @@
+//! Floor 5: events → handlers: who gets which events, each handler at its own pace.
+//!
+//! Each handler has a bounded channel of blocks and a task of its own; this is where the cursors over the journal, the
+//! filters, retries and digests of each handler have their place. Until there is a journal to read again from, the
+//! channel is all that waits: when it is full, whoever offers a block waits with it, up to the patience of the options,
+//! and that slows the senders. If there is no room even then, the block is lost for that handler, which is counted, and
+//! the handler is *stuck*: later blocks are lost to it at once, until it has taken one again. So a handler that hangs
+//! costs the others one wait, and one that is merely slow loses nothing.
+//!
+//! Invariant: what was offered to a handler is delivered, failed, lost or still waiting, and counted as just one of
+//! these; each handler sees its events in the order in which they were raised.
+
+mod lane;
+mod throttle;
+mod totals;
+
+#[cfg(test)]
+mod tests;
+
+pub use totals::Totals;
+
+use self::lane::{Lane, Waiting};
+use crate::event::{EventBlock, Kind, ModuleName};
+use crate::handlers::Handler;
+use crate::limits;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::{Instant, timeout_at};
+
+/// Which applications' events a handler gets. Events about the server itself go to every handler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Apps {
+    /// All.
+    All,
+    /// Those of these names: the applications that name the handler.
+    Named(Vec<String>),
+}
+
+impl Apps {
+    fn contain(&self, app: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.iter().any(|name| name == app),
+        }
+    }
+}
+
+/// A handler and what it gets.
+pub struct Target {
+    /// The handler's name in the configuration.
+    pub name: String,
+    /// Whose events it gets.
+    pub apps: Apps,
+    /// The handler.
+    pub handler: Box<dyn Handler>,
+}
+
+/// Options of the dispatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How long a block waits for room in a handler's channel before it is lost to that handler; for ever where there is
+    /// none, as in a replay that prints to a pager.
+    pub patience: Option<Duration>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { patience: Some(limits::HANDLER_PATIENCE) }
+    }
+}
+
+/// Makes the runtime that handlers have to themselves. At the end it wants [`Runtime::shutdown_background`]: dropped, it
+/// would wait for a handler that hangs.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn runtime() -> io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(limits::HANDLER_THREADS).thread_name("handlers").enable_all().build()
+}
+
+/// Hands events to the handlers.
+#[derive(Debug)]
+pub struct Dispatch {
+    lanes: Vec<Lane>,
+    patience: Option<Duration>,
+    runtime: Handle,
+}
+
+impl Dispatch {
+    /// Starts a task for each handler. `modules` are those of the blocks that will be offered.
+    pub fn start(targets: Vec<Target>, modules: &[ModuleName], options: Options, runtime: &Handle) -> Self {
+        let lane = |target: Target| {
+            let takes = modules.iter().map(|module| target.apps.contain(&module.app)).collect();
+            Lane::start(target.name, takes, target.handler, runtime)
+        };
+        let lanes = targets.into_iter().map(lane).collect();
+        Self { lanes, patience: options.patience, runtime: runtime.clone() }
+    }
+
+    /// Offers a block to all handlers that want events of it; see the module's documentation for how long this may
+    /// take. To be called from a thread that is not the runtime's.
+    pub fn offer(&self, block: &Arc<EventBlock>) {
+        let waiting = self.offer_to_all(block);
+        if !waiting.is_empty() {
+            self.runtime.block_on(self.wait(waiting));
+        }
+    }
+
+    /// Offers a block as [`Self::offer`] does, from within a task.
+    pub async fn offer_async(&self, block: &Arc<EventBlock>) {
+        let waiting = self.offer_to_all(block);
+        self.wait(waiting).await;
+    }
+
+    /// Puts a block into every channel that has room; gives those that it has to wait for.
+    fn offer_to_all(&self, block: &Arc<EventBlock>) -> Vec<Waiting<'_>> {
+        self.lanes.iter().filter_map(|lane| lane.offer(block)).collect()
+    }
+
+    /// Waits for room in all channels at once: the deadline is the same, so one after the other is as good.
+    async fn wait(&self, waiting: Vec<Waiting<'_>>) {
+        let deadline = self.patience.map(|patience| Instant::now() + patience);
+        for waiting in waiting {
+            match deadline {
+                Some(deadline) => waiting.until(deadline).await,
+                None => waiting.for_ever().await,
+            }
+        }
+    }
+
+    /// What became of the events so far, by handler.
+    pub fn totals(&self) -> Vec<Totals> {
+        self.lanes.iter().map(Lane::totals).collect()
+    }
+
+    /// Takes no more, gives the handlers `time` to deliver what waits, and says what became of all events. What then
+    /// still waits is given up.
+    pub async fn finish(&self, time: Duration) -> Vec<Totals> {
+        let deadline = Instant::now() + time;
+        let tasks: Vec<_> = self.lanes.iter().filter_map(Lane::close).collect();
+        for mut task in tasks {
+            if timeout_at(deadline, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+        self.totals()
+    }
+}
+
+/// Whether events of a kind are about the server itself, and so every handler's.
+fn is_about_server(kind: Kind) -> bool {
+    kind.spec().name.starts_with("Server")
+}
