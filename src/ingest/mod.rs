@@ -3,6 +3,7 @@
 //! Invariant: bytes are read only while a permit is held, so that what is full slows the sender and nothing else.
 
 mod connection;
+pub mod file;
 pub mod intake;
 mod notices;
 mod pool;

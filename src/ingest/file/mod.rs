@@ -1,0 +1,168 @@
+//! Floor 4: finite inputs, told apart by what is in them: captures, raw streams, log files.
+//!
+//! A capture is read as it was received. Anything else is a plain file: frames, numbered from 1 in run 0 of the
+//! stream that the hash of the content names, so that the same content always gives the same events. Plain files are
+//! read, not mapped: others may shorten a log at any moment, and a map of it would end the process.
+//!
+//! Invariant: what a finite input yields depends on its content alone, and where the content has no years, on the
+//! year or the modification time that it is read with.
+
+mod clock;
+mod plain;
+mod sniff;
+mod source;
+
+pub use plain::{PlainFile, ReadError};
+
+use crate::capture;
+use crate::event::StreamId;
+use crate::limits;
+use crate::time::Zone;
+use crate::wire::framing::Mode;
+use sniff::Content;
+use source::Source;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How plain files are read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// The year of the first record whose time has none; without it, the latest that is not after the file's
+    /// modification time. The records after it follow on, over the turn of a year too.
+    pub year: Option<u16>,
+    /// Where times without a zone are from.
+    pub zone: Zone,
+    /// How frames are told apart; without it, the content decides.
+    pub framing: Option<Mode>,
+    /// Bytes of a message that are kept.
+    pub max_message_size: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { year: None, zone: Zone::UTC, framing: None, max_message_size: limits::MAX_MESSAGE_SIZE }
+    }
+}
+
+/// Why an input cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be opened or read.
+    #[error("cannot read {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The capture cannot be opened.
+    #[error(transparent)]
+    Capture(#[from] capture::OpenError),
+    /// A capture that comes through a pipe, where its segments cannot be found.
+    #[error("{} is a capture, which must be a file: name it instead of piping it", .0.display())]
+    PipedCapture(PathBuf),
+    /// A compressed file.
+    #[error("{} is compressed ({format}): decompress it first", path.display())]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+        /// With what.
+        format: &'static str,
+    },
+}
+
+/// One finite input, ready to be read.
+#[derive(Debug)]
+pub enum Input {
+    /// A capture.
+    Capture(Box<capture::Reader>),
+    /// A log file or a raw stream.
+    Plain(Box<PlainFile>),
+}
+
+impl Input {
+    /// Opens a file, or standard input for `-`, and looks at what is in it. Reads all of a plain file once, for its
+    /// hash.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is something that would have to be unpacked first.
+    pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
+        let io_error = |source| OpenError::Io { path: path.to_owned(), source };
+        let source = Source::open(path).map_err(io_error)?;
+        let start = source.start().map_err(io_error)?;
+        match sniff::content(&start) {
+            Content::Capture if source.is_spooled() => Err(OpenError::PipedCapture(path.to_owned())),
+            Content::Capture => Ok(Self::Capture(Box::new(capture::Reader::open(path)?))),
+            Content::Compressed(format) => Err(OpenError::Compressed { path: path.to_owned(), format }),
+            Content::Frames(mode) => {
+                let mode = options.framing.unwrap_or(mode);
+                Ok(Self::Plain(Box::new(PlainFile::new(path, source, mode, options).map_err(io_error)?)))
+            }
+        }
+    }
+
+    /// The stream of inputs that it is, or is from.
+    pub fn stream(&self) -> StreamId {
+        match self {
+            Self::Capture(reader) => reader.identity().stream,
+            Self::Plain(file) => file.stream(),
+        }
+    }
+
+    /// The run of the server that received it; 0 for plain files.
+    pub fn run(&self) -> u32 {
+        match self {
+            Self::Capture(reader) => reader.identity().run,
+            Self::Plain(_) => 0,
+        }
+    }
+
+    /// How it ends.
+    pub fn end(&self) -> capture::End {
+        match self {
+            Self::Capture(reader) => reader.end(),
+            Self::Plain(_) => capture::End::OfInput,
+        }
+    }
+
+    /// Its length, in bytes.
+    pub fn total_bytes(&self) -> u64 {
+        match self {
+            Self::Capture(reader) => reader.total_bytes(),
+            Self::Plain(file) => file.total_bytes(),
+        }
+    }
+
+    /// How many of these bytes have been read.
+    pub fn bytes_done(&self) -> u64 {
+        match self {
+            Self::Capture(reader) => reader.bytes_done(),
+            Self::Plain(file) => file.bytes_done(),
+        }
+    }
+}
+
+/// Something of an input that could not be read. What follows it may still come.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// Of a capture.
+    #[error(transparent)]
+    Capture(#[from] capture::Damage),
+    /// Of a plain file; it ends here.
+    #[error(transparent)]
+    Plain(#[from] ReadError),
+}
+
+impl Iterator for Input {
+    type Item = Result<crate::batch::Sequenced, Trouble>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Capture(reader) => reader.next().map(|item| item.map_err(Trouble::from)),
+            Self::Plain(file) => file.next().map(|item| item.map_err(Trouble::from)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,282 @@
+//! Floor 4: the batches of a plain file.
+//!
+//! Invariant: a batch holds at most [`limits::MAX_BATCH_FRAMES`] frames and is yielded when its arrivals are settled,
+//! one batch after it was read; only an incomplete frame is ever copied.
+
+use super::Options;
+use super::clock::{Clock, Step};
+use super::source::Source;
+use crate::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
+use crate::event::StreamId;
+use crate::limits;
+use crate::time::{Timestamp, Zone};
+use crate::wire::Record;
+use crate::wire::framing::{self, Framer, FramingError, Mode};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A time without a year lies in the year that brings it nearest to the records before it: half a year either way,
+/// less the day that parsing leaves to clocks that run ahead.
+const HALF_A_YEAR: Duration = Duration::from_secs(181 * 86_400);
+
+/// Why a plain file cannot be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The system does not give its bytes.
+    #[error("cannot read {} on from byte {offset}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not framed as it was said to be.
+    #[error("{}: {source}", path.display())]
+    Framing {
+        /// The file.
+        path: PathBuf,
+        /// How not.
+        source: FramingError,
+    },
+}
+
+/// Reads one plain file, as an iterator over its batches.
+#[derive(Debug)]
+pub struct PlainFile {
+    path: PathBuf,
+    source: Source,
+    stream: StreamId,
+    origin: Arc<Origin>,
+    years: Years,
+    framer: Framer,
+    /// Bytes that were read and not yet framed.
+    rest: Bytes,
+    /// How many bytes have been read.
+    read: u64,
+    clock: Clock,
+    /// Batches whose arrivals may not be settled yet.
+    held: VecDeque<Held>,
+    /// How many batches were read.
+    batches: u64,
+    ended: bool,
+    /// Why it ended, when that was not at its end; yielded last.
+    failure: Option<ReadError>,
+    slot: u64,
+    /// Number and arrival that the next input follows on.
+    next: u64,
+    arrival: Option<Timestamp>,
+}
+
+/// What finds the year of a time that has none.
+#[derive(Debug)]
+struct Years {
+    /// The reference of the first such time.
+    first: Timestamp,
+    /// What no reference may be later than.
+    latest: Timestamp,
+    zone: Zone,
+}
+
+/// A batch that was read.
+#[derive(Debug)]
+struct Held {
+    batch: u64,
+    bytes: Bytes,
+    frames: Vec<FrameSpan>,
+    runs: Vec<(u32, Timestamp)>,
+}
+
+impl PlainFile {
+    pub(super) fn new(path: &Path, source: Source, mode: Mode, options: &Options) -> io::Result<Self> {
+        let framing = framing::Options {
+            mode,
+            max_message_size: options.max_message_size,
+            ..framing::Options::default()
+        };
+        let origin = Origin { listener: path.to_string_lossy().into_owned(), peer: String::new() };
+        Ok(Self {
+            path: path.to_owned(),
+            stream: source.hash()?,
+            origin: Arc::new(origin),
+            years: Years::new(source.modified(), options),
+            source,
+            framer: Framer::new(framing),
+            rest: Bytes::new(),
+            read: 0,
+            clock: Clock::default(),
+            held: VecDeque::new(),
+            batches: 0,
+            ended: false,
+            failure: None,
+            slot: 0,
+            next: 1,
+            arrival: None,
+        })
+    }
+
+    /// The hash of the content.
+    pub fn stream(&self) -> StreamId {
+        self.stream
+    }
+
+    /// Its length, in bytes.
+    pub fn total_bytes(&self) -> u64 {
+        self.source.len()
+    }
+
+    /// How many of these bytes have been read.
+    pub fn bytes_done(&self) -> u64 {
+        self.read
+    }
+
+    /// Goes on where another file ended: with this number, and at this arrival at the earliest.
+    pub fn follow(&mut self, next: u64, arrival: Timestamp) {
+        self.next = next;
+        self.clock.advance_to(arrival);
+        self.arrival = Some(arrival);
+    }
+
+    /// Reads and times one more batch, or notes the end.
+    fn read_batch(&mut self) {
+        let mut frames = Vec::new();
+        let bytes = loop {
+            let advanced = self.framer.advance(&self.rest, &mut frames, limits::MAX_BATCH_FRAMES);
+            let whole = self.rest.clone();
+            match advanced {
+                Ok(consumed) => self.rest = whole.slice(consumed.min(whole.len())..),
+                Err(source) => self.fail(ReadError::Framing { path: self.path.clone(), source }),
+            }
+            if !frames.is_empty() || self.ended {
+                break whole;
+            }
+            if self.read >= self.source.len() {
+                self.framer.finish(&self.rest, &mut frames);
+                self.ended = true;
+                break std::mem::take(&mut self.rest);
+            }
+            self.fill();
+        };
+        if !frames.is_empty() {
+            self.time(bytes, frames);
+        }
+    }
+
+    /// Reads on, behind what is not yet framed.
+    fn fill(&mut self) {
+        let mut buffer = Vec::with_capacity(self.rest.len() + limits::READ_SIZE);
+        buffer.extend_from_slice(&self.rest);
+        match self.source.read(self.read, limits::READ_SIZE, &mut buffer) {
+            Ok(()) => {
+                self.read += (buffer.len() - self.rest.len()) as u64;
+                self.rest = Bytes::from(buffer);
+            }
+            Err(source) => {
+                self.fail(ReadError::Io { path: self.path.clone(), offset: self.read, source });
+            }
+        }
+    }
+
+    /// Ends the file here; what was read before comes first.
+    fn fail(&mut self, error: ReadError) {
+        self.ended = true;
+        self.failure = Some(error);
+    }
+
+    /// Holds a batch, and lets its records move the clock.
+    fn time(&mut self, bytes: Bytes, frames: Vec<FrameSpan>) {
+        let batch = self.batches;
+        self.batches += 1;
+        self.held.push_back(Held { batch, bytes, frames, runs: Vec::new() });
+        let mut steps = Vec::new();
+        let Some(held) = self.held.back() else { return };
+        for (index, frame) in (0..).zip(&held.frames) {
+            let reference = self.years.reference(self.clock.near());
+            let record = Record::parse(frame.span.of(&held.bytes), reference, &self.years.zone);
+            if let Some(time) = record.ok().and_then(|record| record.timestamp) {
+                steps.extend(self.clock.note((batch, index), time));
+            }
+        }
+        for step in steps {
+            self.enter(step);
+        }
+    }
+
+    /// Enters a step of the clock into the batch it belongs to.
+    fn enter(&mut self, ((batch, index), arrival): Step) {
+        if let Some(held) = self.held.iter_mut().find(|held| held.batch == batch) {
+            held.runs.push((index, arrival));
+        }
+    }
+
+    /// The arrivals of a batch, which begin with what was the arrival before it.
+    ///
+    /// Before the first time that any record tells, it is that one; where none is in sight, the time at which the
+    /// file was last written.
+    fn arrivals(&mut self, mut runs: Vec<(u32, Timestamp)>) -> Arrivals {
+        let before = self.arrival.or(runs.first().map(|run| run.1)).unwrap_or_else(|| {
+            self.clock.advance_to(self.source.modified());
+            self.source.modified()
+        });
+        runs.retain(|(_, arrival)| *arrival > before);
+        if runs.first().is_none_or(|(index, _)| *index > 0) {
+            runs.insert(0, (0, before));
+        }
+        self.arrival = runs.last().map(|run| run.1);
+        match runs.as_slice() {
+            [(_, one)] => Arrivals::One(*one),
+            _ => Arrivals::Runs(runs),
+        }
+    }
+
+    fn release(&mut self, held: Held) -> Sequenced {
+        let arrivals = self.arrivals(held.runs);
+        let batch = Batch { origin: Arc::clone(&self.origin), bytes: held.bytes, frames: held.frames };
+        let sequenced = Sequenced { slot: self.slot, first: self.next, arrivals, batch };
+        self.slot += 1;
+        self.next += sequenced.inputs();
+        sequenced
+    }
+}
+
+impl Iterator for PlainFile {
+    type Item = Result<Sequenced, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let waits = self.held.front().is_some_and(|held| self.clock.pending_batch() == Some(held.batch));
+            if waits && (self.ended || self.held.len() > 1) {
+                if let Some(step) = self.clock.settle() {
+                    self.enter(step);
+                }
+            } else if !waits && let Some(held) = self.held.pop_front() {
+                return Some(Ok(self.release(held)));
+            } else if self.ended {
+                return self.failure.take().map(Err);
+            } else {
+                self.read_batch();
+            }
+        }
+    }
+}
+
+impl Years {
+    fn new(modified: Timestamp, options: &Options) -> Self {
+        let zone = options.zone.clone();
+        let Some(year) = options.year else { return Self { first: modified, latest: modified, zone } };
+        // A day before the end of the year, because parsing allows for a day.
+        let end = zone.instant(Timestamp::from_civil(i64::from(year), 12, 31, 0, -1));
+        let latest = if modified < end { Timestamp::MAX } else { modified };
+        Self { first: end, latest, zone }
+    }
+
+    /// What a time without a year is read with, when the records before it were near this time.
+    fn reference(&self, near: Option<Timestamp>) -> Timestamp {
+        near.map_or(self.first, |near| near.plus(HALF_A_YEAR).min(self.latest))
+    }
+}

@@ -1,0 +1,84 @@
+//! Floor 4: what a file holds, by its first bytes.
+
+use crate::capture;
+use crate::limits;
+use crate::wire::framing::Mode;
+
+/// What a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// A capture.
+    Capture,
+    /// Something compressed, by the name of the format.
+    Compressed(&'static str),
+    /// Frames: of a raw stream, where counts count, or lines of a log file, where digits mean nothing.
+    Frames(Mode),
+}
+
+const COMPRESSED: &[(&[u8], &str)] = &[
+    (b"\x1f\x8b", "gzip"),
+    (b"\xfd7zXZ\0", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"BZh", "bzip2"),
+    (b"PK\x03\x04", "zip"),
+];
+
+/// Tells what a file that begins with these bytes holds.
+///
+/// In a raw stream frames begin with PRI, after a count or without one; lines of log files do not. One such beginning
+/// of a line is enough, so that a stream is recognised even where its first frame is spoilt.
+pub(super) fn content(start: &[u8]) -> Content {
+    if capture::recognises(start) {
+        return Content::Capture;
+    }
+    if let Some((_, name)) = COMPRESSED.iter().find(|(magic, _)| start.starts_with(magic)) {
+        return Content::Compressed(name);
+    }
+    let is_stream = start.split(|&byte| byte == b'\n').any(|line| begins_with_priority(without_count(line)));
+    Content::Frames(if is_stream { Mode::Auto } else { Mode::Delimited })
+}
+
+/// What stands behind an octet count and a blank; the line itself where it begins with none.
+fn without_count(line: &[u8]) -> &[u8] {
+    let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match line.get(digits..) {
+        Some([b' ', rest @ ..])
+            if (1..=limits::MAX_COUNT_DIGITS).contains(&digits) && !line.starts_with(b"0") =>
+        {
+            rest
+        }
+        _ => line,
+    }
+}
+
+fn begins_with_priority(line: &[u8]) -> bool {
+    let Some(rest) = line.strip_prefix(b"<") else { return false };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (1..=3).contains(&digits) && rest.get(digits) == Some(&b'>')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_decides() {
+        let cases: &[(&[u8], Content)] = &[
+            (b"", Content::Frames(Mode::Delimited)),
+            (b"\x89CRLSEG\n\x01", Content::Capture),
+            (b"\x1f\x8b\x08", Content::Compressed("gzip")),
+            (b"<38>1 - - - - - - a", Content::Frames(Mode::Auto)),
+            (b"19 <38>1 - - - - - - a", Content::Frames(Mode::Auto)),
+            (b"\n\r\n<38>Feb  1 00:00:00 h a: m", Content::Frames(Mode::Auto)),
+            (b"spoilt\n19 <38>1 - - - - - - a", Content::Frames(Mode::Auto)),
+            (b"Feb  1 00:00:00 h a: 19 <38> in a message", Content::Frames(Mode::Delimited)),
+            (b"2026-02-01T00:00:00Z h a: m\n12 months\n", Content::Frames(Mode::Delimited)),
+            (b"019 <38>1 - - - - - - a", Content::Frames(Mode::Delimited)),
+            (b"1234567890 <38>1 - - - - - - a", Content::Frames(Mode::Delimited)),
+            (b"<html>\n<1234>", Content::Frames(Mode::Delimited)),
+        ];
+        for (start, expected) in cases {
+            assert_eq!(content(start), *expected, "{}", start.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Floor 4: the bytes of a finite input, wherever they come from, as a file that can be read at any place.
+//!
+//! Invariant: a source is as long as its file was when it was opened; what is appended later is not part of it.
+
+use crate::event::StreamId;
+use crate::limits;
+use crate::segment;
+use crate::time::Timestamp;
+use std::fs::{self, File, OpenOptions};
+use std::hash::Hasher;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::SystemTime;
+use twox_hash::XxHash3_64;
+
+/// Bytes at the start of a file that tell what is in it.
+const SAMPLE: usize = 4096;
+
+/// One finite input.
+#[derive(Debug)]
+pub(super) struct Source {
+    file: File,
+    length: u64,
+    modified: Timestamp,
+    spooled: bool,
+}
+
+impl Source {
+    /// Opens a file, or standard input for `-`. What is no regular file, such as a pipe, is first written to a
+    /// temporary one that has no name.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file = if path == Path::new("-") {
+            File::from(io::stdin().as_fd().try_clone_to_owned()?)
+        } else {
+            File::open(path)?
+        };
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory"));
+        }
+        if metadata.is_file() {
+            let modified = metadata.modified()?.into();
+            return Ok(Self { file, length: metadata.len(), modified, spooled: path == Path::new("-") });
+        }
+        let (file, length) = spool(file)?;
+        Ok(Self { file, length, modified: SystemTime::now().into(), spooled: true })
+    }
+
+    /// Whether the file has no path by which it could be opened again.
+    pub(super) fn is_spooled(&self) -> bool {
+        self.spooled
+    }
+
+    /// Length in bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// When the content was last written.
+    pub(super) fn modified(&self) -> Timestamp {
+        self.modified
+    }
+
+    /// The first bytes.
+    pub(super) fn start(&self) -> io::Result<Vec<u8>> {
+        let mut sample = Vec::new();
+        self.read(0, SAMPLE, &mut sample)?;
+        Ok(sample)
+    }
+
+    /// The hash of the content, which names the stream: XXH3 with 64 bits, the same for ever and everywhere.
+    pub(super) fn hash(&self) -> io::Result<StreamId> {
+        let mut hasher = XxHash3_64::new();
+        let mut part = Vec::with_capacity(limits::READ_SIZE);
+        let mut offset = 0;
+        while offset < self.length {
+            part.clear();
+            self.read(offset, limits::READ_SIZE, &mut part)?;
+            hasher.write(&part);
+            offset += part.len() as u64;
+        }
+        Ok(StreamId(hasher.finish()))
+    }
+
+    /// Appends `most` bytes from an offset on, fewer only at the end of the content.
+    ///
+    /// # Errors
+    /// Also when the file has become shorter since it was opened.
+    pub(super) fn read(&self, offset: u64, most: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        let left = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let begin = out.len();
+        out.resize(begin + left.min(most), 0);
+        let room = out.get_mut(begin..).unwrap_or_default();
+        self.file.read_exact_at(room, offset).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was read")
+            }
+            _ => error,
+        })
+    }
+}
+
+/// Copies what can be read only once to a temporary file, and takes its name away.
+fn spool(mut from: File) -> io::Result<(File, u64)> {
+    let path = std::env::temp_dir().join(format!("correlator-{:016x}", segment::random_salt()));
+    let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    fs::remove_file(&path)?;
+    let length = io::copy(&mut from, &mut file)?;
+    Ok((file, length))
+}
