@@ -29,5 +29,7 @@ pub mod ingest;
 pub mod dispatch;
 // floor 6
 pub mod pipeline;
+// floor 7
+pub mod config;
 // floor 8
 pub mod cli;

@@ -14,6 +14,9 @@ pub const MAX_MESSAGE_SIZE_CEILING: usize = 1024 * 1024;
 /// Digits that a MSG-LEN may have (RFC 6587 section 3.4.1); more cannot be a count that we would honour.
 pub const MAX_COUNT_DIGITS: usize = 9;
 
+/// Smallest value that the option for the message size may take, in bytes: what RFC 5424 section 6.1 demands.
+pub const MIN_MESSAGE_SIZE: usize = 480;
+
 /// Longest delimiter of delimited framing, in bytes.
 pub const MAX_DELIMITER: usize = 16;
 
@@ -122,3 +125,21 @@ pub const CAPTURE_TOTAL_SIZE: u64 = 10 * 1024 * 1024 * 1024;
 
 /// Segments that one capture has at most: what four digits can number.
 pub const CAPTURE_SEGMENTS: u32 = 10_000;
+
+/// Length of the names of listeners, applications, modules and handlers.
+pub const MAX_NAME: usize = 64;
+
+/// Worker threads at most.
+pub const MAX_WORKERS: usize = 256;
+
+/// Size of one configuration file, in bytes.
+pub const MAX_CONFIG_SIZE: u64 = 1024 * 1024;
+
+/// Files that one configuration is made of at most.
+pub const MAX_CONFIG_FILES: usize = 256;
+
+/// Files put aside that a CSV handler may be told to keep, for each kind.
+pub const MAX_KEPT_FILES: u64 = 100_000;
+
+/// Smallest size at which a CSV handler may be told to rotate its files, in bytes.
+pub const MIN_ROTATION_SIZE: u64 = 4096;

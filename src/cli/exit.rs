@@ -1,5 +1,6 @@
 //! Floor 8: how a command ends: exit codes, and failures on their way to standard error.
 
+use crate::config::Problems;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -30,17 +31,19 @@ impl From<Exit> for ExitCode {
 pub struct Failure {
     exit: Exit,
     error: anyhow::Error,
+    /// Whether the error's text is complete as it is.
+    is_report: bool,
 }
 
 impl Failure {
     /// A failure that ends with `exit`.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
-        Self { exit, error: error.into() }
+        Self { exit, error: error.into(), is_report: false }
     }
 
     /// Wrong usage or configuration.
     pub fn usage(message: impl std::fmt::Display) -> Self {
-        Self { exit: Exit::Usage, error: anyhow::anyhow!("{message}") }
+        Self::new(Exit::Usage, anyhow::anyhow!("{message}"))
     }
 
     /// Writes `error: ` and the error with its causes, and returns the exit code.
@@ -51,7 +54,8 @@ impl Failure {
             return Exit::Done;
         }
         // Where standard error is closed, the exit code must do.
-        writeln!(to, "error: {:#}", self.error).ok();
+        if self.is_report { writeln!(to, "{}", self.error) } else { writeln!(to, "error: {:#}", self.error) }
+            .ok();
         self.exit
     }
 
@@ -66,7 +70,14 @@ impl Failure {
 /// Trouble with input or the environment, which is what most errors are.
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self { exit: Exit::Environment, error }
+        Self::new(Exit::Environment, error)
+    }
+}
+
+/// A configuration that is refused; it tells itself what is wrong, at length.
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self { is_report: true, ..Self::new(Exit::Usage, problems) }
     }
 }
 

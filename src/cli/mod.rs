@@ -3,16 +3,21 @@
 //! Invariant: standard output carries what was asked for and nothing else; everything said about it goes to standard
 //! error, and how it ended is an [`Exit`].
 
+use crate::config::{Environment, Problems, Request, Settings};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
+mod apps;
 pub mod capture;
+mod check;
 mod completions;
+mod config;
 mod exit;
 pub mod replay;
 pub mod serve;
+mod text;
 
 pub use exit::{Exit, Failure};
 
@@ -40,6 +45,9 @@ enum Command {
     Serve(serve::Args),
     Replay(replay::Args),
     Capture(capture::Args),
+    Check(check::Args),
+    Config(config::Args),
+    Apps(apps::Args),
     Completions(completions::Args),
 }
 
@@ -63,6 +71,23 @@ pub struct ConfigArgs {
     pub data_dir: Option<PathBuf>,
 }
 
+impl ConfigArgs {
+    /// Loads the configuration, with the applications and listeners that the command line names.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(&self, apps: &[String], listen: &[String]) -> Result<Settings, Problems> {
+        let request = Request {
+            config: self.config.clone(),
+            set: self.set.clone(),
+            data_dir: self.data_dir.clone(),
+            apps: apps.to_vec(),
+            listen: listen.to_vec(),
+        };
+        Settings::load(&request, &Environment::of_process())
+    }
+}
+
 /// How something is listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -83,6 +108,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Serve(args) => serve::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Capture(args) => capture::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Config(args) => config::run(args),
+        Command::Apps(args) => apps::run(args),
         Command::Completions(args) => completions::run(args),
     };
     match ended {

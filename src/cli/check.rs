@@ -1,0 +1,125 @@
+//! Floor 8: `correlator check`: whether the configuration would run, and what would.
+
+use super::apps::{handlers, modules};
+use super::{ConfigArgs, Exit, Failure};
+use crate::config::Settings;
+use crate::ingest::tcp::BindError;
+use rustix::fs::{Access, access};
+use std::io::{self, ErrorKind, Write};
+use std::net::TcpListener;
+use std::path::Path;
+
+/// Check the configuration, and whether its files and addresses can be used
+///
+/// Says what would run. Every error is listed. The exit code is 2 when the configuration is wrong, and 1 when it is
+/// right but a directory cannot be written or an address cannot be listened on.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Check for this application only (may be given several times) [default: all]
+    #[arg(long, value_name = "NAME")]
+    app: Vec<String>,
+
+    /// Check these addresses in place of the configured listeners (may be given several times)
+    #[arg(long, value_name = "URL")]
+    listen: Vec<String>,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// What was found besides what would run.
+#[derive(Debug, Default)]
+struct Findings {
+    errors: Vec<String>,
+    warnings: Vec<String>,
+}
+
+/// Checks the configuration.
+///
+/// # Errors
+/// When the configuration is refused, or standard output cannot be written.
+pub(super) fn run(args: Args) -> Result<Exit, Failure> {
+    let settings = args.config.load(&args.app, &args.listen)?;
+    let mut findings = Findings::default();
+    findings.directories(&settings);
+    findings.addresses(&settings);
+    findings.loose_ends(&settings);
+    write_plan(&mut io::stdout().lock(), &settings)?;
+    let mut err = io::stderr().lock();
+    for (kind, messages) in [("warning", &findings.warnings), ("error", &findings.errors)] {
+        for message in messages {
+            writeln!(err, "{kind}: {message}")?;
+        }
+    }
+    Ok(if findings.errors.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+impl Findings {
+    /// Whether the directories that are written to can be, or can be made.
+    fn directories(&mut self, settings: &Settings) {
+        let of_handlers = settings.active_handlers().filter_map(|handler| handler.options.directory());
+        let mut directories: Vec<&Path> = vec![&settings.server.data_dir];
+        directories.extend(of_handlers.map(|path| path.as_path()));
+        for directory in directories {
+            if let Err(error) = writable(directory) {
+                self.errors.push(format!("cannot write to {}: {error}", directory.display()));
+            }
+        }
+    }
+
+    /// Whether the addresses can be listened on. One that is in use is no error: the server may be running.
+    fn addresses(&mut self, settings: &Settings) {
+        for options in settings.listeners.iter().flat_map(|listener| listener.tcp()) {
+            if options.is_open() {
+                self.warnings.push(format!(
+                    "listener `{}` takes plaintext from everybody who reaches tcp://{}; name them in `allow_from`",
+                    options.name, options.address
+                ));
+            }
+            if let Err(source) = TcpListener::bind(options.address) {
+                let in_use = source.kind() == ErrorKind::AddrInUse;
+                let error = BindError { name: options.name, address: options.address, source };
+                let messages = if in_use { &mut self.warnings } else { &mut self.errors };
+                messages.push(error.to_string());
+            }
+        }
+    }
+
+    /// What is defined and leads nowhere.
+    fn loose_ends(&mut self, settings: &Settings) {
+        for app in settings.apps.iter().filter(|app| app.handlers.is_empty()) {
+            let name = &app.app.name;
+            self.warnings.push(format!("application `{name}` has no handlers; its events go nowhere"));
+        }
+        let active: Vec<_> = settings.active_handlers().map(|handler| &handler.name).collect();
+        for handler in settings.handlers.iter().filter(|handler| !active.contains(&&handler.name)) {
+            self.warnings.push(format!("no application that runs names the handler `{}`", handler.name));
+        }
+    }
+}
+
+/// Whether a directory, or the nearest one above it that exists, may be written to.
+fn writable(directory: &Path) -> io::Result<()> {
+    let existing = directory.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    if !existing.is_dir() {
+        return Err(io::Error::new(ErrorKind::NotADirectory, format!("{} is a file", existing.display())));
+    }
+    Ok(access(existing, Access::WRITE_OK | Access::EXEC_OK)?)
+}
+
+fn write_plan(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
+    writeln!(out, "configuration  {}", settings.source)?;
+    writeln!(out, "data           {}", settings.server.data_dir.display())?;
+    writeln!(out, "timezone       {}", settings.server.timezone.name)?;
+    writeln!(out, "workers        {}", settings.server.workers)?;
+    for listener in &settings.listeners {
+        for address in &listener.addresses {
+            writeln!(out, "listener       {}  tcp://{address}", listener.name)?;
+        }
+    }
+    for app in &settings.apps {
+        let (name, modules, handlers) = (&app.app.name, modules(app), handlers(app, settings));
+        writeln!(out, "application    {name}  {modules} → {handlers}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! Floor 8: text for people.
+
+/// Breaks text at blanks into lines of at most `width` characters; a longer word has a line of its own.
+pub(super) fn wrap(text: &str, width: usize) -> impl Iterator<Item = String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut length = 0;
+    for word in text.split_whitespace() {
+        let more = word.chars().count();
+        if length > 0 && length + 1 + more > width {
+            lines.push(std::mem::take(&mut line));
+            length = 0;
+        }
+        if length > 0 {
+            line.push(' ');
+            length += 1;
+        }
+        line.push_str(word);
+        length += more;
+    }
+    lines.push(line);
+    lines.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_at_blanks() {
+        assert_eq!(wrap("one two three", 7).collect::<Vec<_>>(), ["one two", "three"]);
+        assert_eq!(wrap("unbreakable x", 4).collect::<Vec<_>>(), ["unbreakable", "x"]);
+        assert_eq!(wrap("äöü äöü", 7).collect::<Vec<_>>(), ["äöü äöü"]);
+        assert_eq!(wrap("", 7).collect::<Vec<_>>(), [""]);
+    }
+}

@@ -1,0 +1,63 @@
+//! Floor 7: how values are written: one type for each way, which reads a node and shows a value.
+//!
+//! Invariant: what a codec shows, it reads back as the same value.
+
+mod choice;
+mod network;
+mod quantity;
+mod rotation;
+mod text;
+
+pub(super) use choice::{Choice, OneOf, Raises, Switches};
+pub(super) use network::{Networks, TcpAddresses, parse_tcp};
+pub(super) use quantity::{Count, Lasting, Size};
+pub(super) use rotation::Rotation;
+pub use text::NamedZone;
+pub(super) use text::{AbsolutePath, DelimiterText, FilePath, Names, Text, ZoneName};
+
+use super::option::Sink;
+use super::tree::{Content, Node};
+use toml_edit::Value;
+
+/// Says in words what values it takes.
+pub(super) trait Takes {
+    fn takes() -> String;
+}
+
+/// Reads and shows values of `T`.
+pub(super) trait Codec<T>: Takes {
+    /// Reads a value, or says what is wrong with it.
+    fn read(node: &Node, sink: &mut Sink<'_>) -> Option<T>;
+
+    /// Shows a value; nothing when there is none.
+    fn show(value: &T) -> Option<Value>;
+}
+
+/// The text of a node, or a problem.
+fn text<'a>(node: &'a Node, what: &str, sink: &mut Sink<'_>) -> Option<&'a str> {
+    match &node.content {
+        Content::Text(text) => Some(text),
+        _ => {
+            sink.expected(what, node);
+            None
+        }
+    }
+}
+
+/// Reads a list, or a single item that stands for a list of one. An item that `read` refuses, it has complained of.
+fn items<T>(
+    node: &Node,
+    sink: &mut Sink<'_>,
+    read: impl Fn(&Node, &mut Sink<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    match &node.content {
+        Content::List(nodes) => {
+            let read: Vec<_> = nodes.iter().map(|node| read(node, sink)).collect();
+            read.into_iter().collect()
+        }
+        _ => Some(vec![read(node, sink)?]),
+    }
+}
+
+#[cfg(test)]
+mod tests;

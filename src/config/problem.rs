@@ -1,0 +1,122 @@
+//! Floor 7: what is wrong with a configuration, and where.
+//!
+//! Invariant: a problem names the place that the operator wrote, never one that the program derived.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Where something was said.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In a file.
+    File {
+        /// The file's path, as it was given.
+        file: Arc<str>,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// On the command line, as it stands there.
+    Argument(Arc<str>),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { file, line } => write!(f, "{file}:{line}"),
+            Self::Argument(argument) => f.write_str(argument),
+        }
+    }
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    message: String,
+    place: Option<Place>,
+    hint: Option<String>,
+}
+
+impl Problem {
+    /// Describes what is wrong at a place.
+    pub(super) fn new(place: &Place, message: impl Into<String>) -> Self {
+        Self { message: message.into(), place: Some(place.clone()), hint: None }
+    }
+
+    /// Describes what is wrong with the whole.
+    pub(super) fn general(message: impl Into<String>) -> Self {
+        Self { message: message.into(), place: None, hint: None }
+    }
+
+    /// Adds what would be right.
+    #[must_use]
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what would be right, where that is known.
+    #[must_use]
+    pub(super) fn hint_if(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        match (&self.place, &self.hint) {
+            (None, None) => Ok(()),
+            (Some(place), None) => write!(f, "\n  --> {place}"),
+            (None, Some(hint)) => write!(f, "\n  --> {hint}"),
+            (Some(place), Some(hint)) => write!(f, "\n  --> {place}   {hint}"),
+        }
+    }
+}
+
+/// Everything that is wrong with a configuration, in the order of the places.
+///
+/// Displays as one block of lines for each problem, each beginning with `error: `.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// The problems.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Problem> {
+        self.0.iter()
+    }
+
+    /// Adds a problem.
+    pub(super) fn push(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    /// `value` when nothing is wrong, else the problems in the order of their places.
+    pub(super) fn unless_any<T>(mut self, value: impl FnOnce() -> T) -> Result<T, Self> {
+        if self.0.is_empty() {
+            return Ok(value());
+        }
+        self.0.sort_by(|a, b| a.place.cmp(&b.place));
+        Err(self)
+    }
+}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

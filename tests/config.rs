@@ -1,0 +1,171 @@
+//! Whole configurations: the valid ones of tests/config are taken, and each invalid one is refused with the errors that
+//! stand beside it. `BLESS=1 cargo test --test config` writes what is said now, for a reader to judge.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test program: its helpers fail by panicking")]
+
+use correlator::config::{Environment, HandlerOptions, Problems, Request, Settings, Source};
+use correlator::correlate::ModuleOptions;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Surroundings that are the same everywhere.
+fn environment() -> Environment {
+    Environment {
+        home: Some("/home/operator".into()),
+        cores: 4,
+        default_file: "/nonexistent/correlator.toml".into(),
+        ..Environment::default()
+    }
+}
+
+fn load(path: &Path) -> Result<Settings, Problems> {
+    Settings::load(&Request { config: Some(path.to_owned()), ..Request::default() }, &environment())
+}
+
+fn with(set: &[&str]) -> Result<Settings, Problems> {
+    let set = set.iter().map(ToString::to_string).collect();
+    Settings::load(&Request { set, ..Request::default() }, &environment())
+}
+
+/// The configurations in a folder of tests/config, which is where tests run from.
+fn samples(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(Path::new("tests/config").join(folder)).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+#[test]
+fn valid_configurations_load() {
+    for path in samples("valid") {
+        if let Err(problems) = load(&path) {
+            panic!("{}:\n{problems}", path.display());
+        }
+    }
+}
+
+#[test]
+fn invalid_configurations_are_refused_with_every_error_in_them() {
+    for path in samples("invalid") {
+        let problems = load(&path).expect_err(&path.display().to_string());
+        let said = format!("{problems}\n").replace("tests/config/invalid/", "");
+        let beside = path.with_extension("err");
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&beside, &said).unwrap();
+        }
+        let expected = fs::read_to_string(&beside).unwrap_or_default();
+        assert_eq!(said, expected, "{}", path.display());
+    }
+}
+
+#[test]
+fn every_option_reaches_its_owner() {
+    let settings = load(Path::new("tests/config/valid/fleet.toml")).unwrap();
+    let server = &settings.server;
+    assert_eq!(server.data_dir, Path::new("/var/lib/correlator"));
+    assert_eq!(server.timezone.name, "Europe/Berlin");
+    assert_eq!((server.workers, server.handler_patience), (2, Duration::from_secs(5)));
+
+    let [lan, old] = settings.listeners.as_slice() else { panic!("{:?}", settings.listeners) };
+    let tcp: Vec<_> = lan.tcp().collect();
+    assert_eq!((tcp.len(), tcp[0].name.as_str(), tcp[0].is_open()), (1, "lan", false));
+    assert_eq!((lan.allow_from.len(), lan.framing.max_message_size), (2, 8192));
+    assert_eq!((old.addresses.len(), old.framing.delimiter.as_slice()), (2, &b"\0"[..]));
+    assert_eq!(
+        (old.frame_timeout, old.timezone.name.as_str()),
+        (Duration::from_secs(90), "America/New_York")
+    );
+
+    let [fleet, all] = settings.apps.as_slice() else { panic!("{:?}", settings.apps) };
+    assert_eq!((fleet.description.as_str(), fleet.handlers.len()), ("SSH across the fleet", 2));
+    let [(name, ModuleOptions::Sshd(sshd))] = fleet.app.modules.as_slice() else { panic!("{fleet:?}") };
+    assert_eq!((name.as_str(), sshd.login_failure_limit, sshd.events.len()), ("openssh", 7, 2));
+    assert_eq!(sshd.login_failure_window, Duration::from_secs(600));
+    assert_eq!((sshd.trusted_networks.len(), sshd.ignore_networks.len()), (1, 1));
+    assert!(
+        matches!(all.app.modules.as_slice(), [(_, ModuleOptions::Report(report))] if report.max_length == 80)
+    );
+
+    let names: Vec<_> = settings.handlers.iter().map(|handler| handler.name.as_str()).collect();
+    assert_eq!(names, ["archive", "screen"]);
+    let HandlerOptions::Csv(csv) = &settings.handlers[0].options else { panic!("{:?}", settings.handlers) };
+    assert_eq!((csv.directory.as_path(), csv.keep), (Path::new("/var/lib/correlator/csv"), 30));
+}
+
+#[test]
+fn without_a_file_the_built_in_application_runs() {
+    let settings = with(&[]).unwrap();
+    assert_eq!(settings.source, Source::BuiltIn);
+    assert_eq!(settings.apps[0].app.name, "ssh-report");
+    let addresses: Vec<_> =
+        settings.listeners.iter().flat_map(|l| &l.addresses).map(ToString::to_string).collect();
+    assert_eq!(addresses, ["127.0.0.1:5140", "[::1]:5140"]);
+    let handlers: Vec<_> = settings.active_handlers().map(|handler| handler.options.type_name()).collect();
+    assert_eq!(handlers, ["log", "csv"]);
+    assert_eq!(settings.server.data_dir, Path::new("/home/operator/.local/state/correlator"));
+    assert_eq!(settings.server.workers, 4);
+}
+
+#[test]
+fn the_command_line_is_stronger_than_the_file() {
+    let request = Request {
+        config: Some("tests/config/valid/fleet.toml".into()),
+        set: vec![
+            "server.workers=3".to_owned(),
+            "server.timezone=UTC".to_owned(),
+            "apps.fleet.modules.openssh.events.SSHDPenalty=on".to_owned(),
+        ],
+        data_dir: Some("/tmp/elsewhere".into()),
+        apps: vec!["fleet".to_owned()],
+        listen: vec!["tcp://127.0.0.1:0".to_owned(), "tcp://[::1]:0".to_owned()],
+    };
+    let settings = Settings::load(&request, &environment()).unwrap();
+    assert_eq!((settings.server.workers, settings.server.timezone.name.as_str()), (3, "UTC"));
+    assert_eq!(settings.server.data_dir, Path::new("/tmp/elsewhere"));
+    assert_eq!(settings.apps.len(), 1);
+    assert_eq!(settings.listeners.iter().flat_map(|listener| listener.tcp()).count(), 2);
+    let [(_, ModuleOptions::Sshd(sshd))] = settings.apps[0].app.modules.as_slice() else { panic!() };
+    assert_eq!(sshd.events.len(), 3);
+}
+
+#[test]
+fn the_command_line_is_checked_like_a_file() {
+    for (set, says) in [
+        (
+            "server.wrkers=3",
+            "error: unknown key `wrkers`\n  --> --set server.wrkers=3   did you mean `workers`?",
+        ),
+        (
+            "server.workers",
+            "error: no `=` in the option to set\n  --> --set server.workers   expected KEY=VALUE",
+        ),
+        ("=3", "error: no key before the `=`"),
+        ("server.workers=x", "`server.workers`: expected a whole number from 0 to 256, found \"x\""),
+        ("server=3", "`server`: expected a table, as in `[server]`, found 3"),
+        ("include=x.toml", "`include` cannot be set"),
+    ] {
+        let problems = with(&[set]).unwrap_err().to_string();
+        assert!(problems.contains(says), "{set}: {problems}");
+    }
+    let request = Request {
+        apps: vec!["ssh-reprot".to_owned()],
+        listen: vec!["udp://[::]:1".to_owned()],
+        ..Request::default()
+    };
+    assert_eq!(
+        Settings::load(&request, &environment()).unwrap_err().to_string(),
+        "error: there is no application `ssh-reprot`\n  --> --app ssh-reprot   did you mean `ssh-report`?\n\
+         error: scheme `udp` is not supported by this version\n  --> --listen udp://[::]:1   supported: `tcp`"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let problems = load(Path::new("tests/config/none.toml")).unwrap_err().to_string();
+    assert!(
+        problems.starts_with("error: cannot read the configuration tests/config/none.toml: No such file")
+    );
+}
