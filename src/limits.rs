@@ -99,6 +99,18 @@ pub const EVENT_BLOCK_SIZE: usize = 256 * 1024;
 /// Frames of one batch that are kept for the operator, of each reason for which they were rejected.
 pub const REJECT_SAMPLES_PER_BATCH: u64 = 4;
 
+/// Length at which the file of rejected frames is renamed and begun anew, in bytes.
+pub const REJECTED_FILE_SIZE: u64 = 4 * 1024 * 1024;
+
+/// Bytes of a rejected frame that are kept.
+pub const REJECT_SAMPLE_SIZE: usize = 1024;
+
+/// Batches that wait for being written to a capture.
+pub const RECORDER_QUEUE_BATCHES: usize = 64;
+
+/// Time after which what a capture holds back is written, however little it is.
+pub const CAPTURE_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Peers that are counted one by one.
 pub const MAX_LEDGER_PEERS: usize = 16 * 1024;
 

@@ -120,6 +120,11 @@ impl Listener {
         Ok(Self { socket, shared, connections, peers: Arc::default() })
     }
 
+    /// The listener's name.
+    pub fn name(&self) -> &str {
+        &self.shared.options.name
+    }
+
     /// The address that it listens on.
     ///
     /// # Errors

@@ -4,16 +4,24 @@
 //! sequencer and the correlator, each with a permit; every queue on that way has room for all of them, so nothing
 //! within blocks, and what is full makes readers wait.
 
+mod feed;
 mod folder;
 mod gate;
 mod ledger;
+mod live;
+mod recorder;
+mod rejects;
 mod reorder;
 mod sequencer;
 mod worker;
 
+pub use feed::{Pace, feed};
 pub use folder::{EventSink, Recorder};
 pub use gate::Gate;
 pub use ledger::{Ledger, PeerCounts};
+pub use live::{Listening, Live, StartError};
+pub use recorder::CaptureThread;
+pub use rejects::{Discard, RejectFile};
 pub use sequencer::Sequencer;
 pub use worker::{RejectSink, Rejected};
 

@@ -1,0 +1,136 @@
+//! Floor 6: a running server: listeners on a runtime of their own, and the pipeline behind them.
+//!
+//! Invariant: stopping loses nothing that a peer's system has handed over: what the sockets hold is read, within
+//! [`limits::DRAIN_TIME`], and all of it is folded before the end.
+
+use super::{Gate, Ledger, Options, Outputs, Pipeline, Sequencer};
+use crate::batch::Origin;
+use crate::correlate::End;
+use crate::ingest::tcp::{self, BindError, Listener};
+use crate::ingest::{Intake, Notices, Sink};
+use crate::limits;
+use crate::time::{Clock, Timestamp};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// What a server cannot start without.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The system refuses a thread or what a runtime needs.
+    #[error("cannot start the server's threads")]
+    Threads(#[source] io::Error),
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Live {
+    runtime: Runtime,
+    tasks: JoinSet<()>,
+    stop: watch::Sender<bool>,
+    sequencer: Arc<Sequencer>,
+    pipeline: Pipeline,
+    notices: Arc<Notices>,
+    addresses: Vec<(String, SocketAddr)>,
+}
+
+/// What a server listens on, and how much it may take.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// The listeners.
+    pub listeners: Vec<tcp::Options>,
+    /// Connections of all listeners together.
+    pub max_connections: usize,
+    /// Threads that read.
+    pub threads: usize,
+}
+
+impl Live {
+    /// Binds every listener, starts the pipeline, and then reads.
+    ///
+    /// # Errors
+    /// When an address cannot be bound or the system refuses a thread; nothing runs on then.
+    pub fn start(
+        listening: Listening,
+        options: Options,
+        outputs: Outputs,
+        clock: impl Clock + 'static,
+    ) -> Result<Self, StartError> {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(listening.threads.max(1)).thread_name("ingest").enable_io().enable_time();
+        let runtime = builder.build().map_err(StartError::Threads)?;
+        let (gate, permits) = Gate::for_tasks();
+        let pipeline = Pipeline::start(options, gate, outputs).map_err(StartError::Threads)?;
+        let sequencer = Arc::new(Sequencer::new(clock, pipeline.feed()));
+        let (stop, stopped) = watch::channel(false);
+        let environment = tcp::Environment {
+            intake: Intake::new(Arc::clone(&sequencer) as Arc<dyn Sink>, permits),
+            notices: Arc::default(),
+            connections: Arc::new(Semaphore::new(listening.max_connections.min(Semaphore::MAX_PERMITS))),
+            stop: stopped.clone(),
+        };
+
+        let guard = runtime.enter();
+        let bind = |options| Listener::bind(options, &environment);
+        let listeners: Vec<Listener> = listening.listeners.into_iter().map(bind).collect::<Result<_, _>>()?;
+        drop(guard);
+
+        let mut addresses = Vec::new();
+        let mut tasks = JoinSet::new();
+        for listener in listeners {
+            addresses.push((listener.name().to_owned(), listener.local_addr().map_err(StartError::Threads)?));
+            tasks.spawn_on(listener.run(), runtime.handle());
+        }
+        tasks.spawn_on(tick(environment.intake, stopped), runtime.handle());
+        Ok(Self { runtime, tasks, stop, sequencer, pipeline, notices: environment.notices, addresses })
+    }
+
+    /// The addresses that it listens on, with the listeners' names.
+    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// What was refused and cut so far.
+    pub fn notices(&self) -> &Arc<Notices> {
+        &self.notices
+    }
+
+    /// Stops accepting, reads until the sockets would block, folds all of it, and ends.
+    pub fn stop(self) -> (Ledger, Timestamp) {
+        let Self { runtime, mut tasks, stop, sequencer, pipeline, .. } = self;
+        stop.send_replace(true);
+        let drained = runtime.block_on(async {
+            tokio::time::timeout(limits::DRAIN_TIME, async { while tasks.join_next().await.is_some() {} })
+                .await
+        });
+        if drained.is_err() {
+            tracing::warn!("connections still had something to read when the time for it was over");
+        }
+        // Ends the tasks that are left, and with them every sender to the pipeline but the sequencer's.
+        drop(tasks);
+        runtime.shutdown_background();
+        let closed = sequencer.close();
+        drop(sequencer);
+        (pipeline.finish(End::At(closed)), closed)
+    }
+}
+
+/// Submits a clock tick in each interval, for the timers of quiet times.
+async fn tick(intake: Intake, mut stop: watch::Receiver<bool>) {
+    let origin = Arc::new(Origin { listener: String::new(), peer: String::new() });
+    let mut interval = tokio::time::interval(limits::TICK_INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    interval.tick().await;
+    loop {
+        tokio::select! {
+            _ = interval.tick() => intake.tick(&origin),
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}

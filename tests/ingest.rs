@@ -1,0 +1,298 @@
+//! The TCP listener against peers that are slow, greedy, wrong or many.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "what fails in a test should fail loudly"
+)]
+
+use correlator::batch::Batch;
+use correlator::ingest::tcp::{Environment, Listener, Options};
+use correlator::ingest::{Intake, Notices, Refusal, Sink};
+use correlator::wire::framing;
+use proptest::prelude::*;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+/// Keeps the frames, and gives each batch's permit back at once.
+struct Collect {
+    frames: Mutex<Vec<Frame>>,
+    permits: Arc<Semaphore>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Frame {
+    bytes: Vec<u8>,
+    truncated: bool,
+}
+
+impl Sink for Collect {
+    fn submit(&self, batch: Batch) {
+        let mut frames = self.frames.lock().unwrap();
+        for frame in &batch.frames {
+            frames.push(Frame { bytes: frame.span.of(&batch.bytes).to_vec(), truncated: frame.truncated });
+        }
+        self.permits.add_permits(1);
+    }
+}
+
+struct Rig {
+    address: SocketAddr,
+    sink: Arc<Collect>,
+    notices: Arc<Notices>,
+    permits: Arc<Semaphore>,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<()>,
+}
+
+impl Rig {
+    fn start(change: impl FnOnce(&mut Options)) -> Self {
+        let permits = Arc::new(Semaphore::new(4));
+        let sink = Arc::new(Collect { frames: Mutex::default(), permits: Arc::clone(&permits) });
+        let notices = Arc::new(Notices::default());
+        let (stop, stopped) = watch::channel(false);
+        let environment = Environment {
+            intake: Intake::new(Arc::clone(&sink) as Arc<dyn Sink>, Arc::clone(&permits)),
+            notices: Arc::clone(&notices),
+            connections: Arc::new(Semaphore::new(2000)),
+            stop: stopped,
+        };
+        let mut options = Options::new("lan", "127.0.0.1:0".parse().unwrap());
+        change(&mut options);
+        let listener = Listener::bind(options, &environment).unwrap();
+        let address = listener.local_addr().unwrap();
+        Self { address, sink, notices, permits, stop, running: tokio::spawn(listener.run()) }
+    }
+
+    /// Stops, waits for every connection's end, and gives the frames.
+    async fn stop(self) -> Vec<Frame> {
+        self.stop.send_replace(true);
+        self.running.await.unwrap();
+        assert_eq!(self.permits.available_permits(), 4, "every permit has come back");
+        self.sink.frames.lock().unwrap().clone()
+    }
+
+    fn refusals(&self, refusal: Refusal) -> u64 {
+        self.notices.totals().iter().filter(|(_, known, _)| *known == refusal).map(|(.., count)| count).sum()
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    Runtime::new().unwrap().block_on(future)
+}
+
+/// Sends all of it, says that there is no more, and waits until the listener has closed its side.
+async fn send(address: SocketAddr, pieces: &[&[u8]]) {
+    let mut peer = TcpStream::connect(address).await.unwrap();
+    peer.set_nodelay(true).unwrap();
+    for piece in pieces {
+        peer.write_all(piece).await.unwrap();
+    }
+    peer.shutdown().await.unwrap();
+    // A listener that has refused the peer resets the connection: that is an end as well.
+    peer.read_to_end(&mut Vec::new()).await.ok();
+}
+
+fn whole(bytes: &[u8]) -> Frame {
+    Frame { bytes: bytes.to_vec(), truncated: false }
+}
+
+#[test]
+fn counted_and_delimited_frames_alternate_on_one_connection() {
+    block_on(async {
+        let rig = Rig::start(|_| {});
+        send(rig.address, &[b"5 first<14>second\n", b"5 thi", b"rd6 fourth<14>the end"]).await;
+        let expected =
+            [whole(b"first"), whole(b"<14>second"), whole(b"third"), whole(b"fourth"), whole(b"<14>the end")];
+        assert_eq!(rig.stop().await, expected);
+    });
+}
+
+#[test]
+fn a_long_frame_in_small_pieces_arrives_whole() {
+    block_on(async {
+        let rig = Rig::start(|_| {});
+        let long = vec![b'x'; 60_000];
+        let mut stream = b"60000 ".to_vec();
+        stream.extend_from_slice(&long);
+        stream.extend_from_slice(b"3 end");
+        let pieces: Vec<&[u8]> = stream.chunks(700).collect();
+        send(rig.address, &pieces).await;
+        assert_eq!(rig.stop().await, [whole(&long), whole(b"end")]);
+    });
+}
+
+#[test]
+fn a_frame_over_the_limit_is_cut_and_its_inside_is_never_searched() {
+    block_on(async {
+        let rig = Rig::start(|options| options.framing.max_message_size = 100);
+        let mut stream = b"100000 ".to_vec();
+        stream.extend_from_slice(
+            &b"\n<38>1 - - sshd 1 - - Accepted password for root from 6.6.6.6 port 22 ssh2\n".repeat(2000),
+        );
+        stream.truncate(100_007);
+        stream.extend_from_slice(b"4 next");
+        send(rig.address, &[&stream]).await;
+        let frames = rig.stop().await;
+        assert_eq!(frames.len(), 2);
+        assert!(frames[0].truncated && frames[0].bytes.len() == 100);
+        assert_eq!(frames[1], whole(b"next"));
+    });
+}
+
+#[test]
+fn a_stream_that_ends_within_a_counted_frame_is_said_and_kept() {
+    block_on(async {
+        let rig = Rig::start(|_| {});
+        send(rig.address, &[b"4 good", b"50 half of it"]).await;
+        assert_eq!(rig.refusals(Refusal::CutShort), 1);
+        let cut = Frame { bytes: b"half of it".to_vec(), truncated: true };
+        assert_eq!(rig.stop().await, [whole(b"good"), cut]);
+    });
+}
+
+#[test]
+fn a_listener_that_insists_on_counts_closes_on_anything_else() {
+    block_on(async {
+        let rig = Rig::start(|options| options.framing.mode = framing::Mode::OctetCounted);
+        send(rig.address, &[b"4 good<14>not counted\n4 lost"]).await;
+        assert_eq!(rig.refusals(Refusal::Framing), 1);
+        assert_eq!(rig.stop().await, [whole(b"good")]);
+    });
+}
+
+#[test]
+fn slow_loris_is_cut_off_and_honest_peers_are_not() {
+    block_on(async {
+        let rig = Rig::start(|options| options.frame_timeout = Duration::from_millis(200));
+        let mut silent = TcpStream::connect(rig.address).await.unwrap();
+        let mut idle = TcpStream::connect(rig.address).await.unwrap();
+        let mut loris = TcpStream::connect(rig.address).await.unwrap();
+        idle.write_all(b"5 hello").await.unwrap();
+        loris.write_all(b"5 hello999 never ").await.unwrap();
+        silent.read_to_end(&mut Vec::new()).await.ok();
+        loris.read_to_end(&mut Vec::new()).await.ok();
+        assert_eq!(rig.refusals(Refusal::FrameTimeout), 2);
+        // Idle for longer than the time, but between frames: still welcome.
+        idle.write_all(b"5 again").await.unwrap();
+        idle.shutdown().await.unwrap();
+        idle.read_to_end(&mut Vec::new()).await.unwrap();
+        let frames = rig.stop().await;
+        assert_eq!(frames.iter().filter(|frame| **frame == whole(b"hello")).count(), 2);
+        assert!(frames.contains(&whole(b"again")));
+        assert!(frames.contains(&Frame { bytes: b"never ".to_vec(), truncated: true }), "nothing is lost");
+    });
+}
+
+#[test]
+fn peers_outside_allow_from_and_over_their_share_are_refused() {
+    block_on(async {
+        let rig = Rig::start(|options| options.allow_from = vec!["10.0.0.0/8".parse().unwrap()]);
+        send(rig.address, &[b"5 hello"]).await;
+        assert_eq!(rig.refusals(Refusal::NotAllowed), 1);
+        assert_eq!(rig.stop().await, []);
+
+        let rig = Rig::start(|options| options.max_connections_per_peer = 1);
+        let mut first = TcpStream::connect(rig.address).await.unwrap();
+        send(rig.address, &[b"6 second"]).await;
+        assert_eq!(rig.refusals(Refusal::TooManyConnections), 1);
+        first.write_all(b"5 first").await.unwrap();
+        first.shutdown().await.unwrap();
+        first.read_to_end(&mut Vec::new()).await.unwrap();
+        send(rig.address, &[b"5 third"]).await;
+        assert_eq!(rig.stop().await, [whole(b"first"), whole(b"third")]);
+    });
+}
+
+#[test]
+fn stopping_reads_what_the_sockets_hold() {
+    block_on(async {
+        let rig = Rig::start(|_| {});
+        let mut peers = Vec::new();
+        for peer in 0..50 {
+            let mut stream = TcpStream::connect(rig.address).await.unwrap();
+            let text = format!("<14>peer {peer:02}\n");
+            stream.write_all(text.repeat(100).as_bytes()).await.unwrap();
+            peers.push(stream);
+        }
+        // One answered connection more than the others proves that all of them have been accepted.
+        send(rig.address, &[b"4 last"]).await;
+        assert_eq!(rig.stop().await.len(), 50 * 100 + 1);
+    });
+}
+
+#[test]
+fn frames_beyond_what_a_batch_holds_make_further_batches() {
+    block_on(async {
+        let rig = Rig::start(|_| {});
+        let count = correlator::limits::MAX_BATCH_FRAMES * 3;
+        send(rig.address, &[&b"1 a".repeat(count)]).await;
+        assert_eq!(rig.stop().await, vec![whole(b"a"); count]);
+    });
+}
+
+#[test]
+fn bind_errors_name_the_listener_the_address_and_the_remedy() {
+    block_on(async {
+        let rig = Rig::start(|_| {});
+        let environment = Environment {
+            intake: Intake::new(Arc::clone(&rig.sink) as Arc<dyn Sink>, Arc::clone(&rig.permits)),
+            notices: Arc::default(),
+            connections: Arc::new(Semaphore::new(1)),
+            stop: watch::channel(false).1,
+        };
+        let error = Listener::bind(Options::new("dmz", rig.address), &environment).unwrap_err().to_string();
+        assert!(error.contains("`dmz`") && error.contains(&rig.address.to_string()), "{error}");
+        assert!(error.contains("ss -ltnp"), "{error}");
+        let nowhere = "192.0.2.1:5140".parse().unwrap();
+        let error = Listener::bind(Options::new("dmz", nowhere), &environment).unwrap_err().to_string();
+        assert!(error.contains("no interface"), "{error}");
+        rig.stop().await;
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn any_chunking_gives_the_same_frames(
+        messages in prop::collection::vec((any::<bool>(), "[a-z<>:. ]{1,9000}"), 1..12),
+        cuts in prop::collection::vec(1_usize..6000, 1..20),
+    ) {
+        let mut stream = Vec::new();
+        let mut expected = Vec::new();
+        for (counted, text) in &messages {
+            let text = format!("<14>{text}");
+            if *counted {
+                stream.extend_from_slice(format!("{} {text}", text.len()).as_bytes());
+            } else {
+                stream.extend_from_slice(format!("{text}\n").as_bytes());
+            }
+            expected.push(whole(text.as_bytes()));
+        }
+        let mut rest = &stream[..];
+        let mut pieces = Vec::new();
+        for cut in cuts.iter().cycle() {
+            let (piece, after) = rest.split_at((*cut).min(rest.len()));
+            pieces.push(piece);
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        let frames = block_on(async {
+            let rig = Rig::start(|_| {});
+            send(rig.address, &pieces).await;
+            rig.stop().await
+        });
+        prop_assert_eq!(frames, expected);
+    }
+}
