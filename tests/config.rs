@@ -169,3 +169,14 @@ fn a_file_that_cannot_be_read_is_named() {
         problems.starts_with("error: cannot read the configuration tests/config/none.toml: No such file")
     );
 }
+
+#[test]
+fn the_example_of_the_documentation_loads() {
+    let page = fs::read_to_string("docs/configuration.md").unwrap();
+    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("correlator.toml");
+    fs::write(&path, example).unwrap();
+    let settings = load(&path).unwrap();
+    assert_eq!((settings.apps.len(), settings.listeners.len(), settings.handlers.len()), (1, 1, 2));
+}

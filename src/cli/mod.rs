@@ -19,6 +19,9 @@ pub mod replay;
 pub mod serve;
 mod text;
 
+#[cfg(test)]
+mod reference_tests;
+
 pub use exit::{Exit, Failure};
 
 /// Receives syslog, understands OpenSSH, and acts on what it says.

@@ -23,6 +23,9 @@ mod source;
 mod suggest;
 mod tree;
 
+#[cfg(test)]
+mod reference_tests;
+
 pub use app::App;
 pub use codec::NamedZone;
 pub use environment::Environment;

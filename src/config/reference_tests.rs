@@ -1,0 +1,61 @@
+//! Floor 7, tests: docs/configuration.md holds a table of options for each section, which is made from the options
+//! themselves. `BLESS=1 cargo test reference` brings the tables up to date.
+
+use super::app::AppOptions;
+use super::listener::Listener;
+use super::option::{Row, rows};
+use super::section::Section;
+use super::server::ServerOptions;
+use crate::correlate::{report, sshd};
+use crate::handlers::{csv, log};
+use std::fmt::Write;
+use std::fs;
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+
+/// The rows of a section's options, with their defaults.
+fn of<S: Section>() -> Vec<Row> {
+    rows(S::OPTIONS, &S::defaults(), &S::defaults(), None)
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut table = "| option | takes | default | meaning |\n| --- | --- | --- | --- |\n".to_owned();
+    for row in rows {
+        let default = match &row.default {
+            Some(default) => format!("`{}`", default.to_string().trim()),
+            None if row.required => "required".to_owned(),
+            None => String::new(),
+        };
+        let [takes, meaning] = [row.takes.as_str(), row.meaning].map(|text| text.replace('|', "\\|"));
+        writeln!(table, "| `{}` | {takes} | {default} | {meaning} |", row.name).unwrap();
+    }
+    table
+}
+
+/// Replaces what stands between the marks of a section.
+fn fill(text: &str, section: &str, table: &str) -> String {
+    let (begin, end) = (format!("<!-- options of {section} -->\n"), "<!-- end of options -->");
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("no mark for {section}"));
+    let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("no end for {section}"));
+    format!("{before}{begin}{table}{end}{after}")
+}
+
+#[test]
+fn the_reference_is_current() {
+    let written = fs::read_to_string(FILE).unwrap();
+    let sections = [
+        ("server", of::<ServerOptions>()),
+        ("listeners", of::<Listener>()),
+        ("apps", of::<AppOptions>()),
+        ("sshd", of::<sshd::Options>()),
+        ("report", of::<report::Options>()),
+        ("log", of::<log::Options>()),
+        ("csv", of::<csv::Options>()),
+    ];
+    let current = sections.iter().fold(written.clone(), |text, (name, rows)| fill(&text, name, &table(rows)));
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(FILE, &current).unwrap();
+    } else {
+        assert_eq!(written, current, "BLESS=1 cargo test reference brings docs/configuration.md up to date");
+    }
+}
