@@ -108,7 +108,7 @@ impl Load {
         stream
     }
 
-    fn header(&self, out: &mut String, pri: &str, host: u64, app: &str, pid: u64) {
+    fn header(&self, out: &mut String, pri: &str, host: u64, (app, pid): (&str, u64)) {
         let seconds = self.micros / 1_000_000;
         let (h, m, s) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
         let (day, fraction) = (1 + seconds / 86_400 % 28, self.micros % 1_000_000);
@@ -119,7 +119,7 @@ impl Load {
     fn other(&mut self, out: &mut String) {
         let (pri, app, text) = OTHERS[self.numbers.below(OTHERS.len() as u64) as usize];
         let (host, pid) = (self.numbers.below(HOSTS), 300 + self.numbers.below(60_000));
-        self.header(out, pri, host, app, pid);
+        self.header(out, pri, host, (app, pid));
         out.push_str(text);
     }
 
@@ -136,7 +136,7 @@ impl Load {
         let child = if step == 2 || step == 3 { pid + 1 } else { pid };
         let login = matches!(kind, Kind::PublickeyLogin | Kind::PasswordLogin);
         let pri = if login && (step == 1 || step == 4) { "86" } else { "38" };
-        self.header(out, pri, host, "sshd-session", if login { child } else { pid });
+        self.header(out, pri, host, ("sshd-session", if login { child } else { pid }));
         let last = match kind {
             Kind::PublickeyLogin | Kind::PasswordLogin => {
                 match step {
