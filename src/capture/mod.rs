@@ -9,6 +9,7 @@
 
 mod export;
 mod parts;
+mod pick;
 mod reader;
 mod schema;
 mod series;
@@ -16,6 +17,7 @@ mod unpack;
 mod writer;
 
 pub use export::{Framing, export_record};
+pub use pick::{Listing, ListingError, Pick};
 pub use reader::{Damage, End, OpenError, Reader};
 pub use writer::{AppendError, CreateError, Options, Writer};
 

@@ -31,6 +31,13 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Segments of the usual length, as many as there can be: for a capture whose inputs are finite.
+    pub fn unlimited() -> Self {
+        Self { total_size: u64::MAX, ..Self::default() }
+    }
+}
+
 /// Why a capture was not begun.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {

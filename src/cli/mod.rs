@@ -15,6 +15,7 @@ mod check;
 mod completions;
 mod config;
 mod exit;
+mod progress;
 pub mod replay;
 pub mod serve;
 mod text;

@@ -17,6 +17,13 @@ static KEYS: LazyLock<Vec<Box<[u8]>>> = LazyLock::new(|| {
     keys
 });
 
+/// Appends text that a peer sent as a JSON string; what is not UTF-8 becomes `\xNN`, as in [`json`].
+pub fn json_string(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'"');
+    escape::json(out, text);
+    out.push(b'"');
+}
+
 /// Appends an event as one JSON object on one line, without a line end.
 ///
 /// Its members are `id`, `time` (UTC, six digits), `kind`, `severity`, `app`, `module`, `summary`, `fields` (all of the

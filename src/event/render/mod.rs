@@ -17,7 +17,7 @@ mod table;
 mod tests;
 
 pub use escape::{flat, readable};
-pub use json::json;
+pub use json::{json, json_string};
 pub use line::{Paint, line};
 pub use local::{Fraction, LocalTime};
 pub use number::{addr, count, human_duration, seconds, utc};

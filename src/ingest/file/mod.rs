@@ -13,6 +13,7 @@ mod sniff;
 mod source;
 
 pub use plain::{PlainFile, ReadError};
+pub use source::joined;
 
 use crate::capture;
 use crate::event::StreamId;

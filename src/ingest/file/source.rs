@@ -102,6 +102,16 @@ impl Source {
     }
 }
 
+/// Names the stream of several plain files, one after the other: by the hash of their hashes. One alone keeps its own.
+pub fn joined(streams: &[StreamId]) -> StreamId {
+    if let [one] = streams {
+        return *one;
+    }
+    let mut hasher = XxHash3_64::new();
+    streams.iter().for_each(|stream| hasher.write(&stream.0.to_le_bytes()));
+    StreamId(hasher.finish())
+}
+
 /// Copies what can be read only once to a temporary file, and takes its name away.
 fn spool(mut from: File) -> io::Result<(File, u64)> {
     let path = std::env::temp_dir().join(format!("correlator-{:016x}", segment::random_salt()));

@@ -1,0 +1,97 @@
+//! Floor 8: `correlator capture import`: a capture from logs and raw streams.
+
+use super::super::progress::Progress;
+use super::super::{Exit, Failure};
+use crate::capture::{Identity, Options, Writer};
+use crate::ingest::file::{self, Input, PlainFile};
+use crate::time::{Timestamp, Zone};
+use crate::wire::framing::Mode;
+use clap::ValueEnum;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Make a capture from log files and raw streams
+///
+/// The records arrive at their own times, as in a replay of the file itself: a replay of the capture gives the same
+/// events. Several files are one after the other; name the oldest first.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// Log files or raw streams; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// The new capture
+    #[arg(long, short, value_name = "CAPTURE")]
+    output: PathBuf,
+
+    /// Year of the first record, where records name none [default: from the file's modification time]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1970..=9999))]
+    year: Option<u16>,
+
+    /// Where times without a zone are from, as in Europe/Berlin [default: UTC]
+    #[arg(long, value_name = "ZONE", value_parser = parse_zone)]
+    timezone: Option<Zone>,
+
+    /// How frames are told apart [default: as the content says]
+    #[arg(long, value_enum)]
+    framing: Option<Framing>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Framing {
+    /// One on each line
+    Lines,
+    /// Each behind its count of bytes
+    OctetCounted,
+    /// Frame by frame: behind a count, or on a line
+    Auto,
+}
+
+pub(super) fn run(args: Args) -> Result<Exit, Failure> {
+    let failed = |error| Failure::new(Exit::Environment, error);
+    let options = file::Options {
+        year: args.year,
+        zone: args.timezone.clone().unwrap_or(Zone::UTC),
+        framing: args.framing.map(|framing| match framing {
+            Framing::Lines => Mode::Delimited,
+            Framing::OctetCounted => Mode::OctetCounted,
+            Framing::Auto => Mode::Auto,
+        }),
+        ..file::Options::default()
+    };
+    let files = args.files.iter().map(|path| open(path, &options)).collect::<Result<Vec<_>, _>>()?;
+    let streams: Vec<_> = files.iter().map(PlainFile::stream).collect();
+    let identity = Identity { stream: file::joined(&streams), run: 0, created: SystemTime::now().into() };
+    let mut writer = Writer::create(&args.output, identity, Options::unlimited())
+        .map_err(|error| Failure::new(Exit::Environment, error))?;
+    let progress = Progress::new("importing", files.iter().map(PlainFile::total_bytes).sum());
+    let (mut done, mut records) = (0, 0);
+    let mut before: Option<(u64, Timestamp)> = None;
+    for mut file in files {
+        if let Some((next, arrival)) = before {
+            file.follow(next, arrival);
+        }
+        while let Some(batch) = file.next() {
+            let batch = batch.map_err(|error| Failure::new(Exit::Environment, error))?;
+            writer.append(&batch).map_err(failed)?;
+            progress.at(done + file.bytes_done());
+            records += batch.inputs();
+            before = Some((batch.first.saturating_add(batch.inputs()), batch.arrivals.last()));
+        }
+        done += file.total_bytes();
+    }
+    writer.finish(None).map_err(failed)?;
+    progress.say(&format!("{records} records in {}, stream {}", args.output.display(), identity.stream));
+    Ok(Exit::Done)
+}
+
+fn open(path: &Path, options: &file::Options) -> Result<PlainFile, Failure> {
+    match Input::open(path, options).map_err(|error| Failure::new(Exit::Environment, error))? {
+        Input::Plain(file) => Ok(*file),
+        Input::Capture(_) => Err(Failure::usage(format!("{} is a capture already", path.display()))),
+    }
+}
+
+fn parse_zone(name: &str) -> Result<Zone, String> {
+    Zone::named(name).map_err(|error| error.to_string())
+}
