@@ -83,6 +83,9 @@ pub const HANDLER_LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// Time that the shutdown gives to reading what the sockets still hold.
 pub const DRAIN_TIME: Duration = Duration::from_secs(5);
 
+/// Longer than anybody waits, and short enough to be added to any instant.
+pub const AGES: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// Time that the shutdown gives to handlers to deliver what they have.
 pub const DELIVER_TIME: Duration = Duration::from_secs(10);
 

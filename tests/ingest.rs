@@ -10,7 +10,7 @@
 )]
 
 use correlator::batch::Batch;
-use correlator::ingest::tcp::{Environment, Listener, Options};
+use correlator::ingest::tcp::{Bound, Environment, Listener, Options};
 use correlator::ingest::{Intake, Notices, Refusal, Sink};
 use correlator::wire::framing;
 use proptest::prelude::*;
@@ -68,7 +68,7 @@ impl Rig {
         };
         let mut options = Options::new("lan", "127.0.0.1:0".parse().unwrap());
         change(&mut options);
-        let listener = Listener::bind(options, &environment).unwrap();
+        let listener = Listener::new(Bound::new(options).unwrap(), &environment);
         let address = listener.local_addr().unwrap();
         Self { address, sink, notices, permits, stop, running: tokio::spawn(listener.run()) }
     }
@@ -244,17 +244,11 @@ fn frames_beyond_what_a_batch_holds_make_further_batches() {
 fn bind_errors_name_the_listener_the_address_and_the_remedy() {
     block_on(async {
         let rig = Rig::start(|_| {});
-        let environment = Environment {
-            intake: Intake::new(Arc::clone(&rig.sink) as Arc<dyn Sink>, Arc::clone(&rig.permits)),
-            notices: Arc::default(),
-            connections: Arc::new(Semaphore::new(1)),
-            stop: watch::channel(false).1,
-        };
-        let error = Listener::bind(Options::new("dmz", rig.address), &environment).unwrap_err().to_string();
+        let error = Bound::new(Options::new("dmz", rig.address)).unwrap_err().to_string();
         assert!(error.contains("`dmz`") && error.contains(&rig.address.to_string()), "{error}");
         assert!(error.contains("ss -ltnp"), "{error}");
         let nowhere = "192.0.2.1:5140".parse().unwrap();
-        let error = Listener::bind(Options::new("dmz", nowhere), &environment).unwrap_err().to_string();
+        let error = Bound::new(Options::new("dmz", nowhere)).unwrap_err().to_string();
         assert!(error.contains("no interface"), "{error}");
         rig.stop().await;
     });

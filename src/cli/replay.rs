@@ -1,8 +1,24 @@
 //! Floor 8: `correlator replay`: the same as `serve`, over captures and logs.
 
-use super::{ConfigArgs, Exit, Failure, Format};
+use super::delivery::{self, Delivery, Sink};
+use super::progress::Progress;
+use super::{ConfigArgs, Exit, Failure, Format, logging};
+use crate::batch::Sequenced;
+use crate::capture;
+use crate::config::{Handler, Settings};
+use crate::correlate::{Correlator, End};
+use crate::dispatch::{self, Apps, Target};
+use crate::event::{Stamp, StreamId};
+use crate::handlers::log;
+use crate::ingest::file::{self, Input, Trouble};
+use crate::limits;
+use crate::pipeline::{Discard, Gate, Ledger, Options, Outputs, Pace, Pipeline, feed};
+use crate::time::{Timestamp, Zone};
+use anyhow::Context;
+use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Detect and correlate over captures, raw streams and log files, and print the events
 ///
@@ -34,6 +50,10 @@ pub struct Args {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1970..=9999))]
     pub year: Option<u16>,
 
+    /// Zone of times in log files that name none, as in `Europe/Berlin` [default: UTC]
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+
     /// Worker threads [default: as configured]
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
@@ -47,8 +67,182 @@ pub struct Args {
 ///
 /// # Errors
 /// Says which file could not be read, and why.
-pub fn run(_args: Args) -> Result<Exit, Failure> {
-    Err(anyhow::anyhow!("`replay` is not part of this build").into())
+pub fn run(args: Args) -> Result<Exit, Failure> {
+    let settings = args.config.load(&args.app, &[])?;
+    logging::start();
+    let zone = args.timezone.as_deref().map(Zone::named).transpose().map_err(Failure::usage)?;
+    let zone = zone.unwrap_or(Zone::UTC);
+    let deliver = args.deliver.iter().map(|name| named(name, &settings)).collect::<Result<Vec<_>, _>>()?;
+    let options = file::Options { year: args.year, zone: zone.clone(), ..file::Options::default() };
+    let mut passages: Vec<Vec<Input>> = Vec::new();
+    for path in &args.files {
+        let input = Input::open(path, &options).map_err(anyhow::Error::from)?;
+        match passages.last_mut() {
+            Some(passage) if is_plain(&input) && passage.iter().all(is_plain) => passage.push(input),
+            _ => passages.push(vec![input]),
+        }
+    }
+    let mut record_zones = super::serve::record_zones(&settings);
+    record_zones.extend(args.files.iter().map(|path| (path.to_string_lossy().into_owned(), zone.clone())));
+    let replay = Replay { args: &args, settings: &settings, deliver, record_zones };
+    let mut exit = Exit::Done;
+    for passage in passages {
+        if replay.passage(passage)? == Exit::Environment {
+            exit = Exit::Environment;
+        }
+    }
+    Ok(exit)
+}
+
+/// The handler of a name that `--deliver` gives.
+fn named<'a>(name: &str, settings: &'a Settings) -> Result<&'a Handler, Failure> {
+    settings.handlers.iter().find(|handler| handler.name == name).ok_or_else(|| {
+        let names: Vec<&str> = settings.handlers.iter().map(|handler| handler.name.as_str()).collect();
+        Failure::usage(format!("--deliver {name}: there is no such handler; there are {}", names.join(", ")))
+    })
+}
+
+fn is_plain(input: &Input) -> bool {
+    matches!(input, Input::Plain(_))
+}
+
+struct Replay<'a> {
+    args: &'a Args,
+    settings: &'a Settings,
+    deliver: Vec<&'a Handler>,
+    record_zones: Vec<(String, Zone)>,
+}
+
+impl Replay<'_> {
+    /// Replays inputs that make one stream: a capture, or plain files that follow on each other.
+    fn passage(&self, inputs: Vec<Input>) -> Result<Exit, Failure> {
+        let apps = self.settings.modules();
+        let modules = Correlator::modules(&apps);
+        // Several files make one stream whose id depends on all of them.
+        let mixed = |id: u64, input: &Input| id.rotate_left(1) ^ input.stream().0;
+        let stream = StreamId(inputs.iter().fold(0, mixed));
+        let run = inputs.first().map_or(0, Input::run);
+        let end = inputs.last().map_or(capture::End::OfInput, Input::end);
+        let stamp = Arc::new(Stamp { stream, run, replay: true, modules: modules.clone() });
+        let delivery = Delivery::start(self.targets()?, &modules, dispatch::Options { patience: None })?;
+        let sink = delivery.sink();
+        let (gate, permits) = Gate::for_thread();
+        let options = Options {
+            workers: self.args.workers.map_or(self.settings.server.workers, NonZeroUsize::get),
+            apps,
+            stamp,
+            zone: self.settings.server.timezone.zone.clone(),
+            record_zones: self.record_zones.clone(),
+        };
+        let outputs = Outputs { events: Box::new(sink.clone()), recorder: None, rejects: Arc::new(Discard) };
+        let pipeline =
+            Pipeline::start(options, gate, outputs).context("cannot start the pipeline's threads")?;
+
+        let mut reading = Reading::new(inputs, sink);
+        let pace = self.args.speed.map_or(Pace::Full, Pace::Times);
+        feed(&pipeline, &permits, pace, &mut reading);
+        let damaged = reading.failed;
+        drop(reading);
+        let ledger = pipeline.finish(match end {
+            capture::End::Closed(at) => End::At(at),
+            capture::End::OfInput | capture::End::Torn => End::OfInput,
+        });
+        let totals = delivery.finish(limits::AGES);
+        tell_rejects(&ledger);
+        // Whoever reads standard output may have seen enough; a handler that was asked for must have all.
+        let failed = totals.iter().skip(1).any(|handler| handler.delivered != handler.offered);
+        for handler in totals.iter().skip(1) {
+            tracing::info!("delivered {handler}");
+        }
+        Ok(if damaged || failed { Exit::Environment } else { Exit::Done })
+    }
+
+    /// Standard output, and the handlers that are to deliver.
+    fn targets(&self) -> Result<Vec<Target>, Failure> {
+        let format = match self.args.format {
+            Format::Text => log::Format::Text,
+            Format::Json => log::Format::Json,
+        };
+        let options = log::Options { format, mark_replay: false, ..log::Options::default() };
+        let handler = log::build(options, &delivery::environment(self.settings));
+        let handler = handler.context("cannot write to standard output")?;
+        let mut targets = vec![Target { name: "standard output".to_owned(), apps: Apps::All, handler }];
+        for handler in &self.deliver {
+            targets.push(delivery::target(handler, self.settings)?);
+        }
+        Ok(targets)
+    }
+}
+
+/// Reads inputs one after another as one, tells what of them could not be read, and shows how far it is.
+struct Reading {
+    inputs: std::vec::IntoIter<Input>,
+    current: Option<Input>,
+    /// What the next file follows on: the number after the last, and its arrival.
+    last: Option<(u64, Timestamp)>,
+    output: Sink,
+    bar: Progress,
+    done: u64,
+    failed: bool,
+}
+
+impl Reading {
+    fn new(inputs: Vec<Input>, output: Sink) -> Self {
+        let total = inputs.iter().map(Input::total_bytes).sum();
+        let bar = progress(total);
+        let mut inputs = inputs.into_iter();
+        Self { current: inputs.next(), inputs, last: None, output, bar, done: 0, failed: false }
+    }
+
+    /// Whether standard output takes no more, so that going on is of no use.
+    fn is_unread(&self) -> bool {
+        self.output.totals().first().is_some_and(|output| output.permanent > 0)
+    }
+}
+
+impl Iterator for Reading {
+    type Item = Sequenced;
+
+    fn next(&mut self) -> Option<Sequenced> {
+        if self.is_unread() {
+            return None;
+        }
+        loop {
+            let input = self.current.as_mut()?;
+            match input.next() {
+                Some(Ok(sequenced)) => {
+                    self.bar.at(self.done + input.bytes_done());
+                    self.last = Some((sequenced.first + sequenced.inputs(), sequenced.arrivals.last()));
+                    return Some(sequenced);
+                }
+                Some(Err(Trouble::Capture(torn @ capture::Damage::NoEnd(_)))) => tracing::warn!("{torn}"),
+                Some(Err(trouble)) => {
+                    self.failed = true;
+                    tracing::error!("{trouble}");
+                }
+                None => {
+                    self.done += input.total_bytes();
+                    self.current = self.inputs.next();
+                    if let (Some(Input::Plain(file)), Some((next, arrival))) = (&mut self.current, self.last)
+                    {
+                        file.follow(next, arrival);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A bar, unless events go to the same terminal.
+fn progress(total: u64) -> Progress {
+    if io::stdout().is_terminal() { Progress::hidden() } else { Progress::new("replaying", total) }
+}
+
+/// Says how many records were not understood, and why.
+fn tell_rejects(ledger: &Ledger) {
+    for (reject, count) in &ledger.total.rejected {
+        tracing::warn!(count, reason = reject.name(), "records rejected: {reject}");
+    }
 }
 
 fn parse_speed(text: &str) -> Result<f64, String> {

@@ -1,7 +1,26 @@
 //! Floor 8: `correlator serve`: receive, detect, deliver.
 
-use super::{ConfigArgs, Exit, Failure};
-use std::path::PathBuf;
+mod report;
+
+use super::delivery::{self, Delivery};
+use super::{ConfigArgs, Exit, Failure, logging};
+use crate::capture::{self, Writer};
+use crate::config::{Listener, Settings};
+use crate::correlate::Correlator;
+use crate::dispatch;
+use crate::event::Stamp;
+use crate::journal::Identity;
+use crate::limits;
+use crate::pipeline::{CaptureThread, Listening, Live, Options, Outputs, Recorder, RejectFile};
+use crate::time::{Clock, SystemClock, Zone};
+use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Mutex;
 
 /// Receive records, detect what they mean, deliver events to handlers
 ///
@@ -30,7 +49,130 @@ pub struct Args {
 /// Runs the server until it is told to stop.
 ///
 /// # Errors
-/// Says why it could not start, or why it had to end.
-pub fn run(_args: Args) -> Result<Exit, Failure> {
-    Err(anyhow::anyhow!("`serve` is not part of this build").into())
+/// Says why it could not start.
+pub fn run(args: Args) -> Result<Exit, Failure> {
+    let settings = args.config.load(&args.app, &args.listen)?;
+    logging::start();
+    let identity = Identity::claim(&settings.server.data_dir).map_err(anyhow::Error::from)?;
+    let apps = settings.modules();
+    let modules = Correlator::modules(&apps);
+    let stamp = Stamp { stream: identity.stream, run: identity.run, replay: false, modules: modules.clone() };
+
+    let targets = settings.active_handlers().map(|handler| delivery::target(handler, &settings));
+    let patience = dispatch::Options { patience: Some(settings.server.handler_patience) };
+    let delivery = Delivery::start(targets.collect::<Result<_, _>>()?, &modules, patience)?;
+    let recorder = args.capture.as_deref().map(|path| recorder(path, &identity)).transpose()?;
+    let rejected = settings.server.data_dir.join("rejected.jsonl");
+    let rejects = RejectFile::open(rejected.clone());
+    let rejects = rejects.with_context(|| format!("cannot open {}", rejected.display()))?;
+
+    let options = Options {
+        workers: settings.server.workers,
+        apps,
+        stamp: Arc::new(stamp),
+        zone: settings.server.timezone.zone.clone(),
+        record_zones: record_zones(&settings),
+    };
+    let outputs = Outputs { events: Box::new(delivery.sink()), recorder, rejects: Arc::new(rejects) };
+    let live =
+        Live::start(listening(&settings), options, outputs, SystemClock).map_err(anyhow::Error::from)?;
+    report::started(&settings, &identity, live.addresses(), args.capture.as_deref());
+
+    let signals = Signals::new(delivery.runtime())?;
+    signals.first(delivery.runtime());
+    signals.exit_at_the_next(delivery.runtime());
+    tracing::info!("stopping: reading what has arrived, delivering what was raised");
+    let notices = Arc::clone(live.notices());
+    let (ledger, _) = live.stop();
+    let totals = delivery.finish(limits::DELIVER_TIME);
+    report::ended(&ledger, &notices.totals(), &totals);
+    Ok(Exit::Done)
+}
+
+/// Begins the capture.
+fn recorder(path: &Path, identity: &Identity) -> Result<Box<dyn Recorder>, Failure> {
+    let created = SystemClock.now();
+    let identity = capture::Identity { stream: identity.stream, run: identity.run, created };
+    let writer = Writer::create(path, identity, capture::Options::default()).map_err(anyhow::Error::from)?;
+    let thread = CaptureThread::start(writer).context("cannot start the capture's thread")?;
+    Ok(Box::new(thread))
+}
+
+/// The zones of records that name none.
+pub(super) fn record_zones(settings: &Settings) -> Vec<(String, Zone)> {
+    settings
+        .listeners
+        .iter()
+        .map(|listener| (listener.name.clone(), listener.timezone.zone.clone()))
+        .collect()
+}
+
+/// What is listened on, with as many connections as the limit of open files allows.
+fn listening(settings: &Settings) -> Listening {
+    let files = raise_file_limit();
+    let allowed = files.saturating_sub(limits::RESERVED_FILES).max(1);
+    let wanted = settings.server.max_connections.unwrap_or(usize::MAX);
+    if wanted != usize::MAX && wanted > allowed {
+        tracing::warn!(
+            wanted,
+            allowed,
+            "the limit of open files allows fewer connections than max_connections"
+        );
+    }
+    let listeners: Vec<_> = settings.listeners.iter().flat_map(Listener::tcp).collect();
+    for open in listeners.iter().filter(|options| options.is_open()) {
+        tracing::warn!(
+            listener = open.name,
+            "takes plaintext from everybody who reaches tcp://{}; name them in `allow_from`",
+            open.address
+        );
+    }
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
+    Listening { listeners, max_connections: wanted.min(allowed), threads }
+}
+
+/// Raises the soft limit of open files to the hard one, and tells it.
+fn raise_file_limit() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        match setrlimit(Resource::Nofile, raised) {
+            Ok(()) => limit = raised,
+            Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
+        }
+    }
+    limit.current.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
+}
+
+/// The signals that stop the server.
+struct Signals(Arc<Mutex<[Signal; 2]>>);
+
+impl Signals {
+    fn new(runtime: &Runtime) -> Result<Self, Failure> {
+        let _guard = runtime.enter();
+        let both = || Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?]);
+        let both: io::Result<_> = both();
+        Ok(Self(Arc::new(Mutex::new(both.context("cannot wait for signals")?))))
+    }
+
+    /// Waits for a signal.
+    fn first(&self, runtime: &Runtime) {
+        runtime.block_on(next(&self.0));
+    }
+
+    /// Ends the process when another one comes: whoever sends it does not want to wait.
+    fn exit_at_the_next(self, runtime: &Runtime) {
+        runtime.spawn(async move {
+            next(&self.0).await;
+            std::process::exit(i32::from(Exit::Environment as u8));
+        });
+    }
+}
+
+async fn next(signals: &Mutex<[Signal; 2]>) {
+    let [terminate, interrupt] = &mut *signals.lock().await;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
 }

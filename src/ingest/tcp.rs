@@ -82,7 +82,27 @@ fn remedy(error: &io::Error, address: SocketAddr) -> String {
     }
 }
 
-/// A bound listener.
+/// An address that is taken, before anything is accepted on it.
+#[derive(Debug)]
+pub struct Bound {
+    options: Options,
+    socket: TcpListener,
+}
+
+impl Bound {
+    /// Binds the address. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// Names the listener, the address and, where there is one, the remedy.
+    pub fn new(options: Options) -> Result<Self, BindError> {
+        match bind(options.address) {
+            Ok(socket) => Ok(Self { options, socket }),
+            Err(source) => Err(BindError { name: options.name, address: options.address, source }),
+        }
+    }
+}
+
+/// A listener at work.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
@@ -105,19 +125,11 @@ pub struct Environment {
 }
 
 impl Listener {
-    /// Binds the address. Must be called within a runtime.
-    ///
-    /// # Errors
-    /// Names the listener, the address and, where there is one, the remedy.
-    pub fn bind(options: Options, environment: &Environment) -> Result<Self, BindError> {
-        let socket = bind(options.address).map_err(|source| BindError {
-            name: options.name.clone(),
-            address: options.address,
-            source,
-        })?;
+    /// Sets a bound address to work.
+    pub fn new(bound: Bound, environment: &Environment) -> Self {
         let Environment { intake, notices, connections, stop } = environment.clone();
-        let shared = Arc::new(Shared { options, intake, notices, stop });
-        Ok(Self { socket, shared, connections, peers: Arc::default() })
+        let shared = Arc::new(Shared { options: bound.options, intake, notices, stop });
+        Self { socket: bound.socket, shared, connections, peers: Arc::default() }
     }
 
     /// The listener's name.

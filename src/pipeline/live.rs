@@ -6,7 +6,7 @@
 use super::{Gate, Ledger, Options, Outputs, Pipeline, Sequencer};
 use crate::batch::Origin;
 use crate::correlate::End;
-use crate::ingest::tcp::{self, BindError, Listener};
+use crate::ingest::tcp::{self, BindError, Bound, Listener};
 use crate::ingest::{Intake, Notices, Sink};
 use crate::limits;
 use crate::time::{Clock, Timestamp};
@@ -65,6 +65,9 @@ impl Live {
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(listening.threads.max(1)).thread_name("ingest").enable_io().enable_time();
         let runtime = builder.build().map_err(StartError::Threads)?;
+        let guard = runtime.enter();
+        let bound: Vec<Bound> = listening.listeners.into_iter().map(Bound::new).collect::<Result<_, _>>()?;
+        drop(guard);
         let (gate, permits) = Gate::for_tasks();
         let pipeline = Pipeline::start(options, gate, outputs).map_err(StartError::Threads)?;
         let sequencer = Arc::new(Sequencer::new(clock, pipeline.feed()));
@@ -76,14 +79,10 @@ impl Live {
             stop: stopped.clone(),
         };
 
-        let guard = runtime.enter();
-        let bind = |options| Listener::bind(options, &environment);
-        let listeners: Vec<Listener> = listening.listeners.into_iter().map(bind).collect::<Result<_, _>>()?;
-        drop(guard);
-
         let mut addresses = Vec::new();
         let mut tasks = JoinSet::new();
-        for listener in listeners {
+        for bound in bound {
+            let listener = Listener::new(bound, &environment);
             addresses.push((listener.name().to_owned(), listener.local_addr().map_err(StartError::Threads)?));
             tasks.spawn_on(listener.run(), runtime.handle());
         }

@@ -1,0 +1,95 @@
+//! Floor 8: handlers out of the configuration, at work: what `serve` and `replay` share.
+
+use super::Failure;
+use crate::config::{Handler, HandlerOptions, Settings};
+use crate::dispatch::{self, Apps, Dispatch, Options, Target, Totals};
+use crate::event::{EventBlock, ModuleName};
+use crate::handlers::{Environment, csv, log};
+use crate::pipeline::EventSink;
+use crate::time::SystemClock;
+use anyhow::Context;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// Handlers at work, on a runtime of their own.
+pub(super) struct Delivery {
+    runtime: Runtime,
+    dispatch: Arc<Dispatch>,
+}
+
+impl Delivery {
+    /// Sets handlers to work.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub(super) fn start(
+        targets: Vec<Target>,
+        modules: &[ModuleName],
+        options: Options,
+    ) -> Result<Self, Failure> {
+        let runtime = dispatch::runtime().context("cannot start the handlers' threads")?;
+        let dispatch = Arc::new(Dispatch::start(targets, modules, options, runtime.handle()));
+        Ok(Self { runtime, dispatch })
+    }
+
+    /// The runtime, for what else has to wait without blocking anybody.
+    pub(super) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Where the pipeline puts its events.
+    pub(super) fn sink(&self) -> Sink {
+        Sink(Arc::clone(&self.dispatch))
+    }
+
+    /// Gives the handlers time to deliver what waits, and says what became of all events.
+    pub(super) fn finish(self, time: Duration) -> Vec<Totals> {
+        let totals = self.runtime.block_on(self.dispatch.finish(time));
+        self.runtime.shutdown_background();
+        totals
+    }
+}
+
+/// Offers events to the handlers.
+#[derive(Clone)]
+pub(super) struct Sink(Arc<Dispatch>);
+
+impl Sink {
+    /// What became of the events so far, by handler.
+    pub(super) fn totals(&self) -> Vec<Totals> {
+        self.0.totals()
+    }
+}
+
+impl EventSink for Sink {
+    fn offer(&mut self, block: Arc<EventBlock>) {
+        self.0.offer(&block);
+    }
+}
+
+/// What handlers share of their surroundings.
+pub(super) fn environment(settings: &Settings) -> Environment {
+    Environment {
+        clock: Arc::new(SystemClock),
+        zone: settings.server.timezone.zone.clone(),
+        directory: settings.server.data_dir.clone(),
+    }
+}
+
+/// Builds a handler, for the applications that name it.
+///
+/// # Errors
+/// When the system does not give what it needs.
+pub(super) fn target(handler: &Handler, settings: &Settings) -> Result<Target, Failure> {
+    let environment = environment(settings);
+    let built = match &handler.options {
+        HandlerOptions::Log(options) => log::build(*options, &environment),
+        HandlerOptions::Csv(options) => csv::build(options.clone(), &environment),
+    };
+    let handler_name = handler.name.clone();
+    let built = built.with_context(|| format!("cannot start handler `{handler_name}`"))?;
+    let names = settings.apps.iter().filter(|app| app.handlers.contains(&handler.name));
+    let apps = Apps::Named(names.map(|app| app.app.name.clone()).collect());
+    Ok(Target { name: handler_name, apps, handler: built })
+}
