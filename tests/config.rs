@@ -5,9 +5,63 @@
 
 use correlator::config::{Environment, HandlerOptions, Problems, Request, Settings, Source};
 use correlator::correlate::ModuleOptions;
+use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Pieces that configurations are made of, and what breaks them.
+const PIECES: &[&str] = &[
+    "[server]\n",
+    "[apps.a]\n",
+    "[apps.a.modules.m]\n",
+    "[handlers.h]\n",
+    "[listeners.l]\n",
+    "[[apps]]\n",
+    "[apps]\n",
+    "type",
+    "workers",
+    "address",
+    "handlers",
+    "events",
+    "directory",
+    "timezone",
+    "include",
+    "rotate",
+    "allow_from",
+    " = ",
+    "\n",
+    ".",
+    ", ",
+    "[",
+    "]",
+    "{ ",
+    " }",
+    "\"",
+    "'",
+    "#",
+    "\\",
+    "\u{0}",
+    "\u{feff}",
+    "ä",
+    "\r\n",
+    "\"sshd\"",
+    "\"csv\"",
+    "\"tcp://[::]:1\"",
+    "\"5m\"",
+    "\"SSHDPenalty\"",
+    "\"10.0.0.0/8\"",
+    "\"64KiB\"",
+    "\"..\"",
+    "-1",
+    "0",
+    "9223372036854775807",
+    "1e400",
+    "nan",
+    "true",
+    "1979-05-27T07:32:00Z",
+    "\"99999999999999999d\"",
+];
 
 /// Surroundings that are the same everywhere.
 fn environment() -> Environment {
@@ -179,4 +233,21 @@ fn the_example_of_the_documentation_loads() {
     fs::write(&path, example).unwrap();
     let settings = load(&path).unwrap();
     assert_eq!((settings.apps.len(), settings.listeners.len(), settings.handlers.len()), (1, 1, 2));
+}
+
+proptest! {
+    /// Whatever a file holds, it is taken or refused, and what is refused is said with the line it stands in.
+    #[test]
+    fn no_text_is_too_strange_to_be_refused(picks in proptest::collection::vec(0..PIECES.len(), 0..40)) {
+        let text: String = picks.iter().map(|pick| PIECES[*pick]).collect();
+        let lines = text.matches('\n').count() + 1;
+        if let Err(problems) = correlator::config::check("f", &text) {
+            prop_assert!(problems.iter().len() > 0);
+            let said = problems.to_string();
+            for place in said.split("--> f:").skip(1) {
+                let line: usize = place.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
+                prop_assert!((1..=lines).contains(&line), "line {line} of {lines}");
+            }
+        }
+    }
 }

@@ -7,6 +7,9 @@ use super::problem::{Place, Problem, Problems};
 use std::sync::Arc;
 use toml_edit::{Document, Item, Key, TableLike, Value};
 
+/// Characters of a text that a message shows.
+const SHOWN: usize = 64;
+
 /// A value and where it was written.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -37,7 +40,10 @@ impl Node {
             Content::Table(_) => "a table".to_owned(),
             Content::List(nodes) if nodes.is_empty() => "an empty list".to_owned(),
             Content::List(_) => "a list".to_owned(),
-            Content::Text(text) => format!("\"{}\"", text.escape_debug()),
+            Content::Text(text) => match text.char_indices().nth(SHOWN) {
+                Some((end, _)) => format!("\"{}...\"", text.get(..end).unwrap_or_default().escape_debug()),
+                None => format!("\"{}\"", text.escape_debug()),
+            },
             Content::Integer(number) => number.to_string(),
             Content::Float(number) => number.to_string(),
             Content::Flag(flag) => flag.to_string(),
