@@ -32,9 +32,7 @@ impl Module {
             ModuleOptions::Sshd(options) => {
                 (State::Sshd(Box::new(sshd::Module::new(options.clone()))), &options.events)
             }
-            ModuleOptions::Report(options) => {
-                (State::Report(report::Module::new(options)), &options.events)
-            }
+            ModuleOptions::Report(options) => (State::Report(report::Module::new(options)), &options.events),
         };
         let turn = Turn::new(u16::try_from(index).unwrap_or(u16::MAX));
         Self { state, turn, switches: Switches::new(events) }
@@ -87,7 +85,8 @@ impl Correlator {
     /// Creates the modules of all applications, in their initial state.
     pub fn new(apps: &[App], zone: Zone) -> Self {
         let options = apps.iter().flat_map(|app| app.modules.iter().map(|(_, options)| options));
-        let modules: Vec<_> = options.enumerate().map(|(index, options)| Module::new(index, options)).collect();
+        let modules: Vec<_> =
+            options.enumerate().map(|(index, options)| Module::new(index, options)).collect();
         let server = Turn::new(u16::try_from(modules.len()).unwrap_or(u16::MAX));
         let next_midnight = Timestamp::MAX;
         Self { modules, server, zone, arrivals: None, last_number: 0, next_midnight }

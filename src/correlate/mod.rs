@@ -9,6 +9,8 @@ mod names;
 pub mod report;
 mod sink;
 pub mod sshd;
+#[cfg(test)]
+mod testing;
 mod window;
 
 pub use correlator::Correlator;

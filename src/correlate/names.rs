@@ -78,9 +78,8 @@ impl Names {
         }
         self.bytes += text.len();
         let entries = &self.entries;
-        self.table.insert_unique(hash, index, |&other| {
-            entries.get(other as usize).map_or(0, |entry| entry.hash)
-        });
+        self.table
+            .insert_unique(hash, index, |&other| entries.get(other as usize).map_or(0, |entry| entry.hash));
         NameId(index + 1)
     }
 

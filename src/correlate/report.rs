@@ -26,8 +26,9 @@ impl Default for Options {
 
 /// Names of the facilities (RFC 5424 table 1), as syslog.conf has them.
 const FACILITIES: [&str; 24] = [
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
-    "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+    "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
+    "local7",
 ];
 
 /// Names of the severities (RFC 5424 table 2), as syslog.conf has them.
@@ -137,7 +138,9 @@ mod tests {
 
     #[test]
     fn a_message_is_cut_at_a_word_by_characters() {
-        let cut = |text: &'static str, most| String::from_utf8(cut_at_word(text.as_bytes(), most).to_vec()).unwrap();
+        let cut = |text: &'static str, most| {
+            String::from_utf8(cut_at_word(text.as_bytes(), most).to_vec()).unwrap()
+        };
         assert_eq!(cut("short", 10), "short");
         assert_eq!(cut("exactly ten", 11), "exactly ten");
         assert_eq!(cut("one two three", 10), "one two");

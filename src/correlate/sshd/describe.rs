@@ -53,7 +53,12 @@ impl Module {
     }
 
     /// Puts the source that a connection is of.
-    pub(super) fn describe_source(&self, connection: &Connection, key: SourceKey, event: &mut EventWriter<'_>) {
+    pub(super) fn describe_source(
+        &self,
+        connection: &Connection,
+        key: SourceKey,
+        event: &mut EventWriter<'_>,
+    ) {
         let mut source = String::new();
         key.write(self.options.ipv6_prefix, &mut source);
         self.describe_client(connection, event);

@@ -247,7 +247,8 @@ impl Module {
         let [reason, detail] = connection.probe.map(|name| self.names.text(name));
         let reason = if reason.is_empty() { connection.end.0.name().as_bytes() } else { reason };
         let trusted = connection.facts.has(Facts::TRUSTED);
-        let Some(mut event) = sink.raise(Raise { trusted, ..Raise::new(Kind::SSHDProtocolProbe, time) }) else {
+        let Some(mut event) = sink.raise(Raise { trusted, ..Raise::new(Kind::SSHDProtocolProbe, time) })
+        else {
             return;
         };
         self.describe(connection, &mut event);

@@ -41,7 +41,11 @@ fn names_user(message: Message, flags: Flags) -> bool {
         || flags.has(Flags::AUTHENTICATING)
         || matches!(
             message,
-            Message::Accepted | Message::Failed | Message::Partial | Message::Postponed | Message::InvalidUser
+            Message::Accepted
+                | Message::Failed
+                | Message::Partial
+                | Message::Postponed
+                | Message::InvalidUser
         )
 }
 

@@ -18,6 +18,8 @@ mod sources;
 mod stats;
 mod suspicions;
 mod table;
+#[cfg(test)]
+mod tests;
 mod thresholds;
 
 pub use options::{Options, Switch};
@@ -169,12 +171,13 @@ impl Module {
 
     /// The earliest deadline; of several at once, that of the earlier phase, and then of the whole transaction.
     fn next_deadline(&self) -> Option<(Timestamp, Id)> {
-        let phases = Phase::ALL.into_iter().filter_map(|phase| {
-            Some((self.deadline(phase)?, self.connections.first(phase)?))
-        });
-        let oldest = self.connections.oldest().map(|id| {
-            (self.connections.get(id).created.plus(self.options.max_transaction_age), id)
-        });
+        let phases = Phase::ALL
+            .into_iter()
+            .filter_map(|phase| Some((self.deadline(phase)?, self.connections.first(phase)?)));
+        let oldest = self
+            .connections
+            .oldest()
+            .map(|id| (self.connections.get(id).created.plus(self.options.max_transaction_age), id));
         phases.chain(oldest).min_by_key(|(deadline, _)| *deadline)
     }
 

@@ -90,7 +90,8 @@ impl Module {
     /// Takes a session process that crashed, as the listener tells it.
     pub(super) fn crashed(&mut self, input: &Input<'_>, sink: &mut Sink<'_>) {
         let (entry, view) = (input.view.entry, input.view);
-        let severity = if matches!(entry.number, 4 | 6 | 7 | 11) { Severity::Critical } else { Severity::Error };
+        let severity =
+            if matches!(entry.number, 4 | 6 | 7 | 11) { Severity::Critical } else { Severity::Error };
         let id = self.find_quoted(input);
         let port = id.map_or(0, |id| self.connections.get(id).port);
         if let Some(mut event) = self.tell_record(Kind::SSHDChildCrash, Some(severity), input, sink) {

@@ -40,7 +40,8 @@ impl Module {
         }
         let connection = self.connections.get(id);
         let parsed = std::str::from_utf8(claimed).ok().and_then(|text| text.parse::<IpAddr>().ok());
-        let port_agrees = entry.number == 0 || connection.port == 0 || entry.number == u64::from(connection.port);
+        let port_agrees =
+            entry.number == 0 || connection.port == 0 || entry.number == u64::from(connection.port);
         let agrees = parsed.is_some() && parsed == connection.addr && port_agrees;
         let conflicts = parsed.is_some() && connection.addr.is_some() && !agrees;
         if parsed.is_some() && !agrees && !connection.claimed.is_some() {

@@ -64,14 +64,20 @@ impl Connections {
 
     /// The connection in a slot.
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "ids are handed out by this table and slots are never taken away")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "ids are handed out by this table and slots are never taken away"
+    )]
     pub(super) fn get(&self, id: Id) -> &Connection {
         &self.slots[id as usize]
     }
 
     /// The connection in a slot, to be changed. Its host, address, processes and phase change by the table only.
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "ids are handed out by this table and slots are never taken away")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "ids are handed out by this table and slots are never taken away"
+    )]
     pub(super) fn get_mut(&mut self, id: Id) -> &mut Connection {
         &mut self.slots[id as usize]
     }

@@ -1,0 +1,3 @@
+//! What the sshd module tells, scenario by scenario.
+
+mod sessions;
