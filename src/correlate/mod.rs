@@ -10,7 +10,7 @@ pub mod report;
 mod sink;
 pub mod sshd;
 #[cfg(test)]
-mod testing;
+mod tests;
 mod window;
 
 pub use correlator::Correlator;

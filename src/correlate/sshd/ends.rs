@@ -231,10 +231,12 @@ impl Module {
                 .texts(Field::Methods, super::connection::method_names(connection.methods))
                 .evidence(connection.evidence.iter().copied());
         }
-        let probe = connection.facts.has(Facts::PROBE) && connection.failures == 0;
+        if connection.failures > 0 {
+            return;
+        }
+        let (probe, time) = (u32::from(connection.facts.has(Facts::PROBE)), connection.last);
         let number = connection.evidence.first().copied().or(ending.number).unwrap_or(0);
-        let Ending { time, now, .. } = ending;
-        self.count_failure(id, Failure { count: u32::from(probe), number, time, now }, sink);
+        self.count_failure(id, Failure { count: probe, number, time, now: ending.now }, sink);
     }
 
     /// Tells of a connection that ended before authentication.

@@ -2,7 +2,7 @@
 
 use crate::correlate::End;
 use crate::correlate::sshd::Options;
-use crate::correlate::testing::{Client, Line, Told, kinds, noon_plus, sshd, tell, tell_with};
+use crate::correlate::tests::lines::{Client, Line, Told, kinds, noon_plus, sshd, tell, tell_with};
 use crate::detect::{Flags, Kind as Message, Method};
 use crate::event::{Field, Kind, Severity};
 use Kind::{SSHDLoginFailed, SSHDLoginSucceeded, SSHDSessionStarted};

@@ -1,9 +1,9 @@
 //! Observations by hand, and events to look at: what the tests of this floor are written in.
 //!
-//! Floor 3, in tests only. Invariant: a line says what the detector would say of such a message, no more.
+//! Invariant: a line says what the detector would say of such a message, no more.
 
-use super::{App, Correlator, End, ModuleOptions, Totals, sshd};
 use crate::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
+use crate::correlate::{App, Correlator, End, ModuleOptions, Totals, sshd};
 use crate::detect::{Flags, Kind as Message, Method, Name, Observation, Observations};
 use crate::event::{EventBlock, Field, Kind, Severity, Stamp, StreamId, Value};
 use crate::span::Span;
