@@ -1,9 +1,15 @@
 //! Floor 2: what is to be observed, and the compiled means to do it.
+//!
+//! Invariant: a record appends at most one observation of its message and one of itself, in this order.
 
-use super::{Kind, Name, Observation, Observations};
+use super::reader::{App, Caches, Message, Reader};
+use super::reading::{Client, Reading};
+use super::{Flags, Kind, Name, Observation, Observations, fast, vis};
+use crate::limits::{MAX_DETECTED_MESSAGE, SSHD_MESSAGE_CUT};
 use crate::span::Span;
 use crate::time::Timestamp;
 use crate::wire::Record;
+use std::hash::{BuildHasher, Hasher};
 
 /// What the modules that are switched on want to see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,29 +39,188 @@ pub struct Subject<'a> {
 #[derive(Debug)]
 pub struct Detector {
     interest: Interest,
+    reader: Option<Reader>,
+    hasher: ahash::RandomState,
 }
 
 /// What one worker needs to run a [`Detector`]: caches that would be contended if they were shared.
 #[derive(Debug)]
-pub struct Scratch {}
+pub struct Scratch {
+    pub(super) caches: Option<Caches>,
+    /// The last host, whose hash is kept because records come in runs from one host.
+    host: Vec<u8>,
+    host_hash: u64,
+}
 
 impl Detector {
-    /// Compiles what `interest` asks for.
+    /// Compiles what `interest` asks for, and draws the key of the names' hashes.
     pub fn new(interest: Interest) -> Self {
-        Self { interest }
+        #[expect(clippy::expect_used, reason = "the patterns are constants, and every test compiles them")]
+        let reader = interest.sshd.then(|| Reader::compile().expect("the patterns compile"));
+        // The standard library's keys are random; ahash without its own source of randomness takes them from us.
+        let keys = std::hash::RandomState::new();
+        let key = |n: u64| {
+            let mut hasher = keys.build_hasher();
+            hasher.write_u64(n);
+            hasher.finish()
+        };
+        Self { interest, reader, hasher: ahash::RandomState::with_seeds(key(0), key(1), key(2), key(3)) }
     }
 
     /// Makes the scratch space of one worker.
     pub fn scratch(&self) -> Scratch {
-        Scratch {}
+        Scratch {
+            caches: self.reader.as_ref().map(Reader::caches),
+            host: Vec::new(),
+            host_hash: self.hash(b""),
+        }
+    }
+
+    /// The automata, when messages of sshd are of interest.
+    pub(super) fn reader(&self) -> Option<&Reader> {
+        self.reader.as_ref()
     }
 
     /// Appends what a record means.
-    pub fn observe(&self, _scratch: &mut Scratch, subject: Subject<'_>, out: &mut Observations) {
+    #[inline]
+    pub fn observe(&self, scratch: &mut Scratch, subject: Subject<'_>, out: &mut Observations) {
+        if let Some(reader) = &self.reader
+            && let Some(app) = subject.record.app_name.and_then(App::of)
+        {
+            let text = subject.record.msg;
+            let cut = subject.truncated || text.len() >= SSHD_MESSAGE_CUT;
+            let message = Message { app, whole: subject.bytes, text, cut };
+            if let Some(reading) = read(reader, scratch, message) {
+                self.weigh(scratch, subject, message, &reading, out);
+            }
+        }
         if self.interest.records {
-            let mut entry = Observation::new(Kind::Record, subject.frame, subject.arrival);
-            entry.host = Name { span: Span::locate(subject.bytes, subject.record.msg), ..Name::default() };
-            out.entries.push(entry);
+            self.record(scratch, subject, out);
         }
     }
+
+    /// Makes an observation of a reading: decides what is proved, unescapes and hashes the names.
+    fn weigh(
+        &self,
+        scratch: &mut Scratch,
+        subject: Subject<'_>,
+        message: Message<'_>,
+        reading: &Reading,
+        out: &mut Observations,
+    ) {
+        let mut entry = self.begin(scratch, subject, reading.kind);
+        entry.method = reading.method;
+        entry.flags = entry.flags.with(reading.flags);
+        entry.flags.set(Flags::CUT, message.cut);
+        entry.repeat = reading.repeat;
+        entry.other_pid = reading.other_pid;
+        entry.detail = reading.detail;
+        match reading.client {
+            Client::Address(addr) if reading.proves(message.cut) => {
+                entry.addr = Some(addr);
+                entry.port = reading.port;
+                entry.number = reading.number.unwrap_or(0);
+            }
+            Client::Address(_) | Client::Name => {
+                entry.claimed = reading.client_text;
+                entry.number = reading.number.unwrap_or(u64::from(reading.port));
+            }
+            Client::Unnamed => entry.number = reading.number.unwrap_or(0),
+        }
+        if let Some(span) = reading.user {
+            let twice = reading.flags.has(Flags::PREAUTH);
+            let (name, suspicious) = self.user(span, message, reading.escaped, twice, &mut out.derived);
+            entry.user = name;
+            entry.flags.set(Flags::SUSPICIOUS, suspicious);
+        }
+        out.entries.push(entry);
+    }
+
+    /// A user's name, unescaped, and whether it looks as if it meant to mislead.
+    #[inline]
+    fn user(
+        &self,
+        span: Span,
+        message: Message<'_>,
+        escaped: bool,
+        relayed: bool,
+        derived: &mut Vec<u8>,
+    ) -> (Name, bool) {
+        let text = span.of(message.whole);
+        if text.iter().all(|&byte| byte > b' ' && byte != b'\\') {
+            return (Name { span, derived: false, hash: self.hash(text) }, false);
+        }
+        let misleads = |name: &[u8]| {
+            memchr::memmem::find(name, b" from ").is_some()
+                || memchr::memmem::find(name, b" port ").is_some()
+                || name.iter().any(u8::is_ascii_control)
+        };
+        if !escaped || !text.contains(&b'\\') {
+            return (Name { span, derived: false, hash: self.hash(text) }, misleads(text));
+        }
+        let start = derived.len();
+        derived.extend_from_slice(text);
+        vis::unescape(derived, start);
+        if relayed && vis::is_escaped_twice(text, message.app == App::Sshd) {
+            vis::unescape(derived, start);
+        }
+        let name = derived.get(start..).unwrap_or_default();
+        let span = Span::locate(derived, name);
+        (Name { span, derived: true, hash: self.hash(name) }, misleads(name))
+    }
+
+    /// Appends a record itself.
+    fn record(&self, scratch: &mut Scratch, subject: Subject<'_>, out: &mut Observations) {
+        let Record { priority, app_name, procid, msgid, msg, .. } = *subject.record;
+        let place = |part: Option<&[u8]>| part.map_or(Span::EMPTY, |part| Span::locate(subject.bytes, part));
+        let mut entry = self.begin(scratch, subject, Kind::Record);
+        entry.flags.set(Flags::CUT, subject.truncated);
+        entry.flags.set(Flags::OWN, app_name == Some(b"correlator"));
+        entry.number = priority.map_or(0xFFFF, |priority| u64::from(priority.0));
+        entry.user.span = place(msgid);
+        entry.detail = [place(app_name), place(procid), place(Some(msg))];
+        out.entries.push(entry);
+    }
+
+    /// An observation with what every one has.
+    #[inline]
+    fn begin(&self, scratch: &mut Scratch, subject: Subject<'_>, kind: Kind) -> Observation {
+        let record = subject.record;
+        let mut entry = Observation::new(kind, subject.frame, record.timestamp.unwrap_or(subject.arrival));
+        entry.flags.set(Flags::OWN_TIME, record.timestamp.is_some());
+        entry.pid = record.procid.map_or(0, pid);
+        if let Some(host) = record.hostname {
+            if host != scratch.host {
+                scratch.host.clear();
+                scratch.host.extend_from_slice(host);
+                scratch.host_hash = self.hash(host);
+            }
+            entry.host =
+                Name { span: Span::locate(subject.bytes, host), derived: false, hash: scratch.host_hash };
+        }
+        entry
+    }
+
+    #[inline]
+    fn hash(&self, name: &[u8]) -> u64 {
+        self.hasher.hash_one(name)
+    }
+}
+
+/// Reads a message by hand where that serves, else by the automata.
+#[inline]
+fn read(reader: &Reader, scratch: &mut Scratch, message: Message<'_>) -> Option<Reading> {
+    if matches!(message.app, App::Sshd | App::Session)
+        && message.text.len() <= MAX_DETECTED_MESSAGE
+        && let Some(reading) = fast::read(message.whole, message.text)
+    {
+        return Some(reading);
+    }
+    reader.read(scratch.caches.as_mut()?, message).map(|read| read.reading)
+}
+
+/// A process from PROCID, 0 when that is no number.
+#[inline]
+fn pid(procid: &[u8]) -> u32 {
+    super::address::decimal(procid).and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0)
 }

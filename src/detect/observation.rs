@@ -2,185 +2,32 @@
 //!
 //! Invariant: an observation owns nothing. Its spans are of the bytes of its batch, or, where [`Name::derived`] or a
 //! flag says so, of the texts that were derived from them.
+//!
+//! # What detection promises to those who read observations
+//!
+//! Every observation has `frame`, `kind`, `flags`, `host`, `time` and `repeat`, and `pid` from PROCID (0 where that is
+//! no number). The rest depends on the kind, whose documentation in [`Kind`] names the fields that it fills; `detail`
+//! is meant by index there.
+//!
+//! * **Users** are unescaped: what sshd wrote through vis(3) is the name as the client sent it, also where versions 5.9
+//!   to 10.2 escaped it twice. Where a message names a user, though it be the empty one, `user.hash` is the hash of the
+//!   name; where it names none, `user` is [`Name::default`].
+//! * **Addresses** are in `addr`, and their ports in `port`, only where the message proves them. Else the text of the
+//!   address goes to `claimed`, its port to `number`, and `addr` is `None`. A host *name* in place of an address also
+//!   goes to `claimed`. `UNKNOWN`, which sshd writes for a peer that is no socket, is neither.
+//! * **A message proves an address** when no text of the peer can stand in its place: when it comes before all such
+//!   text, when it is closed by a colon that user names cannot hold, or when it ends a message that is whole. OpenSSH
+//!   cuts messages after 500 bytes, and escaping makes names up to five times longer: a message of
+//!   [`SSHD_MESSAGE_CUT`](crate::limits::SSHD_MESSAGE_CUT) bytes or more, or of a truncated frame, has the flag `CUT`,
+//!   and an address after text of the peer is claimed. Closing lines, refusals by `RefuseConnection` and
+//!   `maximum authentication attempts` of an *invalid* user are always claimed, for their names can push the
+//!   true address out and leave trailing blanks that a forwarder trims.
+//! * **Closing lines that were cut** within their user still are of their kind: with `CUT`, and no user or address.
 
+use super::Kind;
 use crate::span::Span;
 use crate::time::Timestamp;
 use std::net::IpAddr;
-
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident)*) => {
-        /// What kind of message a record is.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[repr(u8)]
-        pub enum Kind {
-            $($(#[$doc])* $kind,)*
-        }
-
-        impl Kind {
-            /// All kinds.
-            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
-
-            /// The kind's name.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$kind => stringify!($kind),)* }
-            }
-        }
-    };
-}
-
-kinds! {
-    // Connection start, identification, key exchange (catalogue 1.1).
-    /// `Connection from ADDR port N on ADDR port N`.
-    ConnectionFrom
-    /// `Connection from ADDR port N with IP opts: ...`.
-    IpOptions
-    /// `Did not receive identification string from ADDR`, or the peer's end before it identified itself.
-    NoIdentification
-    /// A banner that is not SSH's, with the peer's text as detail.
-    BadBanner
-    /// Protocol versions that differ.
-    ProtocolMismatch
-    /// `banner exchange: Connection from ...: ...`, `ssh_dispatch_run_fatal: Connection from ...: ...`, and the like.
-    ProtocolError
-    /// `probed from ...`, `scanned from ...`.
-    Scanned
-    /// `Unable to negotiate with ...: no matching ... found`.
-    NoMatch
-    /// A packet that is malformed: `Bad packet length`, `Corrupted MAC on input`, and the like.
-    BadPacket
-    /// A name whose address does not map back.
-    ReverseMismatch
-    /// `refused connect from ...` of TCP wrappers.
-    WrapperRefused
-
-    // Authentication (catalogue 1.2).
-    /// `Accepted METHOD for USER from ADDR port N`.
-    Accepted
-    /// `Failed METHOD for [invalid user ]USER from ADDR port N`.
-    Failed
-    /// `Partial METHOD for USER from ADDR port N`.
-    Partial
-    /// `Postponed METHOD for USER from ADDR port N`.
-    Postponed
-    /// `Invalid user USER from ADDR port N`.
-    InvalidUser
-    /// `User USER from HOST not allowed because ...` and its kin.
-    UserDenied
-    /// `ROOT LOGIN REFUSED FROM ADDR port N`.
-    RootRefused
-    /// `Root login accepted for forced command.`.
-    RootForcedCommand
-    /// `maximum authentication attempts exceeded for ...`.
-    MaxAuthTries
-    /// `PAM: ERROR for [illegal user ]USER from HOST`.
-    PamError
-    /// `Access denied for user USER by PAM account configuration`.
-    PamAccountDenied
-    /// An account or password that has expired, as sshd itself sees it.
-    AccountExpired
-    /// Files of a user that are not safe: `Authentication refused for ...: bad owner or modes`.
-    BadOwnership
-    /// `Accepted key TYPE FP found at ...`.
-    KeyFound
-    /// `Accepted certificate ID ...`.
-    CertificateFound
-    /// A certificate that was refused.
-    CertificateRefused
-    /// `Authentication tried for USER with correct key but not from a permitted host`.
-    KeyWrongHost
-    /// `Refused by key options`.
-    KeyOptionsRefused
-    /// A revoked key.
-    KeyRevoked
-    /// A signature without the touch or verification that its key demands.
-    KeyTouchMissing
-    /// A key or algorithm that is not accepted.
-    KeyNotAccepted
-    /// `Authorized to USER, krb5 principal P (krb5_kuserok)`.
-    Krb5Authorized
-    /// Mismatches and acceptances of host-based authentication.
-    Hostbased
-    /// `administratively prohibited connection for ...`.
-    Prohibited
-
-    // PAM and helpers (catalogue 1.3).
-    /// `authentication failure; ... rhost=HOST user=USER` of a PAM module.
-    PamAuthFailure
-    /// `check pass; user unknown`.
-    PamUserUnknown
-    /// `PAM N more authentication failures; ...`.
-    PamMoreFailures
-    /// `authentication success; ...` of a PAM module.
-    PamAuthSuccess
-    /// `session opened for user USER`.
-    PamSessionOpened
-    /// `session closed for user USER`.
-    PamSessionClosed
-    /// An account that PAM refuses: expired, denied, not permitted.
-    PamAccountRefused
-    /// An account that PAM has locked after failures.
-    PamLocked
-    /// Any other message of a PAM module.
-    PamOther
-    /// `password check failed for user (USER)` of unix_chkpwd.
-    PasswordCheckFailed
-
-    // Session and connection end (catalogue 1.4).
-    /// `Connection closed by [WHO] ADDR port N`.
-    ConnectionClosed
-    /// `Connection reset by [WHO] ADDR port N`.
-    ConnectionReset
-    /// `Disconnected from [WHO] ADDR port N`.
-    Disconnected
-    /// `Disconnecting [WHO] ADDR port N: REASON`.
-    Disconnecting
-    /// `Received disconnect from ADDR port N:CODE: TEXT`.
-    ReceivedDisconnect
-    /// `Connection from [WHO] ADDR port N timed out`, `Timeout, client not responding`, `terminating inactive`.
-    ConnectionTimeout
-    /// `Timeout before authentication for ...`.
-    PreauthTimeout
-    /// `Read error from remote host ...`.
-    ReadError
-    /// `User child is on pid N`.
-    UserChild
-    /// `Starting session: ...`.
-    SessionStarting
-    /// `Close session: ...`.
-    SessionClosing
-    /// `Transferred: sent N, received N bytes`.
-    Transferred
-    /// `Closing connection to ADDR port N`.
-    ClosingConnection
-    /// `subsystem request for NAME by user USER`.
-    SubsystemRequest
-    /// `session opened/closed for local user USER from [ADDR]` of the SFTP server.
-    SftpSession
-    /// A request within a session that was refused.
-    RequestRefused
-
-    // The listener (catalogue 1.5).
-    /// `Server listening on ADDR port N.`.
-    Listening
-    /// `Received signal N; terminating.`, `Received SIGHUP; restarting.`.
-    ServerSignal
-    /// `drop connection #N from [ADDR]:PORT on ... REASON`.
-    ConnectionDropped
-    /// MaxStartups throttling: begins, goes on, ends, or what its logging left out.
-    Throttling
-    /// `srclimit_penalise: ...`.
-    Penalty
-    /// A session process that crashed or ended abnormally.
-    ChildCrash
-
-    // Everything else.
-    /// A message of sshd that is known and says nothing of logins.
-    Noise
-    /// A message of sshd that no pattern matches.
-    Unrecognized
-    /// A record of any program, for modules that want them all.
-    Record
-}
 
 /// An authentication method; what has no name here is [`Method::Other`], and its text is a detail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -207,18 +54,51 @@ pub enum Method {
     Other,
 }
 
+impl Method {
+    /// The method that a text of sshd names. Host-bound public keys (OpenSSH 8.9) are public keys.
+    pub fn from_text(text: &[u8]) -> Self {
+        match text {
+            b"password" => Self::Password,
+            b"publickey" | b"publickey-hostbound-v00@openssh.com" => Self::Publickey,
+            b"keyboard-interactive" => Self::KeyboardInteractive,
+            b"hostbased" => Self::Hostbased,
+            b"gssapi-with-mic" => Self::GssapiWithMic,
+            b"gssapi-keyex" => Self::GssapiKeyex,
+            b"none" => Self::None,
+            _ => Self::Other,
+        }
+    }
+
+    /// The method's name, or nothing where the message has to be asked: [`Method::Unnamed`] and [`Method::Other`].
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unnamed | Self::Other => "",
+            Self::Password => "password",
+            Self::Publickey => "publickey",
+            Self::KeyboardInteractive => "keyboard-interactive",
+            Self::Hostbased => "hostbased",
+            Self::GssapiWithMic => "gssapi-with-mic",
+            Self::GssapiKeyex => "gssapi-keyex",
+            Self::None => "none",
+        }
+    }
+}
+
 /// A set of yes-or-no facts about an observation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(u16);
 
 impl Flags {
+    /// None of them.
+    pub const NONE: Self = Self(0);
     /// sshd called the user invalid (or illegal).
     pub const INVALID_USER: Self = Self(1);
     /// The message ends in ` [preauth]`; forgeable in messages that end in the peer's text.
     pub const PREAUTH: Self = Self(1 << 1);
     /// The message is as long as OpenSSH cuts them, or its frame was truncated: its end proves nothing.
     pub const CUT: Self = Self(1 << 2);
-    /// Text of the peer looks as if it meant to mislead.
+    /// Text of the peer looks as if it meant to mislead: a name with ` from `, ` port ` or control characters, or a
+    /// login that sshd's unprivileged process reports.
     pub const SUSPICIOUS: Self = Self(1 << 3);
     /// The spans of `detail` are of the derived text, not of the batch.
     pub const DERIVED_DETAIL: Self = Self(1 << 4);
@@ -259,13 +139,13 @@ pub struct Name {
     pub span: Span,
     /// Whether it stands in the derived text, because it had to be unescaped.
     pub derived: bool,
-    /// Its hash, by the key of this process.
+    /// Its hash, by the key of this process; 0 where there is no name.
     pub hash: u64,
 }
 
 /// What one record meant.
 ///
-/// `number`, `other_pid` and `detail` mean what the kind's documentation in the catalogue of detection says.
+/// `number`, `other_pid` and `detail` mean what the documentation of its [`Kind`] says.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation {
     /// Index of the record's frame in its batch.

@@ -1,5 +1,0 @@
-//! What the sshd module tells, scenario by scenario.
-
-mod failures;
-mod sessions;
-mod suspicions;
