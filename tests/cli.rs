@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test program: its helpers fail by panicking")]
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -145,4 +146,85 @@ fn a_variable_names_the_configuration() {
     assert_eq!(output.status.code(), Some(2));
     let err = String::from_utf8(output.stderr).unwrap();
     assert!(err.starts_with("error: cannot read the configuration tests/config/none.toml: "), "{err}");
+}
+
+/// What `explain` says of lines, with the year that yearless records need.
+fn explain(args: &[&str], lines: &[u8]) -> String {
+    let mut command = correlator(&[&["explain", "--year", "2026"], args].concat());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(lines).unwrap();
+    let Output { status, stdout, .. } = child.wait_with_output().unwrap();
+    assert!(status.success());
+    String::from_utf8(stdout).unwrap()
+}
+
+#[test]
+fn explain_answers_every_line_in_order() {
+    let lines = b"<38>1 2026-02-01T00:00:00.5+01:00 web1 sshd 7 - - Failed password for invalid user a b from 203.0.113.9 port 5555 ssh2\n\
+        \n\
+        110 <38>1 2026-02-01T00:00:00Z web1 sshd 7 - - counts are not for files of lines\n\
+        Feb  1 00:00:01 web1 cron[8]: (root) CMD (true)\n\
+        2026-02-01T00:00:02.000003+00:00 web1 sshd-session[9]: Connection closed by invalid user x 203.0.113.9 port 99 [preauth]\n\
+        <38>1 - - sshd - - - User x from client.example.com not allowed because listed in DenyUsers";
+    let out = explain(&["--format", "json"], lines);
+    let answers: Vec<serde_json::Value> =
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [failed, empty, counted, cron, closed, denied] = answers.as_slice() else { panic!("{out}") };
+    assert_eq!(
+        failed["record"],
+        serde_json::json!({
+            "format": "rfc5424", "timestamp": "2026-01-31T23:00:00.500000Z", "host": "web1", "app": "sshd",
+            "procid": "7", "msg": "Failed password for invalid user a b from 203.0.113.9 port 5555 ssh2",
+        })
+    );
+    assert_eq!(
+        failed["observation"],
+        serde_json::json!({
+            "kind": "Failed", "user": "a b", "invalid_user": true, "addr": "203.0.113.9", "port": 5555,
+            "method": "password",
+        })
+    );
+    for rejected in [empty, counted] {
+        assert!(
+            rejected["record"].is_null()
+                && rejected["observation"].is_null()
+                && rejected["error"].is_string()
+        );
+    }
+    assert_eq!(cron["record"]["timestamp"], "2026-02-01T00:00:01.000000Z");
+    assert!(cron["observation"].is_null());
+    assert_eq!(closed["record"]["format"], "iso");
+    let observation = &closed["observation"];
+    assert!(observation["addr"].is_null(), "what follows an invalid name proves nothing");
+    assert_eq!((&observation["claimed_addr"], &observation["port"]), (&"203.0.113.9".into(), &99.into()));
+    assert!(denied["record"]["timestamp"].is_null() && denied["record"]["host"].is_null());
+    assert_eq!(denied["observation"]["host"], "client.example.com");
+}
+
+#[test]
+fn explain_marks_the_fields_and_disarms_the_text() {
+    let out = explain(
+        &[],
+        "Feb  1 00:00:01 web1 sshd[7]: Invalid user \u{202e}\x1b[2J from 203.0.113.9 port 77\nx\n".as_bytes(),
+    );
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines[0], r"Invalid user \u{202e}\x1b[2J from 203.0.113.9 port 77");
+    for (text, label) in [(r"\u{202e}", "user"), ("203.0.113.9", "addr (proved)"), ("77", "port (proved)")] {
+        let column = lines[0].find(text).unwrap();
+        assert!(lines[1..3].iter().any(|row| row.find(label) == Some(column)), "{label} in\n{out}");
+    }
+    assert!(lines.contains(&"    read as  RFC 3164, 2026-02-01T00:00:01.000000Z (UTC assumed), host web1, program sshd, process 7"));
+    assert!(
+        out.ends_with("x\n    no record: no header of RFC 5424, RFC 3164 or an ISO timestamp\n\n"),
+        "{out}"
+    );
+    assert!(!out.contains('\u{1b}') && !out.contains('\u{202e}'));
+}
+
+#[test]
+fn explain_names_a_file_that_it_cannot_read() {
+    let (code, out, err) = run(&["explain", "tests/none.log"]);
+    assert_eq!((code, out.as_str()), (3, ""));
+    assert_eq!(err, "error: cannot read tests/none.log: No such file or directory (os error 2)\n");
+    assert_eq!(run(&["explain", "--timezone", "Mars/Olympus"]).0, 2);
 }

@@ -16,6 +16,7 @@ mod completions;
 mod config;
 mod delivery;
 mod exit;
+mod explain;
 mod logging;
 mod progress;
 pub mod replay;
@@ -51,6 +52,7 @@ enum Command {
     Serve(serve::Args),
     Replay(replay::Args),
     Capture(capture::Args),
+    Explain(explain::Args),
     Check(check::Args),
     Config(config::Args),
     Apps(apps::Args),
@@ -114,6 +116,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Serve(args) => serve::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Capture(args) => capture::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Check(args) => check::run(args),
         Command::Config(args) => config::run(args),
         Command::Apps(args) => apps::run(args),

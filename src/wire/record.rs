@@ -21,6 +21,17 @@ pub enum Format {
     Iso,
 }
 
+impl Format {
+    /// The name in output for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rfc5424 => "rfc5424",
+            Self::Rfc3164 => "rfc3164",
+            Self::Iso => "iso",
+        }
+    }
+}
+
 /// One syslog message, borrowed from its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {

@@ -3,7 +3,7 @@
 use crate::batch::{Origin, Sequenced};
 use crate::event::render::{self, Fraction, LocalTime};
 use crate::time::{Timestamp, Zone};
-use crate::wire::{Format, Record, Reject};
+use crate::wire::{Record, Reject};
 use std::io::Write;
 
 /// Bytes of a message that a line for people shows.
@@ -38,15 +38,6 @@ pub(super) fn rows(batch: &Sequenced) -> impl Iterator<Item = Row<'_>> {
             record: Record::parse(bytes, arrival, &Zone::UTC),
         }
     })
-}
-
-/// The name of a dialect.
-pub(super) const fn format_name(format: Format) -> &'static str {
-    match format {
-        Format::Rfc5424 => "rfc5424",
-        Format::Rfc3164 => "rfc3164",
-        Format::Iso => "iso",
-    }
 }
 
 impl Row<'_> {
@@ -90,7 +81,7 @@ impl Row<'_> {
         member(out, "peer", Some(self.origin.peer.as_bytes()).filter(|peer| !peer.is_empty()));
         write!(out, ",\"truncated\":{}", self.truncated).unwrap_or_default();
         let record = self.record.as_ref().ok();
-        member(out, "format", record.map(|record| format_name(record.format).as_bytes()));
+        member(out, "format", record.map(|record| record.format.name().as_bytes()));
         match record.and_then(|record| record.priority) {
             Some(priority) => write!(out, ",\"priority\":{}", priority.0),
             None => write!(out, ",\"priority\":null"),

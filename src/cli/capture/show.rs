@@ -2,7 +2,7 @@
 
 use super::super::progress::Progress;
 use super::super::{Exit, Failure, Format};
-use super::row::{Row, format_name, rows};
+use super::row::{Row, rows};
 use super::{Wanted, each_batch, open};
 use crate::event::render;
 use std::io::{self, Write};
@@ -76,7 +76,7 @@ fn write_text(out: &mut Vec<u8>, row: &Row<'_>) -> io::Result<()> {
     match &row.record {
         Err(reject) => line("rejected", reject.to_string().as_bytes())?,
         Ok(record) => {
-            line("format", format_name(record.format).as_bytes())?;
+            line("format", record.format.name().as_bytes())?;
             if let Some(priority) = record.priority {
                 let name = format!("{}.{}", priority.facility_name(), priority.severity_name());
                 line("priority", name.as_bytes())?;
