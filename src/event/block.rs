@@ -282,11 +282,22 @@ impl<'a> Event<'a> {
         fields.iter().zip(cells).map(move |(field, cell)| (*field, cell.resolve(&block.items, &block.text)))
     }
 
+    /// The value at a place of the kind's schema; null beyond its end.
+    #[inline]
+    pub(super) fn at(self, place: usize) -> Value<'a> {
+        let cell = self.block.cells.get(self.row.cells as usize + place);
+        cell.map_or(Value::Null, |cell| cell.resolve(&self.block.items, &self.block.text))
+    }
+
+    /// Whether the field at a place of the kind's schema is null.
+    #[inline]
+    pub(super) fn is_null(self, place: usize) -> bool {
+        matches!(self.block.cells.get(self.row.cells as usize + place), None | Some(Cell::Null))
+    }
+
     /// The value of one field; null where the kind has none of that name.
     pub fn get(self, field: Field) -> Value<'a> {
-        let cell =
-            self.kind().place(field).and_then(|place| self.block.cells.get(self.row.cells as usize + place));
-        cell.map_or(Value::Null, |cell| cell.resolve(&self.block.items, &self.block.text))
+        self.kind().place(field).map_or(Value::Null, |place| self.at(place))
     }
 
     /// The numbers of the inputs that caused it.

@@ -86,6 +86,13 @@ macro_rules! fields {
                     $(Self::$field => FieldSpec { name: $name, ty: FieldType::$ty, meaning: $meaning },)*
                 }
             }
+
+            /// What precedes the field's value in a JSON object that has members already.
+            pub(super) const fn json_key(self) -> &'static str {
+                match self {
+                    $(Self::$field => concat!(",\"", $name, "\":"),)*
+                }
+            }
         }
     };
 }

@@ -1,6 +1,6 @@
 //! Floor 1: instants in a time zone.
 
-use super::number::{civil, pair};
+use super::number::{Calendar, pair};
 use crate::time::{MICROS_PER_SECOND, Timestamp, Zone};
 use std::io::Write;
 
@@ -23,13 +23,16 @@ pub struct LocalTime {
     offset: i64,
     from: Timestamp,
     until: Timestamp,
+    calendar: Calendar,
+    is_utc: bool,
 }
 
 impl LocalTime {
     /// Creates a writer for a zone.
     pub fn new(zone: Zone) -> Self {
         // An empty range, so that the first instant is looked up.
-        Self { zone, offset: 0, from: Timestamp::MAX, until: Timestamp::MIN }
+        let (from, until) = (Timestamp::MAX, Timestamp::MIN);
+        Self { is_utc: zone == Zone::UTC, zone, offset: 0, from, until, calendar: Calendar::NEW }
     }
 
     /// The zone.
@@ -41,17 +44,15 @@ impl LocalTime {
     pub fn write(&mut self, out: &mut Vec<u8>, time: Timestamp, fraction: Fraction) {
         let offset = self.offset_at(time);
         let local = Timestamp::from_micros(time.as_micros().saturating_add(offset * MICROS_PER_SECOND));
-        let Some((date, second, micros)) = civil(local) else {
+        let Some(text) = self.calendar.text(local) else {
             // Writing to a vector cannot fail.
             return write!(out, "{time}").unwrap_or_default();
         };
-        out.extend_from_slice(&date);
-        out.extend_from_slice(&second);
-        match fraction {
-            Fraction::Micros => out.extend_from_slice(&micros),
-            Fraction::Millis => out.extend(micros.into_iter().take(4)),
+        out.extend_from_slice(&text);
+        if fraction == Fraction::Millis {
+            out.truncate(out.len() - 3);
         }
-        if self.zone == Zone::UTC {
+        if self.is_utc {
             return out.push(b'Z');
         }
         let minutes = u32::try_from(offset.abs() / 60).unwrap_or(0);

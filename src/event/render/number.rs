@@ -1,6 +1,7 @@
 //! Floor 1: numbers, addresses, instants and durations as text, without the formatting machinery on hot paths.
 
 use crate::time::{MICROS_PER_DAY, MICROS_PER_SECOND, Timestamp, civil_from_days};
+use std::cell::Cell;
 use std::io::Write;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -76,39 +77,86 @@ pub fn human_duration(out: &mut Vec<u8>, duration: Duration) {
 
 /// Appends an instant as RFC 3339 in UTC with six fraction digits.
 pub fn utc(out: &mut Vec<u8>, time: Timestamp) {
-    match civil(time) {
-        Some((date, second, micros)) => {
-            out.extend_from_slice(&date);
-            out.extend_from_slice(&second);
-            out.extend_from_slice(&micros);
+    thread_local! {
+        static CALENDAR: Cell<Calendar> = const { Cell::new(Calendar::NEW) };
+    }
+    let text = CALENDAR.with(|calendar| {
+        let mut last = calendar.get();
+        let text = last.text(time);
+        calendar.set(last);
+        text
+    });
+    match text {
+        Some(text) => {
+            out.extend_from_slice(&text);
             out.push(b'Z');
         }
+        // Writing to a vector cannot fail.
         None => write!(out, "{time}").unwrap_or_default(),
     }
 }
 
-/// The parts `YYYY-MM-DDT`, `HH:MM:SS` and `.FFFFFF` of an instant, or nothing outside the years 0 to 9999.
-pub(super) fn civil(time: Timestamp) -> Option<([u8; 11], [u8; 8], [u8; 7])> {
-    let micros = time.as_micros();
-    let (year, month, day) = civil_from_days(micros.div_euclid(MICROS_PER_DAY));
-    let year = u32::try_from(year).ok().filter(|year| *year < 10_000)?;
-    let of_day = micros.rem_euclid(MICROS_PER_DAY);
-    let second = u32::try_from(of_day / MICROS_PER_SECOND).unwrap_or(0);
-    let micros = u32::try_from(of_day % MICROS_PER_SECOND).unwrap_or(0);
-    let [m1, m0] = pair(month);
-    let [d1, d0] = pair(day);
-    let [y3, y2] = pair(year / 100);
-    let [y1, y0] = pair(year);
-    let date = [y3, y2, y1, y0, b'-', m1, m0, b'-', d1, d0, b'T'];
-    let ([h1, h0], [n1, n0], [s1, s0]) = (pair(second / 3_600), pair(second / 60 % 60), pair(second % 60));
-    let time = [h1, h0, b':', n1, n0, b':', s1, s0];
-    let ([f5, f4], [f3, f2], [f1, f0]) = (pair(micros / 10_000), pair(micros / 100), pair(micros));
-    Some((date, time, [b'.', f5, f4, f3, f2, f1, f0]))
+/// Writes instants, and remembers the last date: instants that are written together nearly always share it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Calendar {
+    day: i64,
+    date: [u8; 10],
 }
 
-/// The last two decimal digits of a number.
-pub(super) const fn pair(number: u32) -> [u8; 2] {
-    [digit(number / 10), digit(number)]
+impl Calendar {
+    /// A calendar that remembers no date: no instant has this day.
+    pub(super) const NEW: Self = Self { day: i64::MAX, date: [b'0'; 10] };
+
+    /// `YYYY-MM-DDTHH:MM:SS.FFFFFF`, or nothing outside the years 0 to 9999.
+    #[inline]
+    pub(super) fn text(&mut self, time: Timestamp) -> Option<[u8; 26]> {
+        let micros = time.as_micros();
+        let day = micros.div_euclid(MICROS_PER_DAY);
+        if day != self.day {
+            self.turn(day)?;
+        }
+        let of_day = micros - day * MICROS_PER_DAY;
+        let second = of_day / MICROS_PER_SECOND;
+        let micro = u32::try_from(of_day - second * MICROS_PER_SECOND).unwrap_or(0);
+        let second = u32::try_from(second).unwrap_or(0);
+        let [y3, y2, y1, y0, _, m1, m0, _, d1, d0] = self.date;
+        let ([h1, h0], [n1, n0], [s1, s0]) =
+            (pair(second / 3_600), pair(second / 60 % 60), pair(second % 60));
+        let ([f5, f4], [f3, f2], [f1, f0]) =
+            (pair(micro / 10_000), pair(micro / 100 % 100), pair(micro % 100));
+        Some([
+            y3, y2, y1, y0, b'-', m1, m0, b'-', d1, d0, b'T', h1, h0, b':', n1, n0, b':', s1, s0, b'.', f5,
+            f4, f3, f2, f1, f0,
+        ])
+    }
+
+    /// Turns to another day; gives nothing when its year does not have four digits.
+    fn turn(&mut self, day: i64) -> Option<()> {
+        let (year, month, day_of_month) = civil_from_days(day);
+        let year = u32::try_from(year).ok().filter(|year| *year < 10_000)?;
+        let ([m1, m0], [d1, d0]) = (pair(month), pair(day_of_month));
+        let ([y3, y2], [y1, y0]) = (pair(year / 100), pair(year % 100));
+        *self = Self { day, date: [y3, y2, y1, y0, b'-', m1, m0, b'-', d1, d0] };
+        Some(())
+    }
+}
+
+/// The numbers from 0 to 99 as two digits.
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number: u8 = 0;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
+
+/// A number below 100 as two digits.
+#[inline]
+pub(super) fn pair(number: u32) -> [u8; 2] {
+    PAIRS.get(number as usize).copied().unwrap_or(*b"00")
 }
 
 /// The last decimal digit of a number.

@@ -6,10 +6,9 @@
 //! Invariant: templates are parsed once in a process, and a summary is one line of limited length.
 
 use super::escape::{readable, readable_json};
-use super::{LocalTime, value};
-use crate::event::{Event, Field, FieldType, Kind, Value};
+use super::{addr, count, human_duration, utc};
+use crate::event::{Event, FieldType, Kind, Value};
 use crate::limits;
-use crate::time::Zone;
 use std::sync::LazyLock;
 
 /// A template, parsed.
@@ -19,11 +18,12 @@ struct Template(Vec<Part>);
 #[derive(Debug, PartialEq)]
 enum Part {
     Text(&'static str),
-    Value(Field),
-    /// The `s` of a plural that follows the number in this field.
-    Plural(Field),
-    /// Parts that are left out when one of these fields is null.
-    Optional(Vec<Field>, Vec<Part>),
+    /// The value at this place of the schema.
+    Value(usize),
+    /// The `s` of a plural that follows the number at this place.
+    Plural(usize),
+    /// Parts that are left out when the value at one of these places is null.
+    Optional(Vec<usize>, Vec<Part>),
 }
 
 /// The templates, by the kinds' codes.
@@ -58,11 +58,11 @@ fn parts<const JSON: bool>(out: &mut Vec<u8>, event: Event<'_>, list: &[Part]) {
     for part in list {
         match part {
             Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-            Part::Value(field) => field_value::<JSON>(out, event.get(*field)),
-            Part::Plural(field) if event.get(*field) == Value::Count(1) => {}
+            Part::Value(place) => field_value::<JSON>(out, event.at(*place)),
+            Part::Plural(place) if event.at(*place) == Value::Count(1) => {}
             Part::Plural(_) => out.push(b's'),
-            Part::Optional(fields, inner) => {
-                if fields.iter().all(|field| event.get(*field) != Value::Null) {
+            Part::Optional(places, inner) => {
+                if !places.iter().any(|place| event.is_null(*place)) {
                     parts::<JSON>(out, event, inner);
                 }
             }
@@ -90,8 +90,12 @@ fn field_value<const JSON: bool>(out: &mut Vec<u8>, shown: Value<'_>) {
                 field_value::<JSON>(out, item);
             }
         }
+        Value::Bool(flag) => out.extend_from_slice(if flag { b"yes" } else { b"no" }),
+        Value::Count(number) => count(out, number),
+        Value::Duration(duration) => human_duration(out, duration),
+        Value::Addr(address) => addr(out, address),
         // Summaries are part of what must be the same everywhere, so instants in them are in UTC.
-        shown => value(out, shown, &mut LocalTime::new(Zone::UTC)),
+        Value::Time(time) => utc(out, time),
     }
 }
 
@@ -110,7 +114,7 @@ fn parse(kind: Kind, template: &'static str) -> Vec<Part> {
     let mut rest = template;
     while let Some(open) = rest.find(['{', '[']) {
         let (before, bracket) = rest.split_at(open);
-        push_text(&mut list, before);
+        push_text(kind, &mut list, before);
         let close = if bracket.starts_with('{') { '}' } else { ']' };
         let Some((inner, after)) = bracket.get(1..).and_then(|inner| inner.split_once(close)) else {
             // Not closed: shown as it stands, which a test forbids.
@@ -118,39 +122,43 @@ fn parse(kind: Kind, template: &'static str) -> Vec<Part> {
             return list;
         };
         if close == '}' {
-            let named = kind.spec().fields.iter().find(|field| field.spec().name == inner);
-            list.push(named.map_or(Part::Text(inner), |field| Part::Value(*field)));
+            let place = kind.spec().fields.iter().position(|field| field.spec().name == inner);
+            list.push(place.map_or(Part::Text(inner), Part::Value));
         } else {
             let inner = parse(kind, inner);
-            let fields = inner.iter().filter_map(|part| match part {
-                Part::Value(field) => Some(*field),
+            let places = inner.iter().filter_map(|part| match part {
+                Part::Value(place) => Some(*place),
                 _ => None,
             });
-            list.push(Part::Optional(fields.collect(), inner));
+            list.push(Part::Optional(places.collect(), inner));
         }
         rest = after;
     }
-    push_text(&mut list, rest);
+    push_text(kind, &mut list, rest);
     list
 }
 
 /// Adds literal text; where it continues a number with a plural, its `s` becomes a part of its own.
-fn push_text(list: &mut Vec<Part>, text: &'static str) {
+fn push_text(kind: Kind, list: &mut Vec<Part>, text: &'static str) {
     let counted = match list.last() {
-        Some(Part::Value(field)) if field.spec().ty == FieldType::Count => Some(*field),
+        Some(Part::Value(place)) => Some(*place).filter(|place| is_count(kind, *place)),
         _ => None,
     };
     let word = text
         .strip_prefix(' ')
         .map(|rest| rest.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or(""));
-    if let (Some(field), Some(word)) = (counted, word)
+    if let (Some(place), Some(word)) = (counted, word)
         && word.ends_with('s')
         && let Some((singular, rest)) = text.split_at_checked(word.len())
     {
         list.push(Part::Text(singular));
-        list.push(Part::Plural(field));
+        list.push(Part::Plural(place));
         list.extend(rest.get(1..).filter(|rest| !rest.is_empty()).map(Part::Text));
     } else if !text.is_empty() {
         list.push(Part::Text(text));
     }
+}
+
+fn is_count(kind: Kind, place: usize) -> bool {
+    kind.spec().fields.get(place).is_some_and(|field| field.spec().ty == FieldType::Count)
 }

@@ -11,106 +11,165 @@
 use crate::event::render::{self, Fraction, LocalTime};
 use crate::event::{Event, Kind, Value};
 use crate::time::Zone;
-use ::csv::{ByteRecord, Writer, WriterBuilder};
+use ::csv::{ByteRecord, IntoInnerError, Writer, WriterBuilder};
 use std::io;
 
 /// Columns that stand before the fields.
 const FIRST_COLUMNS: [&str; 3] = ["id", "time", "severity"];
 
 /// Writes rows, and keeps the memory for the next ones.
+///
+/// Nearly all rows need no quotes anywhere: those are written straight into the output. Any other row is made a record
+/// of the csv crate's, which is also the oracle for the straight way.
 pub(super) struct Cells {
     times: LocalTime,
-    record: ByteRecord,
-    cell: Vec<u8>,
     rows: Vec<u8>,
 }
 
 impl Cells {
     pub(super) fn new(zone: &Zone) -> Self {
-        let times = LocalTime::new(zone.clone());
-        Self { times, record: ByteRecord::new(), cell: Vec::new(), rows: Vec::new() }
+        Self { times: LocalTime::new(zone.clone()), rows: Vec::new() }
     }
 
     /// The rows of events, in order.
     pub(super) fn rows<'e>(&mut self, events: impl Iterator<Item = Event<'e>>) -> io::Result<&[u8]> {
-        let mut rows = std::mem::take(&mut self.rows);
-        rows.clear();
-        let mut writer = writer(rows);
+        self.rows.clear();
         for event in events {
-            self.fill(event);
-            writer.write_byte_record(&self.record)?;
+            let start = self.rows.len();
+            self.row(event, |rows| rows.push(b','));
+            let columns = FIRST_COLUMNS.len() + event.kind().spec().fields.len();
+            if self.rows.get(start..).is_some_and(|row| is_plain(row, columns)) {
+                self.rows.push(b'\n');
+            } else {
+                self.rows.truncate(start);
+                let quoted = self.quoted(event)?;
+                self.rows.extend_from_slice(&quoted);
+            }
         }
-        self.rows = writer.into_inner().map_err(|error| error.into_error())?;
         Ok(&self.rows)
     }
 
-    fn fill(&mut self, event: Event<'_>) {
+    /// Appends the cells of a row; between two of them `next` has its turn.
+    fn row(&mut self, event: Event<'_>, mut next: impl FnMut(&mut Vec<u8>)) {
         let head = event.head();
-        self.record.clear();
-        self.cell.clear();
-        render::id(&mut self.cell, event.id());
-        self.take_cell();
-        self.times.write(&mut self.cell, head.time, Fraction::Micros);
-        self.take_cell();
-        self.record.push_field(head.severity.name().as_bytes());
+        render::id(&mut self.rows, event.id());
+        next(&mut self.rows);
+        self.times.write(&mut self.rows, head.time, Fraction::Micros);
+        next(&mut self.rows);
+        self.rows.extend_from_slice(head.severity.name().as_bytes());
         for (_, value) in event.fields() {
+            next(&mut self.rows);
             self.value(value);
-            self.take_cell();
         }
     }
 
-    fn take_cell(&mut self) {
-        self.record.push_field(&self.cell);
-        self.cell.clear();
+    /// A row by the csv crate.
+    fn quoted(&mut self, event: Event<'_>) -> io::Result<Vec<u8>> {
+        let start = self.rows.len();
+        let mut ends = Vec::new();
+        self.row(event, |rows| ends.push(rows.len()));
+        ends.push(self.rows.len());
+        let mut record = ByteRecord::new();
+        let mut at = start;
+        for end in ends {
+            record.push_field(self.rows.get(at..end).unwrap_or_default());
+            at = end;
+        }
+        self.rows.truncate(start);
+        let mut writer = writer();
+        writer.write_byte_record(&record)?;
+        writer.into_inner().map_err(IntoInnerError::into_error)
     }
 
     fn value(&mut self, value: Value<'_>) {
         match value {
             Value::Text(text) => {
                 self.neutralise(text);
-                render::flat(&mut self.cell, text, None);
+                render::flat(&mut self.rows, text, None);
             }
             Value::List(list) => {
                 for (index, item) in list.iter().enumerate() {
                     if index > 0 {
-                        self.cell.push(b';');
+                        self.rows.push(b';');
                     }
                     match item {
                         Value::Text(text) => {
                             if index == 0 {
                                 self.neutralise(text);
                             }
-                            render::flat(&mut self.cell, text, Some(';'));
+                            render::flat(&mut self.rows, text, Some(';'));
                         }
                         item => self.value(item),
                     }
                 }
             }
             Value::Null => {}
-            Value::Bool(flag) => self.cell.extend_from_slice(if flag { b"true" } else { b"false" }),
-            Value::Count(number) => render::count(&mut self.cell, number),
-            Value::Time(time) => self.times.write(&mut self.cell, time, Fraction::Micros),
-            Value::Duration(duration) => render::seconds(&mut self.cell, duration),
-            Value::Addr(addr) => render::addr(&mut self.cell, addr),
+            Value::Bool(flag) => self.rows.extend_from_slice(if flag { b"true" } else { b"false" }),
+            Value::Count(number) => render::count(&mut self.rows, number),
+            Value::Time(time) => self.times.write(&mut self.rows, time, Fraction::Micros),
+            Value::Duration(duration) => render::seconds(&mut self.rows, duration),
+            Value::Addr(addr) => render::addr(&mut self.rows, addr),
         }
     }
 
     fn neutralise(&mut self, text: &[u8]) {
         let first = text.iter().find(|byte| **byte != b'\'');
         if first.is_some_and(|byte| matches!(byte, b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')) {
-            self.cell.push(b'\'');
+            self.rows.push(b'\'');
         }
     }
 }
 
+/// Whether cells with commas between them are the row as it must stand: no cell needs quotes.
+fn is_plain(row: &[u8], columns: usize) -> bool {
+    memchr::memchr_iter(b',', row).count() + 1 == columns
+        && memchr::memchr3(b'"', b'\n', b'\r', row).is_none()
+}
+
 /// The row that names the columns of a kind's file.
 pub(super) fn header(kind: Kind) -> Vec<u8> {
-    let mut writer = writer(Vec::new());
+    let mut writer = writer();
     let fields = kind.spec().fields.iter().map(|field| field.spec().name);
     let written = writer.write_record(FIRST_COLUMNS.into_iter().chain(fields));
     written.ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default()
 }
 
-fn writer(rows: Vec<u8>) -> Writer<Vec<u8>> {
-    WriterBuilder::new().from_writer(rows)
+fn writer() -> Writer<Vec<u8>> {
+    WriterBuilder::new().from_writer(Vec::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{EventBlock, Field, FieldType, Head, ModuleName, Severity, Stamp, StreamId};
+    use crate::time::Timestamp;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    proptest! {
+        #[test]
+        fn the_straight_way_writes_what_the_csv_crate_would(
+            texts in proptest::collection::vec("[ab,\"\r\n;'=\\\\é]{0,4}", 0..6),
+            module in "[a,\"\n]{0,3}",
+        ) {
+            let modules = vec![ModuleName { app: "app".into(), module }];
+            let stamp = Stamp { stream: StreamId(1), run: 1, replay: false, modules };
+            let mut block = EventBlock::new(Arc::new(stamp));
+            let (kind, severity, time) = (Kind::SSHDUserEnumeration, Severity::Info, Timestamp::EPOCH);
+            let mut writer = block.push(Head { number: 7, ordinal: 0, module: 0, kind, severity, time });
+            let texts: Vec<_> = texts.iter().map(String::as_bytes).collect();
+            for (field, text) in kind.spec().fields.iter().zip(&texts) {
+                if field.spec().ty == FieldType::Text {
+                    writer.text(*field, text);
+                }
+            }
+            writer.texts(Field::Users, texts);
+
+            let mut cells = Cells::new(&Zone::UTC);
+            let event = block.get(0).unwrap();
+            let expected = cells.quoted(event).unwrap();
+            let rows = cells.rows(block.iter().chain(block.iter())).unwrap();
+            prop_assert_eq!(rows, [&expected[..], &expected[..]].concat());
+        }
+    }
 }
