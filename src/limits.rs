@@ -93,6 +93,9 @@ pub const DELIVER_TIME: Duration = Duration::from_secs(10);
 /// forwarders trim).
 pub const SSHD_MESSAGE_CUT: usize = 499;
 
+/// Bytes of a message from which on detection does not look at it: sshd writes 500, PAM modules a few more.
+pub const MAX_DETECTED_MESSAGE: usize = 8 * 1024;
+
 /// Batches after which events are handed on at the latest, however many more are waiting.
 pub const EVENT_BLOCK_BATCHES: usize = 16;
 
@@ -116,9 +119,6 @@ pub const CAPTURE_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Peers that are counted one by one.
 pub const MAX_LEDGER_PEERS: usize = 16 * 1024;
-
-/// Bytes of a message from which on detection does not look at it: sshd writes 500, PAM modules a few more.
-pub const MAX_DETECTED_MESSAGE: usize = 8 * 1024;
 
 /// Evidence numbers that one event carries at most.
 pub const MAX_EVIDENCE: usize = 64;
@@ -161,3 +161,39 @@ pub const MAX_KEPT_FILES: u64 = 100_000;
 
 /// Smallest size at which a CSV handler may be told to rotate its files, in bytes.
 pub const MIN_ROTATION_SIZE: u64 = 4096;
+
+/// Connections and sessions that one sshd module keeps at once, those that ended a moment ago included.
+pub const MAX_CONNECTIONS_TRACKED: usize = 256 * 1024;
+
+/// Sources that one sshd module counts failures of.
+pub const MAX_SOURCES: usize = 1024 * 1024;
+
+/// Users whose failures one sshd module counts by source.
+pub const MAX_TARGETS: usize = 16 * 1024;
+
+/// Hosts for which one sshd module remembers when it last said that they drop connections.
+pub const MAX_THROTTLED_HOSTS: usize = 16 * 1024;
+
+/// Texts (hosts, users, keys) that one sshd module keeps.
+pub const MAX_NAMES: usize = 2 * 1024 * 1024;
+
+/// Bytes that the texts of one sshd module take together.
+pub const MAX_NAME_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes of one text that a module keeps; OpenSSH itself cuts a message at 500.
+pub const MAX_NAME_LEN: usize = 512;
+
+/// Entries by which a window counts: each is exact up to this many, and beyond it neighbours are joined.
+pub const WINDOW_ENTRIES: usize = 32;
+
+/// User names that one source is remembered by.
+pub const MAX_USERS_PER_SOURCE: usize = 64;
+
+/// Sources that one user is remembered by.
+pub const MAX_SOURCES_PER_TARGET: usize = 32;
+
+/// Facts that wait for a connection's address before they are told.
+pub const MAX_PENDING_FACTS: usize = 4;
+
+/// Midnights that one input may pass with statistics for each; a longer leap of the clock skips the others.
+pub const MAX_MIDNIGHTS_PER_INPUT: usize = 31;

@@ -1,12 +1,19 @@
 //! Floor 3: observations → events. Pure, single-threaded, deterministic.
+//!
+//! Invariant: the same inputs and options give the same events, with the same ids, in the same order.
 
-use crate::batch::Sequenced;
-use crate::detect::{Interest, Observations};
-use crate::event::{EventBlock, ModuleName};
-use crate::time::{Timestamp, Zone};
+use crate::time::Timestamp;
 
+mod correlator;
+mod names;
 pub mod report;
+mod sink;
 pub mod sshd;
+#[cfg(test)]
+mod tests;
+mod window;
+
+pub use correlator::Correlator;
 
 /// One application: a named set of modules.
 #[derive(Clone, Debug)]
@@ -48,31 +55,4 @@ pub struct Totals {
     pub own: u64,
     /// Observations made.
     pub observations: u64,
-}
-
-/// The state of all modules, and the fold over the inputs.
-#[derive(Debug)]
-pub struct Correlator {}
-
-impl Correlator {
-    /// Creates the modules of all applications, in their initial state.
-    pub fn new(_apps: &[App], _zone: Zone) -> Self {
-        Self {}
-    }
-
-    /// The names of the modules, by the index that events hold.
-    pub fn modules(_apps: &[App]) -> Vec<ModuleName> {
-        Vec::new()
-    }
-
-    /// What the modules want to see.
-    pub fn interest(_apps: &[App]) -> Interest {
-        Interest::default()
-    }
-
-    /// Takes the inputs of one batch, in the order of their numbers, and appends the events they raise.
-    pub fn fold(&mut self, _batch: &Sequenced, _observations: &Observations, _events: &mut EventBlock) {}
-
-    /// Takes the end of the inputs: raises what is due, and then the statistics.
-    pub fn finish(&mut self, _end: End, _totals: Totals, _events: &mut EventBlock) {}
 }

@@ -96,10 +96,10 @@ impl Kind {
 kinds! {
     // sessions
     1 SSHDSessionStarted on Info "A login was accepted."
-        "{user} logged in to {host} from {addr}[ port {port}] by {auth}[, key {key}]"
+        "{user} logged in to {host}[ from {addr}][ port {port}] by {auth}[, key {key}]"
         [User Auth Host Addr Port Pid Key KeyType Fingerprint CertId CertSerial CaKey Failures KeyFailures Start Trusted Suspicious ClaimedAddr]
     2 SSHDLoginSucceeded on Info "A login session ended."
-        "{user} was logged in to {host}[ from {addr}] by {auth}[ for {duration}][, {failures} failures before][ ({end_reason})]"
+        "{user} was logged in to {host}[ from {addr}][ by {auth}][ for {duration}][, {failures} failures before][ ({end_reason})]"
         [User Auth Host Addr Port Pid Key KeyType Fingerprint CertId CertSerial CaKey Failures KeyFailures Start Finish Duration EndReason BytesSent BytesReceived Trusted Suspicious ClaimedAddr]
     3 SSHDLoginFailed on Notice "A connection ended without a login, after at least one attempt."
         "login[ as {user}] to {host}[ from {addr}] failed[, {failures} failures][, {key_failures} keys refused][ ({end_reason})]"
@@ -109,7 +109,7 @@ kinds! {
         "{source} made {count} failed attempts within {window}[, {distinct_users} users]"
         [Addr Source Host Count Limit Window Users DistinctUsers Start Finish Trusted]
     11 SSHDSuccessAfterFailures on Critical "A login was accepted from a source that had failed before."
-        "{user} logged in to {host} from {addr} by {auth} after {count} failures[ for {distinct_users} users]"
+        "{user} logged in to {host}[ from {addr}] by {auth} after {count} failures[ for {distinct_users} users]"
         [User Auth Host Addr Port Pid Key Count Users DistinctUsers Window Trusted Suspicious]
     12 SSHDUserEnumeration on Warning "A source tried many different user names."
         "{source} tried {distinct_users} user names within {window}"
@@ -125,10 +125,10 @@ kinds! {
         "{reason}[ as {user}] on {host}[ from {addr}][, key {key}]"
         [User Host Addr Port Pid Reason Key KeyType Fingerprint CertId CertSerial CaKey Detail ClaimedAddr Trusted]
     22 SSHDAccountDenied on Warning "A correct credential was shown for an account that may not log in."
-        "account {user} denied on {host}[ from {addr}][: {reason}]"
+        "account[ {user}] denied on {host}[ from {addr}][: {reason}]"
         [User Host Addr Port Pid Reason Trusted]
     23 SSHDAccountLocked on Warning "An account was locked after failed attempts."
-        "account {user} locked on {host}[ from {addr}]"
+        "account[ {user}] locked on {host}[ from {addr}]"
         [User Host Addr Port Pid Reason Trusted]
     24 SSHDThrottled on Warning "sshd drops connections because there are too many."
         "sshd on {host} drops connections[: {reason}][, {dropped} dropped][, last from {addr}]"
@@ -137,13 +137,13 @@ kinds! {
         "message on {host} may be forged: {reason}[, claims {claimed_addr}][, really {addr}]"
         [Host Addr Port ClaimedAddr User Pid Reason Message Trusted]
     26 SSHDUserDenied on Notice "A user was refused by sshd's configuration or the account's state."
-        "user {user} not allowed on {host}[ from {addr}]: {reason}"
+        "user[ {user}] not allowed on {host}[ from {addr}]: {reason}"
         [User Host Addr Port ClientName Pid Reason Trusted]
     27 SSHDChildCrash on Critical "A process of sshd crashed, which may be an attempt to exploit it."
         "a process of sshd on {host} crashed[ by signal {signal}][, serving {addr}]"
         [Host Addr Port Pid SessionPid Signal Reason Trusted]
     28 SSHDInvalidUser off Info "A user that does not exist was tried."
-        "invalid user {user} on {host} from {addr}"
+        "invalid user {user} on {host}[ from {addr}]"
         [User Host Addr Port Pid Trusted Suspicious]
     29 SSHDMaxAuthTries off Info "A connection used up its attempts."
         "too many authentication attempts[ as {user}] on {host}[ from {addr}]"
@@ -158,10 +158,10 @@ kinds! {
         "sshd on {host} penalises {network}[ for {penalty}][: {reason}]"
         [Host Network Addr Pid State Penalty Reason Trusted]
     33 SSHDMfaPartial off Info "One of several authentication methods succeeded."
-        "{user} passed {auth} on {host} from {addr}, more is required"
+        "{user} passed {auth} on {host}[ from {addr}], more is required"
         [User Auth Host Addr Port Pid Key KeyType Fingerprint Trusted]
-    34 SSHDSubsystem off Info "A session started a subsystem, a shell or a command."
-        "{user} started {subsystem} on {host}[ from {addr}]"
+    34 SSHDSubsystem off Info "A session started a subsystem, a shell or a command, or its SFTP server ended."
+        "{subsystem} {state}[ by {user}] on {host}[ from {addr}]"
         [User Host Addr Port Pid Subsystem State Trusted]
     35 SSHDReverseDnsMismatch off Info "The name of a client's address does not lead back to it."
         "reverse lookup on {host}[ of {addr}] gave {ptr_name}, which does not lead back"

@@ -1,6 +1,6 @@
-//! Floor 3: the sshd module: sessions, failures, thresholds.
+//! Floor 3: what an operator may say of the sshd module.
 
-use super::super::event::{Kind, Severity};
+use crate::event::{Kind, Severity};
 use ipnet::IpNet;
 use std::time::Duration;
 

@@ -1,0 +1,208 @@
+//! Floor 3: the fold: inputs in the order of their numbers, timers before the inputs that they are due by.
+//!
+//! Invariant: the events, their ids and their order depend on the inputs and the options only, not on how the inputs
+//! are split into batches.
+
+use super::sink::{Raise, Sink, Switches, Turn};
+use super::{App, End, ModuleOptions, Totals, report, sshd};
+use crate::batch::Sequenced;
+use crate::detect::{Interest, Kind as Message, Observation, Observations};
+use crate::event::{EventBlock, Field, Kind, ModuleName};
+use crate::limits;
+use crate::time::{Timestamp, Zone};
+
+/// The state of one module, by its type.
+#[derive(Debug)]
+enum State {
+    Sshd(Box<sshd::Module>),
+    Report(report::Module),
+}
+
+/// One module: its state, and what it needs to raise events.
+#[derive(Debug)]
+struct Module {
+    state: State,
+    turn: Turn,
+    switches: Switches,
+}
+
+impl Module {
+    fn new(index: usize, options: &ModuleOptions) -> Self {
+        let (state, events) = match options {
+            ModuleOptions::Sshd(options) => {
+                (State::Sshd(Box::new(sshd::Module::new(options.clone()))), &options.events)
+            }
+            ModuleOptions::Report(options) => (State::Report(report::Module::new(options)), &options.events),
+        };
+        let turn = Turn::new(u16::try_from(index).unwrap_or(u16::MAX));
+        Self { state, turn, switches: Switches::new(events) }
+    }
+
+    /// Takes a module's turn for an input.
+    fn turn<'a>(&'a mut self, number: u64, events: &'a mut EventBlock) -> (&'a mut State, Sink<'a>) {
+        self.turn.take(number);
+        let Self { state, turn, switches } = self;
+        (state, Sink { turn, switches, events })
+    }
+
+    /// Lets everything happen that is due by `now`, the statistics of each midnight among it.
+    fn fire(&mut self, number: u64, midnights: &[Timestamp], now: Timestamp, events: &mut EventBlock) {
+        let (state, mut sink) = self.turn(number, events);
+        for midnight in midnights {
+            if let State::Sshd(module) = state {
+                module.fire(*midnight, &mut sink);
+            }
+            state.statistics(*midnight, &mut sink);
+        }
+        if let State::Sshd(module) = state {
+            module.fire(now, &mut sink);
+        }
+    }
+}
+
+impl State {
+    fn statistics(&mut self, time: Timestamp, sink: &mut Sink<'_>) {
+        match self {
+            Self::Sshd(module) => module.statistics(time, sink),
+            Self::Report(module) => module.statistics(time, sink),
+        }
+    }
+}
+
+/// The state of all modules, and the fold over the inputs.
+#[derive(Debug)]
+pub struct Correlator {
+    modules: Vec<Module>,
+    server: Turn,
+    zone: Zone,
+    /// Arrivals of the first and the last input.
+    arrivals: Option<(Timestamp, Timestamp)>,
+    last_number: u64,
+    next_midnight: Timestamp,
+}
+
+impl Correlator {
+    /// Creates the modules of all applications, in their initial state.
+    pub fn new(apps: &[App], zone: Zone) -> Self {
+        let options = apps.iter().flat_map(|app| app.modules.iter().map(|(_, options)| options));
+        let modules: Vec<_> =
+            options.enumerate().map(|(index, options)| Module::new(index, options)).collect();
+        let server = Turn::new(u16::try_from(modules.len()).unwrap_or(u16::MAX));
+        let next_midnight = Timestamp::MAX;
+        Self { modules, server, zone, arrivals: None, last_number: 0, next_midnight }
+    }
+
+    /// The names of the modules, by the index that events hold; the last is the server itself.
+    pub fn modules(apps: &[App]) -> Vec<ModuleName> {
+        let named = apps.iter().flat_map(|app| {
+            app.modules.iter().map(|(module, _)| ModuleName { app: app.name.clone(), module: module.clone() })
+        });
+        named.chain([ModuleName { app: "server".to_owned(), module: "server".to_owned() }]).collect()
+    }
+
+    /// What the modules want to see.
+    pub fn interest(apps: &[App]) -> Interest {
+        let mut interest = Interest::default();
+        for (_, options) in apps.iter().flat_map(|app| &app.modules) {
+            match options {
+                ModuleOptions::Sshd(_) => interest.sshd = true,
+                ModuleOptions::Report(_) => interest.records = true,
+            }
+        }
+        interest
+    }
+
+    /// Takes the inputs of one batch, in the order of their numbers, and appends the events they raise.
+    pub fn fold(&mut self, batch: &Sequenced, observations: &Observations, events: &mut EventBlock) {
+        let mut views = observations.views(&batch.batch.bytes).peekable();
+        let mut runs = batch.arrivals.runs().peekable();
+        while let Some((start, arrival)) = runs.next() {
+            let end = runs.peek().map(|(start, _)| *start);
+            let arrival = self.arrive(batch.first.saturating_add(start.into()), arrival, events);
+            while let Some(view) = views.next_if(|view| end.is_none_or(|end| view.entry.frame < end)) {
+                let number = batch.first.saturating_add(view.entry.frame.into());
+                let time = own_time(view.entry, arrival);
+                for module in &mut self.modules {
+                    let record = view.entry.kind == Message::Record;
+                    let (state, mut sink) = module.turn(number, events);
+                    match state {
+                        State::Sshd(module) if !record => {
+                            module.take(&sshd::Input { view, number, arrival, time }, &mut sink);
+                        }
+                        State::Report(module) if record => module.take(view, number, time, &mut sink),
+                        State::Sshd(_) | State::Report(_) => {}
+                    }
+                }
+            }
+        }
+        self.last_number = batch.first.saturating_add(batch.inputs()).saturating_sub(1);
+    }
+
+    /// Takes the end of the inputs: raises what is due, and then the statistics. The end is an input of its own, and
+    /// takes the next number.
+    pub fn finish(&mut self, end: End, totals: Totals, events: &mut EventBlock) {
+        let number = self.last_number.saturating_add(1);
+        let last = self.arrivals.map(|(_, last)| last);
+        let time = match end {
+            End::At(time) => self.arrive(number, time, events),
+            End::OfInput => last.unwrap_or_default(),
+        };
+        for module in &mut self.modules {
+            let (state, mut sink) = module.turn(number, events);
+            if let (State::Sshd(module), End::OfInput) = (&mut *state, end) {
+                module.end_of_input(time, &mut sink);
+            }
+        }
+        for module in &mut self.modules {
+            let (state, mut sink) = module.turn(number, events);
+            state.statistics(time, &mut sink);
+        }
+        self.tell_totals(number, time, totals, events);
+    }
+
+    fn tell_totals(&mut self, number: u64, time: Timestamp, totals: Totals, events: &mut EventBlock) {
+        let start = self.arrivals.map_or(time, |(first, _)| first);
+        self.server.take(number);
+        // This event counts itself.
+        let raised = 1 + self.modules.iter().map(|module| module.turn.raised()).sum::<u64>();
+        let mut sink = Sink { turn: &mut self.server, switches: &Switches::new(&[]), events };
+        if let Some(mut event) = sink.raise(Raise::new(Kind::ServerStats, time)) {
+            event
+                .time(Field::Start, start)
+                .time(Field::Finish, time)
+                .count(Field::Received, totals.received)
+                .count(Field::Parsed, totals.parsed)
+                .count(Field::Rejected, totals.rejected)
+                .count(Field::Own, totals.own)
+                .count(Field::Observations, totals.observations)
+                .count(Field::Events, raised);
+        }
+    }
+
+    /// Moves on to the arrival of an input, which every timer due by then belongs to. Arrivals never go back.
+    fn arrive(&mut self, number: u64, arrival: Timestamp, events: &mut EventBlock) -> Timestamp {
+        let (first, last) = self.arrivals.unwrap_or_else(|| {
+            self.next_midnight = self.zone.next_midnight(arrival);
+            (arrival, arrival)
+        });
+        let arrival = arrival.max(last);
+        self.arrivals = Some((first, arrival));
+        let mut midnights = Vec::new();
+        while self.next_midnight <= arrival && midnights.len() < limits::MAX_MIDNIGHTS_PER_INPUT {
+            midnights.push(self.next_midnight);
+            self.next_midnight = self.zone.next_midnight(self.next_midnight);
+        }
+        if self.next_midnight <= arrival {
+            self.next_midnight = self.zone.next_midnight(arrival);
+        }
+        for module in &mut self.modules {
+            module.fire(number, &midnights, arrival, events);
+        }
+        arrival
+    }
+}
+
+/// A record's own time, clamped to its arrival when it lies in the future.
+fn own_time(entry: &Observation, arrival: Timestamp) -> Timestamp {
+    entry.time.min(arrival)
+}

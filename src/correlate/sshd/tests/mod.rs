@@ -1,0 +1,5 @@
+//! What the sshd module tells, scenario by scenario.
+
+mod failures;
+mod sessions;
+mod suspicions;
