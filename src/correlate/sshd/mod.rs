@@ -84,6 +84,16 @@ impl Module {
         }
     }
 
+    /// The same module with tables of at most `cap` entries.
+    #[cfg(test)]
+    fn with_caps(mut self, cap: usize) -> Self {
+        self.most_connections = cap;
+        self.sources.set_cap(cap);
+        self.targets.set_cap(cap);
+        self.throttles.set_cap(cap);
+        self
+    }
+
     /// Takes one observation.
     pub(super) fn take(&mut self, input: &Input<'_>, sink: &mut Sink<'_>) {
         let entry = input.view.entry;

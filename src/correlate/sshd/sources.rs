@@ -86,6 +86,11 @@ impl<K: Copy + Eq + Hash, T: Default> Ledger<K, T> {
         self.table.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn set_cap(&mut self, cap: usize) {
+        self.cap = cap;
+    }
+
     /// Whether a new entry needs room first.
     pub(super) fn is_full(&self) -> bool {
         self.table.len() >= self.cap

@@ -191,28 +191,34 @@ pub(crate) fn noon_plus(seconds: f64) -> Timestamp {
     Timestamp::from_micros(NOON.as_micros() + micros(seconds))
 }
 
+/// What the detector would give for some lines: their bytes, the observations, and the runs of equal arrival.
+pub(crate) fn observed(lines: &[Line], now: &mut i64) -> (Vec<u8>, Observations, Vec<(u32, Timestamp)>) {
+    let (mut bytes, mut observations, mut runs) = (Vec::new(), Observations::default(), Vec::new());
+    for (index, line) in (0..).zip(lines) {
+        *now += micros(line.after);
+        let arrival = Timestamp::from_micros(*now);
+        if runs.last().is_none_or(|(_, at)| *at != arrival) {
+            runs.push((index, arrival));
+        }
+        observations.entries.push(observe(line, index, arrival, &mut bytes));
+    }
+    (bytes, observations, runs)
+}
+
 /// Puts lines into batches, of as many frames as `sizes` says in turn, and folds them.
 pub(crate) fn fold(correlator: &mut Correlator, lines: &[Line], sizes: &[usize], events: &mut EventBlock) {
-    let (mut first, mut now) = (1_u64, NOON.as_micros());
-    let (mut lines, mut sizes) = (lines.iter().peekable(), sizes.iter().copied().cycle());
-    while lines.peek().is_some() {
-        let (mut bytes, mut observations) = (Vec::new(), Observations::default());
-        let (mut frames, mut runs) = (Vec::new(), Vec::<(u32, Timestamp)>::new());
-        for (index, line) in (0..).zip(lines.by_ref().take(sizes.next().unwrap().max(1))) {
-            now += micros(line.after);
-            let arrival = Timestamp::from_micros(now);
-            if runs.last().is_none_or(|(_, at)| *at != arrival) {
-                runs.push((index, arrival));
-            }
-            frames.push(FrameSpan { span: Span::EMPTY, truncated: false });
-            observations.entries.push(observe(line, index, arrival, &mut bytes));
-        }
+    let (mut first, mut now, mut rest) = (1_u64, NOON.as_micros(), lines);
+    let mut sizes = sizes.iter().copied().cycle();
+    while !rest.is_empty() {
+        let (lines, after) = rest.split_at(sizes.next().unwrap().clamp(1, rest.len()));
+        rest = after;
+        let (bytes, observations, runs) = observed(lines, &mut now);
         let origin = Arc::new(Origin { listener: String::new(), peer: String::new() });
-        let inputs = frames.len() as u64;
+        let frames = vec![FrameSpan { span: Span::EMPTY, truncated: false }; lines.len()];
         let batch = Batch { origin, bytes: Bytes::from(bytes), frames };
         let sequenced = Sequenced { slot: first, first, arrivals: Arrivals::Runs(runs), batch };
         correlator.fold(&sequenced, &observations, events);
-        first += inputs;
+        first += lines.len() as u64;
     }
 }
 

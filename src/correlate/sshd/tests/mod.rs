@@ -1,5 +1,6 @@
 //! What the sshd module tells, scenario by scenario.
 
 mod failures;
+mod properties;
 mod sessions;
 mod suspicions;
