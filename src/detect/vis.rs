@@ -2,15 +2,17 @@
 //!
 //! sshd passes every message through `strnvis(VIS_CSTYLE|VIS_NL|VIS_TAB|VIS_OCTAL)` (log.c), so that a name of bytes
 //! beyond printable ASCII is logged as `\303\251`, and `DOM\bob` as `DOM\\bob`. From 5.9 to 10.2 the unprivileged
-//! process and the monitor that logs for it both did so.
+//! process and the monitor that logs for it both did so; from 10.0 on the former (sshd-auth.c) did it as if for standard
+//! error, `VIS_SAFE|VIS_OCTAL`, which leaves tabs, line feeds and the like to the latter.
 //!
 //! Invariant: text that no encoder would write is kept as it stands.
 
 /// How often a name was escaped that stands in a message which the monitor relayed (` [preauth]`).
 ///
 /// The tag `sshd` alone says 9.7 or older, where it was twice. From 9.8 on the text has to tell: escaping twice leaves
-/// backslashes in even runs only, and an odd half of a run begins an escape. A run of two before a letter proves
-/// nothing, since it may be `DOM\bob`, and counts as once.
+/// backslashes in even runs only, and an odd half of a run begins an escape; but for those of a tab and its like, which
+/// sshd-auth left alone. A run of two before a letter proves nothing either, since it may be `DOM\bob`, and counts as
+/// once.
 pub(super) fn is_escaped_twice(text: &[u8], tag_is_old: bool) -> bool {
     if tag_is_old {
         return true;
@@ -24,7 +26,7 @@ pub(super) fn is_escaped_twice(text: &[u8], tag_is_old: bool) -> bool {
         match run % 4 {
             0 => evidence = true,
             2 if octal(rest).is_some() => evidence = true,
-            2 if rest.first().is_some_and(|&letter| control(letter).is_some()) => {}
+            1..=3 if rest.first().is_some_and(|&letter| control(letter).is_some()) && octal(rest).is_none() => {}
             _ => return false,
         }
     }
@@ -136,6 +138,8 @@ mod tests {
             ("\\\\303\\\\251", false, true),
             ("\\303\\251", false, false),
             ("x\\\\nAccepted \\\\303", false, true),
+            ("a\\tb\\\\033[31m\\\\001", false, true),
+            ("a\\tb\\033[31m\\001", false, false),
             ("alice", false, false),
             ("DOM\\\\bob", true, true),
         ] {
