@@ -1,0 +1,262 @@
+//! `correlator serve` as a process: many peers at once, hostile ones among them; its own log fed back to it; its end.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test program: its helpers fail by panicking"
+)]
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::Barrier;
+use std::thread::{self, JoinHandle};
+
+/// A server that runs as a child, with a data directory of its own.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+    events: JoinHandle<String>,
+    rest: BufReader<ChildStderr>,
+}
+
+/// What a server said and did by its end.
+struct Ended {
+    code: Option<i32>,
+    log: String,
+    events: Vec<Value>,
+}
+
+impl Server {
+    fn start(home: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+            .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
+            .arg(home.join("data"))
+            .args(["--set", "handlers.console.format=json"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut rest = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        let address = loop {
+            let mut line = String::new();
+            assert_ne!(rest.read_line(&mut line).unwrap(), 0, "the server ended before it listened: {said}");
+            if let Some(address) = line.split("tcp://").nth(1) {
+                break address.split_whitespace().next().unwrap().parse().unwrap();
+            }
+            said.push_str(&line);
+        };
+        let mut stdout = child.stdout.take().unwrap();
+        let events = thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).unwrap();
+            text
+        });
+        Self { child, address, events, rest }
+    }
+
+    /// Bytes of memory that it occupied at most.
+    fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// Asks it to stop, and waits until it has.
+    fn stop(mut self) -> Ended {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let mut log = String::new();
+        self.rest.read_to_string(&mut log).unwrap();
+        let code = self.child.wait().unwrap().code();
+        let events = self.events.join().unwrap();
+        let events = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        Ended { code, log, events }
+    }
+}
+
+impl Ended {
+    /// The number that stands after a word at the start of a line of the totals.
+    fn total(&self, word: &str) -> u64 {
+        let line = self.log.lines().find(|line| line.split_whitespace().next() == Some(word));
+        let line = line.unwrap_or_else(|| panic!("no `{word}` in: {}", self.log));
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    fn of_kind(&self, kind: &str) -> usize {
+        self.events.iter().filter(|event| event["kind"] == kind).count()
+    }
+}
+
+/// Connects from an address of this machine's own network, so that the peers can be told apart.
+fn connect(from: &str, to: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(from.parse().unwrap(), 0).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    socket.into()
+}
+
+/// Ends a stream, and waits until the server has read all of it.
+fn end(mut peer: TcpStream) {
+    peer.shutdown(Shutdown::Write).unwrap();
+    // A server that has refused the peer resets the connection.
+    peer.read_to_end(&mut Vec::new()).ok();
+}
+
+fn counted(record: &str) -> String {
+    format!("{} {record}", record.len())
+}
+
+#[test]
+fn a_thousand_honest_peers_lose_nothing_to_hostile_ones_beside_them() {
+    const PEERS: usize = 1000;
+    const ROUNDS: usize = 5;
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(home.path(), &[]);
+    let to = server.address;
+
+    let mut loris = connect("127.0.0.66", to);
+    loris.write_all(b"400 <38>1 2026-02-01T00:00:00Z never").unwrap();
+    let mut liar = connect("127.0.0.67", to);
+    liar.write_all(
+        b"999999999 \n<38>1 - web1 sshd 1 - - Accepted password for root from 6.6.6.6 port 22 ssh2\n",
+    )
+    .unwrap();
+    let mut greedy = connect("127.0.0.67", to);
+    greedy.write_all(b"00000000000000001 x\n").unwrap();
+    let mut garbage = connect("127.0.0.68", to);
+    garbage
+        .write_all(&(0..100_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>())
+        .unwrap();
+
+    let peers: Vec<TcpStream> = (0..PEERS).map(|_| connect("127.0.0.1", to)).collect();
+    // All rounds are sent by a few threads in step, so that all thousand connections stay open throughout.
+    let step = Barrier::new(8);
+    thread::scope(|scope| {
+        for (worker, chunk) in peers.chunks(PEERS / 8).enumerate() {
+            let step = &step;
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    for (index, mut peer) in chunk.iter().enumerate() {
+                        let pid = 1000 + worker * PEERS + index;
+                        let text = format!(
+                            "<38>1 2026-02-01T00:00:0{round}Z web{worker} sshd-session {pid} - - Failed password for alice from 192.0.2.{} port {pid} ssh2",
+                            index % 250
+                        );
+                        peer.write_all(counted(&text).as_bytes()).unwrap();
+                    }
+                    step.wait();
+                }
+            });
+        }
+    });
+    for peer in peers {
+        end(peer);
+    }
+    for hostile in [liar, greedy, garbage] {
+        end(hostile);
+    }
+    let peak = server.peak_memory();
+    drop(loris);
+    let ended = server.stop();
+    println!(
+        "{PEERS} connections, {} records received, peak memory {} MiB",
+        ended.total("received"),
+        peak >> 20
+    );
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert!(ended.total("parsed") >= (PEERS * ROUNDS) as u64, "{}", ended.log);
+    assert_eq!(ended.total("received"), ended.total("parsed") + ended.total("rejected"), "{}", ended.log);
+    assert_eq!(
+        ended.total("observations"),
+        (PEERS * ROUNDS) as u64,
+        "honest records, each once: {}",
+        ended.log
+    );
+    assert!(!ended.log.contains("of 127.0.0.1:"), "nothing honest is rejected: {}", ended.log);
+    assert_eq!(ended.of_kind("SSHDSessionStarted"), 0, "what stands inside a frame is no record");
+    assert!(peak < 200 << 20, "peak memory {peak}");
+}
+
+#[test]
+fn the_report_of_our_own_log_lines_does_not_feed_itself() {
+    let home = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--set",
+        "apps.ssh-report.modules.all.type=report",
+        "--set",
+        "apps.ssh-report.modules.all.max_length=200",
+    ];
+    let server = Server::start(home.path(), &arguments);
+    let mut host = connect("127.0.0.1", server.address);
+    for line in ["stopping", "records rejected", "listening"] {
+        // As rsyslog and journald pass on what the service writes to standard error.
+        host.write_all(counted(&format!("<30>1 - web1 correlator 4711 - - INFO {line}")).as_bytes()).unwrap();
+        host.write_all(
+            counted(&format!("<30>Feb  1 00:00:00 web1 correlator[4711]: INFO {line}")).as_bytes(),
+        )
+        .unwrap();
+    }
+    host.write_all(counted("<30>1 - web1 cron 1 - - a job").as_bytes()).unwrap();
+    end(host);
+    let ended = server.stop();
+    assert_eq!(ended.total("received"), 7);
+    assert_eq!(ended.total("own"), 6);
+    assert_eq!(ended.of_kind("ReportRecord"), 1, "only the record that is not ours");
+}
+
+#[test]
+fn stopping_reads_what_has_arrived_and_tells_the_totals() {
+    let home = tempfile::tempdir().unwrap();
+    let capture = home.path().join("live.capture");
+    let server = Server::start(home.path(), &["--capture", capture.to_str().unwrap()]);
+    let mut open = connect("127.0.0.1", server.address);
+    for n in 0..500 {
+        let text = format!(
+            "<38>1 - web1 sshd {n} - - Failed password for root from 203.0.113.9 port {} ssh2",
+            2000 + n
+        );
+        open.write_all(counted(&text).as_bytes()).unwrap();
+    }
+    // A second peer's end proves that the first one was accepted; it stays open, with what it sent in its socket.
+    end(connect("127.0.0.1", server.address));
+    let ended = server.stop();
+    assert_eq!((ended.code, ended.total("received"), ended.total("observations")), (Some(0), 500, 500));
+    assert!(ended.log.contains("console: ") && ended.log.contains("csv: "), "{}", ended.log);
+    assert!(ended.of_kind("SSHDAttemptsExceeded") >= 1);
+    assert_eq!(ended.events.last().unwrap()["kind"], "ServerStats");
+    assert_eq!(ended.events.last().unwrap()["fields"]["received"], 500);
+
+    let replayed = Command::new(env!("CARGO_BIN_EXE_correlator"))
+        .args(["replay", "--format", "json"])
+        .arg(&capture)
+        .output()
+        .unwrap();
+    assert!(replayed.status.success());
+    let replayed = String::from_utf8(replayed.stdout).unwrap();
+    let replayed: Vec<Value> = replayed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(replayed, ended.events, "a replay gives the same events, with the same ids");
+}
+
+#[test]
+fn a_second_server_on_the_same_data_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(home.path(), &[]);
+    let second = Command::new(env!("CARGO_BIN_EXE_correlator"))
+        .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
+        .arg(home.path().join("data"))
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(3));
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(said.contains("in use by another correlator"), "{said}");
+    assert_eq!(server.stop().code, Some(0));
+}
