@@ -267,8 +267,8 @@ fn no_test_bench_or_fuzz_target_is_forgotten() {
         let name = target.file_stem().unwrap().to_string_lossy();
         let fuzz = read(Path::new("fuzz/Cargo.toml"));
         assert!(fuzz.contains(&format!("fuzz_targets/{name}.rs")), "fuzz/Cargo.toml lacks {name}");
-        let seeds = fs::read_dir(root().join("fuzz/corpus").join(&*name)).map_or(0, Iterator::count);
-        assert!(seeds > 0, "fuzz/corpus/{name} holds no seeds");
+        let seeds = fs::read_dir(root().join("fuzz/seeds").join(&*name)).map_or(0, Iterator::count);
+        assert!(seeds > 0, "fuzz/seeds/{name} holds no seeds");
     }
     // A directory of helpers for tests is compiled only where a test says so.
     let tests: String = files("tests", "rs").iter().map(|path| read(path)).collect();

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing is computed from more than nine digits, so no count can overflow.
 
+use super::scan::{Shape, lane, load};
 use crate::limits;
 use std::ascii;
 
@@ -42,10 +43,23 @@ pub(super) enum Count {
     Undecided,
 }
 
+const THREE_DIGITS: Shape = Shape::new(b"000 ????");
+
 impl Count {
     /// Reads MSG-LEN and the blank after it: 1 to 9 digits, the first of which is not zero.
     #[inline]
     pub(super) fn of(rest: &[u8]) -> Self {
+        // Nearly all messages have 100 to 999 bytes.
+        match THREE_DIGITS.read::<4>(load(rest)) {
+            Some(digits) if lane(digits, 0) > 0 => {
+                let len = lane(digits, 0) * 100 + lane(digits, 1) * 10 + lane(digits, 2);
+                Self::Is { len: len as usize, header: 4 }
+            }
+            _ => Self::digit_by_digit(rest),
+        }
+    }
+
+    fn digit_by_digit(rest: &[u8]) -> Self {
         let mut len = 0;
         for (place, byte) in rest.iter().take(limits::MAX_COUNT_DIGITS + 1).enumerate() {
             match byte {

@@ -115,14 +115,17 @@ impl Framer {
     ) -> Result<usize, FramingError> {
         // Spans are of 32 bits; what lies behind comes again in the next call.
         let bytes = bytes.get(..u32::MAX as usize).unwrap_or(bytes);
+        let until = frames.len().saturating_add(most);
         let mut at = 0;
-        let mut room = most;
         let result = loop {
             at += self.pass_over(bytes.get(at..).unwrap_or_default());
             if let State::Failed(error) = self.state {
                 break Err(error);
             }
-            if room == 0 || !matches!(self.state, State::Between) {
+            if matches!(self.state, State::Between) {
+                at += self.whole_counted_frames(bytes, at, frames, until);
+            }
+            if frames.len() >= until || !matches!(self.state, State::Between) {
                 break Ok(at);
             }
             let found = match self.next_frame(bytes.get(at..).unwrap_or_default()) {
@@ -136,7 +139,6 @@ impl Framer {
             };
             if found.len > 0 {
                 frames.push(found.span_at(at));
-                room -= 1;
             }
             at += found.consumed;
         };
@@ -196,8 +198,31 @@ impl Framer {
         }
     }
 
+    /// Appends the run of octet-counted frames from `start` on that are within the limit and all there, and gives
+    /// its length: of a busy stream nearly everything, so nothing else is asked in between.
+    fn whole_counted_frames(
+        &self,
+        bytes: &[u8],
+        start: usize,
+        frames: &mut Vec<FrameSpan>,
+        until: usize,
+    ) -> usize {
+        let mut at = start;
+        while self.mode != Mode::Delimited
+            && frames.len() < until
+            && let Some(rest) = bytes.get(at..)
+            && let Count::Is { len, header } = Count::of(rest)
+            && len <= self.limit
+            && len <= rest.len() - header
+        {
+            let found = Found { start: header, len, truncated: false, consumed: header + len };
+            frames.push(found.span_at(at));
+            at += found.consumed;
+        }
+        at - start
+    }
+
     /// The frame at the start of `rest`, if it is complete; else an error and its place, or nothing.
-    #[inline]
     fn next_frame(&mut self, rest: &[u8]) -> Result<Option<Found>, (FramingErrorKind, usize)> {
         if self.mode == Mode::Delimited {
             return Ok(self.next_delimited(rest));
@@ -211,7 +236,6 @@ impl Framer {
     }
 
     /// The octet-counted frame at the start of `rest`, if all of it that is kept is there.
-    #[inline]
     fn next_counted(&mut self, rest: &[u8], len: usize, header: usize) -> Option<Found> {
         let kept = len.min(self.limit);
         if rest.len() - header < kept {

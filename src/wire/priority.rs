@@ -2,7 +2,7 @@
 //!
 //! Invariant: a priority that was read from a frame is at most 191.
 
-use super::scan;
+use super::scan::{self, Shape};
 
 /// Facility and severity (RFC 5424 section 6.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,10 @@ const FACILITIES: [&str; 24] = [
 ];
 
 const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+
+const ONE_DIGIT: Shape = Shape::new(b"<0>?????");
+const TWO_DIGITS: Shape = Shape::new(b"<00>????");
+const THREE_DIGITS: Shape = Shape::new(b"<000>???");
 
 /// The greatest PRIVAL: facility 23, severity 7.
 const MAX_PRIVAL: u32 = 191;
@@ -42,27 +46,21 @@ impl Priority {
 
     /// Reads the PRI at the start of `frame`, and gives the bytes after it.
     ///
-    /// Leading zeros are refused, as section 6.2.1 demands. The length of the number is not branched on: priorities
-    /// of two and three digits alternate, and a branch that is guessed wrongly costs more than all of this.
+    /// Leading zeros are refused, as section 6.2.1 demands.
     #[inline]
     pub(super) fn split(frame: &[u8]) -> Option<(Self, &[u8])> {
         let word = scan::load(frame);
-        let close = scan::position(word, b'>');
-        if word & 0xFF != u64::from(b'<') || !(2..=4).contains(&close) {
+        let (value, least, len) = if let Some(digits) = TWO_DIGITS.read::<4>(word) {
+            (scan::lane(digits, 1) * 10 + scan::lane(digits, 2), 10, 4)
+        } else if let Some(digits) = THREE_DIGITS.read::<5>(word) {
+            (scan::lane(digits, 1) * 100 + scan::lane(digits, 2) * 10 + scan::lane(digits, 3), 100, 5)
+        } else {
+            (scan::lane(ONE_DIGIT.read::<3>(word)?, 1), 0, 3)
+        };
+        if !(least..=MAX_PRIVAL).contains(&value) {
             return None;
         }
-        // The last digit moves up to byte 3; what moves in before the first one is zero, `<` included.
-        let digits = ((word ^ u64::from_le_bytes(*b"<000>\0\0\0")) << (8 * (4 - close))) & 0xFFFF_FF00;
-        if !scan::all_below_ten(digits) {
-            return None;
-        }
-        let value = scan::lane(digits, 1) * 100 + scan::lane(digits, 2) * 10 + scan::lane(digits, 3);
-        let leading_zero = close > 2 && scan::lane(word, 1) == u32::from(b'0');
-        if value > MAX_PRIVAL || leading_zero {
-            return None;
-        }
-        let rest = frame.get(close as usize + 1..)?;
-        u8::try_from(value).ok().map(|value| (Self(value), rest))
+        u8::try_from(value).ok().map(Self).zip(frame.get(len..))
     }
 }
 

@@ -6,7 +6,7 @@
 //! Invariant: nothing of the message decides where the header ends. A host is the first word after the timestamp
 //! unless that word is a tag; a tag is the next word, and only if it ends as tags do.
 
-use super::scan::is_printable;
+use super::scan::printable_len;
 use super::structured_data::StructuredData;
 use super::{Format, Priority, Record, timestamp};
 use crate::limits::MAX_HEADER_FIELD;
@@ -93,7 +93,7 @@ fn split_hostname(bytes: &[u8]) -> (Option<&[u8]>, &[u8]) {
 
 /// Splits off a word of at most 255 printable bytes that a blank or the end follows.
 fn split_word(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let len = bytes.iter().take(MAX_HEADER_FIELD + 1).take_while(|byte| is_printable(**byte)).count();
+    let len = printable_len(bytes.get(..=MAX_HEADER_FIELD).unwrap_or(bytes));
     let (word, rest) = bytes.split_at_checked(len)?;
     match rest {
         _ if word.is_empty() || len > MAX_HEADER_FIELD => None,

@@ -1,13 +1,18 @@
-//! Floor 1: eight bytes at a time: what the hot parsers share.
+//! Floor 1: eight or sixteen bytes at a time: what the hot parsers share.
 //!
-//! All of it is plain arithmetic on `u64` words whose first byte is the lowest ("SIMD within a register"), so it is
-//! the same on every machine. Invariant: bytes past the end of a slice read as zero, which is neither a digit nor a
+//! Digits are read by plain arithmetic on `u64` words whose first byte is the lowest ("SIMD within a register"), ends
+//! of fields by vectors. Invariant: bytes past the end of a slice read as zero, which is neither a digit nor a
 //! separator nor printable.
+
+use wide::u8x16;
 
 /// The lowest bit of each byte.
 const LOW: u64 = 0x0101_0101_0101_0101;
 /// The highest bit of each byte.
 const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Bytes that are searched at once: a bit of a word for each.
+pub(super) const WINDOW: usize = 64;
 
 /// Reads the first eight bytes, with zeros past the end.
 #[inline]
@@ -16,20 +21,6 @@ pub(super) fn load(bytes: &[u8]) -> u64 {
         Some(word) => u64::from_le_bytes(*word),
         None => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
     }
-}
-
-/// Index of the first byte equal to `byte`, or 8.
-#[inline]
-pub(super) fn position(word: u64, byte: u8) -> u32 {
-    let zeros = word ^ (LOW * u64::from(byte));
-    // A borrow can mark bytes after the first zero wrongly, never one before it.
-    (zeros.wrapping_sub(LOW) & !zeros & HIGH).trailing_zeros() / 8
-}
-
-/// Whether every byte is less than ten.
-#[inline]
-pub(super) fn all_below_ten(word: u64) -> bool {
-    ((word.wrapping_add(LOW * 0x76)) | word) & HIGH == 0
 }
 
 /// How many of the first bytes are less than ten.
@@ -85,71 +76,24 @@ pub(super) const fn is_printable(byte: u8) -> bool {
     matches!(byte, 33..=126)
 }
 
-/// The places where something other than PRINTUSASCII stands, in order: where header fields end.
-pub(super) struct Stops<'a> {
-    bytes: &'a [u8],
-    base: usize,
-    mask: u64,
-}
-
-impl<'a> Stops<'a> {
-    /// Starts at the beginning of `bytes`.
-    #[inline]
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, base: 0, mask: stops(bytes) }
-    }
-
-    /// Refills the mask from the next 64 bytes; false at the end.
-    #[cold]
-    fn refill(&mut self) -> bool {
-        while self.mask == 0 {
-            self.base += 64;
-            match self.bytes.get(self.base..) {
-                Some(rest) if !rest.is_empty() => self.mask = stops(rest),
-                _ => return false,
-            }
-        }
-        true
-    }
-}
-
-impl Iterator for Stops<'_> {
-    type Item = usize;
-
-    /// The next such place; the end of the bytes may be given as the last one.
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        if self.mask == 0 && !self.refill() {
-            return None;
-        }
-        let place = self.base + self.mask.trailing_zeros() as usize;
-        self.mask &= self.mask - 1;
-        Some(place)
-    }
-}
-
-/// A bit for each of the first 64 bytes that is not PRINTUSASCII.
+/// A bit for each byte of a window that is not PRINTUSASCII: where header fields end.
 #[inline]
-fn stops(bytes: &[u8]) -> u64 {
-    let mut mask = 0;
-    let window = bytes.get(..64).unwrap_or(bytes);
-    let (words, rest) = window.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        mask |= stops_of_word(u64::from_le_bytes(*word)) << (8 * index);
-    }
-    if !rest.is_empty() {
-        mask |= stops_of_word(load(rest)) << (8 * words.len());
-    }
-    mask
+pub(super) fn stops(window: &[u8; WINDOW]) -> u64 {
+    let (blocks, _) = window.as_chunks::<16>();
+    blocks.iter().rev().fold(0, |mask, block| {
+        let above = u8x16::from(*block) - u8x16::splat(b'!');
+        let printable = above.min(u8x16::splat(b'~' - b'!')).simd_eq(above);
+        mask << 16 | u64::from(printable.to_bitmask() ^ 0xFFFF)
+    })
 }
 
-/// A bit for each byte of a word that is not PRINTUSASCII.
+/// How many of the first bytes are PRINTUSASCII.
 #[inline]
-const fn stops_of_word(word: u64) -> u64 {
-    let low = word & !HIGH;
-    let printable = (low + LOW * 0x5F) & !(low + LOW) & !word & HIGH;
-    // The multiplication gathers the eight high bits in the top byte.
-    ((printable ^ HIGH) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+pub(super) fn printable_len(bytes: &[u8]) -> usize {
+    match bytes.first_chunk().map(stops) {
+        Some(mask) if mask != 0 => mask.trailing_zeros() as usize,
+        _ => bytes.iter().take_while(|byte| is_printable(**byte)).count(),
+    }
 }
 
 #[cfg(test)]
@@ -178,21 +122,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn stops_are_what_is_not_printable(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let expected: Vec<_> = (0..bytes.len()).filter(|at| !is_printable(bytes[*at])).collect();
-            let found: Vec<_> = Stops::new(&bytes).filter(|at| *at < bytes.len()).collect();
-            prop_assert_eq!(found, expected);
+        fn stops_are_what_is_not_printable(window: [u8; WINDOW]) {
+            for (place, byte) in window.iter().enumerate() {
+                prop_assert_eq!(stops(&window) >> place & 1 == 0, is_printable(*byte));
+            }
         }
 
         #[test]
-        fn positions_agree_with_a_search(bytes in proptest::collection::vec(any::<u8>(), 0..12), byte: u8) {
+        fn words_are_printable(text in "[!-~]{0,90}", rest in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let bytes = [text.as_bytes(), b" ", &rest].concat();
+            prop_assert_eq!(printable_len(&bytes), text.len());
+            prop_assert_eq!(printable_len(text.as_bytes()), text.len());
+        }
+
+        #[test]
+        fn leading_digits_are_counted(bytes in proptest::collection::vec(0_u8..12, 0..12)) {
             let mut padded = bytes.clone();
-            padded.resize(12, 0);
-            let expected = padded[..8].iter().position(|each| *each == byte).unwrap_or(8);
-            prop_assert_eq!(position(load(&bytes), byte) as usize, expected);
+            padded.resize(8.max(bytes.len()), 0);
             let digits = padded[..8].iter().take_while(|each| **each < 10).count();
             prop_assert_eq!(leading_below_ten(load(&bytes)) as usize, digits);
-            prop_assert_eq!(all_below_ten(load(&bytes)), digits == 8);
         }
     }
 }

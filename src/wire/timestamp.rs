@@ -21,35 +21,59 @@ const LENIENT_FRACTION: usize = 9;
 
 /// How far the time of a record without a year may lie after its arrival: a day, for clocks and zones that differ.
 const LEAD: Duration = Duration::from_secs(86_400);
-/// Years from one 29 February to the next at most (1896 to 1904), and the year that the lead may reach into.
-const YEARS_TO_TRY: usize = 10;
+/// How many years back to look: from one 29 February to the last it is at most 8 (1904 to 1896), and the lead may
+/// reach into the next year.
+const YEARS_BACK: u32 = 10;
 /// No zone is further than this from UTC.
 const WIDEST_OFFSET: Duration = Duration::from_secs(86_400);
 
+/// Enough bytes for any timestamp, and for eight at once from any place in it.
+type Window = [u8; 48];
+/// Where the seconds end.
+const SECONDS_END: usize = 19;
+
 /// Days from the first day of year 0 to the Unix epoch.
 const EPOCH_DAYS: i64 = 719_528;
+/// Days in a hundred years that begin with a year that is no leap year.
+const DAYS_IN_CENTURY: u32 = 36_524;
 const DAYS_BEFORE_MONTH: [u16; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
 const DAYS_IN_MONTH: [u8; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
-/// Reads a TIMESTAMP of RFC 5424 (section 6.2.3) other than NILVALUE, and gives the bytes after it.
+/// Reads a TIMESTAMP of RFC 5424 (section 6.2.3) other than NILVALUE, and gives its length.
 #[inline]
-pub(super) fn rfc5424(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
-    let (local, rest) = date_and_time(bytes)?;
-    let (micros, rest) = fraction(rest)?;
-    let (ahead, rest) = offset(rest)?;
-    Some((Timestamp::from_micros(local + micros - ahead * MICROS_PER_SECOND), rest))
+pub(super) fn rfc5424(bytes: &[u8]) -> Option<(Timestamp, usize)> {
+    match bytes.first_chunk() {
+        Some(window) => rfc5424_in(window),
+        None => rfc5424_at_the_end(bytes),
+    }
+}
+
+#[cold]
+fn rfc5424_at_the_end(bytes: &[u8]) -> Option<(Timestamp, usize)> {
+    rfc5424_in(&padded(bytes))
+}
+
+#[inline(always)]
+fn rfc5424_in(window: &Window) -> Option<(Timestamp, usize)> {
+    let seconds = date_and_time(window)?;
+    let (micros, at) = fraction(window)?;
+    let (ahead, len) = offset(window, at)?;
+    Some((Timestamp::from_micros((seconds - ahead) * MICROS_PER_SECOND + micros), len))
 }
 
 /// Reads an ISO timestamp as files have it, and gives the bytes after it: like RFC 5424's, but the offset may lack
 /// its colon (`journalctl -o short-iso`) or be absent, and the fraction may count nanoseconds.
 pub(super) fn iso<'a>(bytes: &'a [u8], zone: &Zone) -> Option<(Timestamp, &'a [u8])> {
-    let (local, rest) = date_and_time(bytes)?;
-    let (micros, rest) = long_fraction(rest)?;
-    let local = local + micros;
-    Some(match offset(rest).or_else(|| short_offset(rest)) {
-        Some((ahead, rest)) => (Timestamp::from_micros(local - ahead * MICROS_PER_SECOND), rest),
-        None => (zone.instant(Timestamp::from_micros(local)), rest),
-    })
+    let window = padded(bytes);
+    let seconds = date_and_time(&window)?;
+    let (micros, rest) = long_fraction(bytes.get(SECONDS_END..)?)?;
+    let at = bytes.len() - rest.len();
+    let local = Timestamp::from_micros(seconds * MICROS_PER_SECOND + micros);
+    let (instant, len) = match offset(&window, at).or_else(|| short_offset(&window, at)) {
+        Some((ahead, len)) => (Timestamp::from_micros(local.as_micros() - ahead * MICROS_PER_SECOND), len),
+        None => (zone.instant(local), at),
+    };
+    bytes.get(len..).map(|rest| (instant, rest))
 }
 
 /// Reads a TIMESTAMP of RFC 3164 (section 4.1.2), and gives the bytes after it.
@@ -63,7 +87,7 @@ pub(super) fn bsd<'a>(bytes: &'a [u8], reference: Timestamp, zone: &Zone) -> Opt
     let month = month(*name)?;
     let (day, rest) = day_of_month(rest)?;
     let (year, rest) = match YEAR.read::<5>(load(rest)) {
-        Some(digits) => (Some(year_of(pairs(digits))), rest.get(5..)?),
+        Some(digits) => (Some(pairs(digits)), rest.get(5..)?),
         None => (None, rest),
     };
     let clock = pairs(CLOCK.read::<8>(load(rest))?);
@@ -74,30 +98,44 @@ pub(super) fn bsd<'a>(bytes: &'a [u8], reference: Timestamp, zone: &Zone) -> Opt
     let time_of_day = seconds * MICROS_PER_SECOND + micros;
     let instant = match year {
         Some(year) => {
-            zone.instant(Timestamp::from_micros(days(year, month, day)? * MICROS_PER_DAY + time_of_day))
+            let day = days(lane(year, 0), lane(year, 2), month, day)?;
+            zone.instant(Timestamp::from_micros(day * MICROS_PER_DAY + time_of_day))
         }
         None => in_latest_year(month, day, time_of_day, reference, zone)?,
     };
     Some((instant, rest))
 }
 
-/// Reads `YYYY-MM-DDTHH:MM:SS`, and gives it in microseconds since the epoch, as if it were UTC.
-#[inline]
-fn date_and_time(bytes: &[u8]) -> Option<(i64, &[u8])> {
-    let rest = bytes.get(19..)?;
-    let date = pairs(YEAR_MONTH.read::<8>(load(bytes))?);
-    let time = pairs(DAY_HOUR_MINUTE.read::<8>(load(bytes.get(8..)?))?);
-    let second = pairs(SECOND.read::<3>(load(bytes.get(16..)?))?);
-    let day = days(year_of(date), lane(date, 5), lane(time, 0))?;
-    let seconds = second_of_day(lane(time, 3), lane(time, 6), lane(second, 1))?;
-    Some((day * MICROS_PER_DAY + seconds * MICROS_PER_SECOND, rest))
+/// The first bytes, with zeros past the end, which fit no shape.
+fn padded(bytes: &[u8]) -> Window {
+    let mut window = [0; size_of::<Window>()];
+    window.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    window
 }
 
-/// Reads a dot and 1 to 6 digits in microseconds, or nothing.
+/// The word at an offset.
 #[inline]
-fn fraction(bytes: &[u8]) -> Option<(i64, &[u8])> {
-    let Some(digits) = bytes.strip_prefix(b".") else { return Some((0, bytes)) };
-    let values = load(digits) ^ ZEROS;
+fn word_at(window: &Window, at: usize) -> u64 {
+    load(window.get(at..).unwrap_or_default())
+}
+
+/// Reads `YYYY-MM-DDTHH:MM:SS`, and gives it in seconds since the epoch, as if it were UTC.
+#[inline]
+fn date_and_time(window: &Window) -> Option<i64> {
+    let date = pairs(YEAR_MONTH.read::<8>(word_at(window, 0))?);
+    let time = pairs(DAY_HOUR_MINUTE.read::<8>(word_at(window, 8))?);
+    let second = pairs(SECOND.read::<3>(word_at(window, 16))?);
+    let day = days(lane(date, 0), lane(date, 2), lane(date, 5), lane(time, 0))?;
+    Some(day * 86_400 + second_of_day(lane(time, 3), lane(time, 6), lane(second, 1))?)
+}
+
+/// Reads a dot and 1 to 6 digits in microseconds, or nothing, and gives the place after it.
+#[inline]
+fn fraction(window: &Window) -> Option<(i64, usize)> {
+    if window.get(SECONDS_END) != Some(&b'.') {
+        return Some((0, SECONDS_END));
+    }
+    let values = word_at(window, SECONDS_END + 1) ^ ZEROS;
     let count = leading_below_ten(values);
     if !(1..=6).contains(&count) {
         return None;
@@ -105,7 +143,26 @@ fn fraction(bytes: &[u8]) -> Option<(i64, &[u8])> {
     // What is not a digit of the fraction becomes a zero, so that every fraction has six digits.
     let values = pairs(values & (u64::MAX >> (64 - 8 * count)));
     let micros = lane(values, 0) * 10_000 + lane(values, 2) * 100 + lane(values, 4);
-    digits.get(count as usize..).map(|rest| (i64::from(micros), rest))
+    Some((i64::from(micros), SECONDS_END + 1 + count as usize))
+}
+
+/// Reads `Z` or `+HH:MM` or `-HH:MM`, and gives the seconds by which local time is ahead of UTC and the place after
+/// it.
+#[inline]
+fn offset(window: &Window, at: usize) -> Option<(i64, usize)> {
+    let sign = *window.get(at)?;
+    if sign == b'Z' {
+        return Some((0, at + 1));
+    }
+    let values = pairs(OFFSET.read::<5>(word_at(window, at + 1))?);
+    signed_offset(sign, lane(values, 0), lane(values, 3)).map(|ahead| (ahead, at + 6))
+}
+
+/// Reads `+HHMM` or `-HHMM`.
+fn short_offset(window: &Window, at: usize) -> Option<(i64, usize)> {
+    let sign = *window.get(at)?;
+    let values = pairs(SHORT_OFFSET.read::<4>(word_at(window, at + 1))?);
+    signed_offset(sign, lane(values, 0), lane(values, 2)).map(|ahead| (ahead, at + 5))
 }
 
 /// Reads a dot and 1 to 9 digits in microseconds, or nothing; digits after the sixth are dropped.
@@ -119,24 +176,6 @@ fn long_fraction(bytes: &[u8]) -> Option<(i64, &[u8])> {
     let (digits, rest) = digits.split_at_checked(count)?;
     let micros = digits.iter().zip(places).map(|(digit, place)| i64::from(digit - b'0') * place).sum();
     Some((micros, rest))
-}
-
-/// Reads `Z` or `+HH:MM` or `-HH:MM`, and gives the seconds by which local time is ahead of UTC.
-#[inline]
-fn offset(bytes: &[u8]) -> Option<(i64, &[u8])> {
-    let (sign, rest) = bytes.split_first()?;
-    if *sign == b'Z' {
-        return Some((0, rest));
-    }
-    let values = pairs(OFFSET.read::<5>(load(rest))?);
-    signed_offset(*sign, lane(values, 0), lane(values, 3)).zip(rest.get(5..))
-}
-
-/// Reads `+HHMM` or `-HHMM`.
-fn short_offset(bytes: &[u8]) -> Option<(i64, &[u8])> {
-    let (sign, rest) = bytes.split_first()?;
-    let values = pairs(SHORT_OFFSET.read::<4>(load(rest))?);
-    signed_offset(*sign, lane(values, 0), lane(values, 2)).zip(rest.get(4..))
 }
 
 #[inline]
@@ -211,33 +250,36 @@ fn in_latest_year(
     let bounds = (Timestamp::from_civil(100, 1, 1, 0, 0), Timestamp::from_civil(9990, 1, 1, 0, 0));
     let latest = reference.clamp(bounds.0, bounds.1).plus(LEAD);
     let last_year = u32::try_from(latest.plus(WIDEST_OFFSET).civil_date().0).ok()?;
-    (0..=last_year).rev().take(YEARS_TO_TRY).find_map(|year| {
-        let local = Timestamp::from_micros(days(year, month, day)? * MICROS_PER_DAY + time_of_day);
+    let first_year = last_year.saturating_sub(YEARS_BACK);
+    for year in (first_year..last_year + 1).rev() {
+        let Some(day) = days(year / 100, year % 100, month, day) else { continue };
+        let local = Timestamp::from_micros(day * MICROS_PER_DAY + time_of_day);
         // Only near the bound is it worth asking the zone.
-        let instant = (local <= latest.plus(WIDEST_OFFSET)).then(|| zone.instant(local))?;
-        (instant <= latest).then_some(instant)
-    })
+        if local <= latest.plus(WIDEST_OFFSET) {
+            let instant = zone.instant(local);
+            if instant <= latest {
+                return Some(instant);
+            }
+        }
+    }
+    None
 }
 
-/// The year from the pairs of its digits.
+/// Days since the Unix epoch of a date, if there is such a day; the year comes as its century and what is left.
 #[inline]
-const fn year_of(pairs: u64) -> u32 {
-    lane(pairs, 0) * 100 + lane(pairs, 2)
-}
-
-/// Days since the Unix epoch of a date, if there is such a day.
-#[inline]
-fn days(year: u32, month: u32, day: u32) -> Option<i64> {
+fn days(century: u32, year: u32, month: u32, day: u32) -> Option<i64> {
     let index = month.wrapping_sub(1) as usize;
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    // A century is a leap year if it is one of four, any other year likewise.
+    let is_leap = (if year == 0 { century } else { year }) & 3 == 0;
     let length = u32::from(*DAYS_IN_MONTH.get(index)?) + u32::from(is_leap && month == 2);
     if day == 0 || day > length {
         return None;
     }
-    let leap_days =
-        year.div_ceil(4) - year.div_ceil(100) + year.div_ceil(400) + u32::from(is_leap && month > 2);
-    let before = u32::from(*DAYS_BEFORE_MONTH.get(index)?);
-    Some(i64::from(year * 365 + leap_days + before + day - 1) - EPOCH_DAYS)
+    // One of four, rounded up, counts the year 0 of this century too, which need not be a leap year.
+    let no_leap_century = u32::from(century & 3 != 0 && year > 0);
+    let leap_days = ((century + 3) >> 2) + ((year + 3) >> 2) - no_leap_century;
+    let in_year = u32::from(*DAYS_BEFORE_MONTH.get(index)?) + u32::from(is_leap && month > 2) + day - 1;
+    Some(i64::from(century * DAYS_IN_CENTURY + year * 365 + leap_days + in_year) - EPOCH_DAYS)
 }
 
 /// The second of the day, if clocks show such a time.

@@ -1,0 +1,21 @@
+//! Records: no frame is too strange, and RFC 5424 is read as its grammar says.
+#![no_main]
+
+use correlator::time::{Timestamp, Zone};
+use correlator::wire::Record;
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../tests/wire/reference.rs"]
+mod reference;
+
+fuzz_target!(|frame: &[u8]| {
+    reference::assert_agreement(frame);
+    for micros in [i64::MIN, 1_795_392_000_000_000, i64::MAX] {
+        let Ok(record) = Record::parse(frame, Timestamp::from_micros(micros), &Zone::UTC) else { continue };
+        let fields = [record.hostname, record.app_name, record.procid, record.msgid, Some(record.msg)];
+        for field in fields.into_iter().flatten() {
+            let within = frame.as_ptr_range();
+            assert!(within.start <= field.as_ptr() && field.as_ptr_range().end <= within.end);
+        }
+    }
+});
