@@ -26,7 +26,9 @@ pub(super) fn is_escaped_twice(text: &[u8], tag_is_old: bool) -> bool {
         match run % 4 {
             0 => evidence = true,
             2 if octal(rest).is_some() => evidence = true,
-            1..=3 if rest.first().is_some_and(|&letter| control(letter).is_some()) && octal(rest).is_none() => {}
+            1..=3
+                if rest.first().is_some_and(|&letter| control(letter).is_some()) && octal(rest).is_none() => {
+            }
             _ => return false,
         }
     }
