@@ -43,10 +43,15 @@ impl Place {
     }
 
     fn capture(&self, arguments: &[&str]) -> Ran {
+        self.run(&[&["capture"], arguments].concat())
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
         let ran = Command::new(env!("CARGO_BIN_EXE_correlator"))
-            .arg("capture")
             .args(arguments)
             .current_dir(self.directory.path())
+            .env_clear()
+            .env("HOME", self.directory.path())
             .output()
             .unwrap();
         Ran {
@@ -208,6 +213,33 @@ fn imports_several_files_one_after_the_other() {
     let listing = place.done(&["list", "both.cap"]);
     assert_eq!(numbers(&listing), [1, 2]);
     assert!(listing.contains("2019-12-31T23:59:59") && listing.contains("2020-01-01T00:00:01"), "{listing}");
+}
+
+#[test]
+fn a_capture_of_logs_replays_like_the_logs() {
+    let place = Place::new();
+    place.write(
+        "one",
+        "Dec 31 23:59:59 web sshd[7]: Accepted password for alice from 192.0.2.7 port 5555 ssh2\n",
+    );
+    place.write(
+        "two",
+        "Jan  1 00:00:01 web sshd[9]: Failed password for root from 203.0.113.9 port 4444 ssh2\n\
+         Jan  1 00:10:01 web sshd[7]: Disconnected from user alice 192.0.2.7 port 5555\n",
+    );
+    place.done(&["import", "one", "two", "--year", "2019", "--timezone", "Europe/Berlin", "-o", "both.cap"]);
+    let replay = |arguments: &[&str]| {
+        let ran =
+            place.run(&[&["replay", "--format", "json", "--timezone", "Europe/Berlin"], arguments].concat());
+        assert_eq!(ran.exit, 0, "{}", ran.err);
+        ran.out
+    };
+    let from_logs = replay(&["--year", "2019", "one", "two"]);
+    assert!(
+        from_logs.contains("SSHDLoginSucceeded") && from_logs.contains("2019-12-31T22:59:59"),
+        "{from_logs}"
+    );
+    assert_eq!(replay(&["both.cap"]), from_logs);
 }
 
 /// Changes one byte of a file.

@@ -70,6 +70,7 @@ fn options(workers: usize, stream: StreamId, run: u32) -> Options {
         stamp,
         zone: Zone::named("Europe/Berlin").unwrap(),
         record_zones: Vec::new(),
+        other_zone: Zone::UTC,
     }
 }
 

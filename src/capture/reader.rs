@@ -62,6 +62,17 @@ pub enum Damage {
     NoEnd(PathBuf),
 }
 
+impl Damage {
+    /// Whether this says only where the capture ends: it was cut off in the middle of a write, or goes on.
+    pub fn is_cut_off(&self) -> bool {
+        match self {
+            Self::NoEnd(_) => true,
+            Self::Place(place) => matches!(place.fault, Fault::Torn(_)),
+            _ => false,
+        }
+    }
+}
+
 /// How a capture ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {

@@ -8,7 +8,7 @@ use crate::capture;
 use crate::config::{Handler, Settings};
 use crate::correlate::{Correlator, End};
 use crate::dispatch::{self, Apps, Target};
-use crate::event::{Stamp, StreamId};
+use crate::event::Stamp;
 use crate::handlers::log;
 use crate::ingest::file::{self, Input, Trouble};
 use crate::limits;
@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1970..=9999))]
     pub year: Option<u16>,
 
-    /// Zone of times in log files that name none, as in `Europe/Berlin` [default: UTC]
+    /// Zone of times that name none, where no listener's is configured, as in `Europe/Berlin` [default: UTC]
     #[arg(long, value_name = "ZONE")]
     pub timezone: Option<String>,
 
@@ -82,9 +82,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
             _ => passages.push(vec![input]),
         }
     }
-    let mut record_zones = super::serve::record_zones(&settings);
-    record_zones.extend(args.files.iter().map(|path| (path.to_string_lossy().into_owned(), zone.clone())));
-    let replay = Replay { args: &args, settings: &settings, deliver, record_zones };
+    let replay = Replay { args: &args, settings: &settings, deliver, zone };
     let mut exit = Exit::Done;
     for passage in passages {
         if replay.passage(passage)? == Exit::Environment {
@@ -110,7 +108,8 @@ struct Replay<'a> {
     args: &'a Args,
     settings: &'a Settings,
     deliver: Vec<&'a Handler>,
-    record_zones: Vec<(String, Zone)>,
+    /// Of records that name none, where no listener's zone is configured.
+    zone: Zone,
 }
 
 impl Replay<'_> {
@@ -118,9 +117,8 @@ impl Replay<'_> {
     fn passage(&self, inputs: Vec<Input>) -> Result<Exit, Failure> {
         let apps = self.settings.modules();
         let modules = Correlator::modules(&apps);
-        // Several files make one stream whose id depends on all of them.
-        let mixed = |id: u64, input: &Input| id.rotate_left(1) ^ input.stream().0;
-        let stream = StreamId(inputs.iter().fold(0, mixed));
+        let streams: Vec<_> = inputs.iter().map(Input::stream).collect();
+        let stream = file::joined(&streams);
         let run = inputs.first().map_or(0, Input::run);
         let end = inputs.last().map_or(capture::End::OfInput, Input::end);
         let stamp = Arc::new(Stamp { stream, run, replay: true, modules: modules.clone() });
@@ -132,7 +130,8 @@ impl Replay<'_> {
             apps,
             stamp,
             zone: self.settings.server.timezone.zone.clone(),
-            record_zones: self.record_zones.clone(),
+            record_zones: super::serve::record_zones(self.settings),
+            other_zone: self.zone.clone(),
         };
         let outputs = Outputs { events: Box::new(sink.clone()), recorder: None, rejects: Arc::new(Discard) };
         let pipeline =
@@ -215,7 +214,7 @@ impl Iterator for Reading {
                     self.last = Some((sequenced.first + sequenced.inputs(), sequenced.arrivals.last()));
                     return Some(sequenced);
                 }
-                Some(Err(Trouble::Capture(torn @ capture::Damage::NoEnd(_)))) => tracing::warn!("{torn}"),
+                Some(Err(Trouble::Capture(damage))) if damage.is_cut_off() => tracing::warn!("{damage}"),
                 Some(Err(trouble)) => {
                     self.failed = true;
                     tracing::error!("{trouble}");

@@ -72,6 +72,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         stamp: Arc::new(stamp),
         zone: settings.server.timezone.zone.clone(),
         record_zones: record_zones(&settings),
+        other_zone: Zone::UTC,
     };
     let outputs = Outputs { events: Box::new(delivery.sink()), recorder, rejects: Arc::new(rejects) };
     let live =

@@ -47,8 +47,10 @@ pub struct Options {
     pub stamp: Arc<Stamp>,
     /// The zone of midnight.
     pub zone: Zone,
-    /// The zone of records that name none, by listener; UTC for all others.
+    /// The zone of records that name none, by listener.
     pub record_zones: Vec<(String, Zone)>,
+    /// The same for all others: files, and listeners of a capture that are not configured here.
+    pub other_zone: Zone,
 }
 
 /// What the pipeline hands its results to.
@@ -87,8 +89,12 @@ impl Pipeline {
         let (recycle, recycled) = bounded(limits::IN_FLIGHT_BATCHES);
         let (end, ended) = bounded(1);
         let detector = Arc::new(Detector::new(Correlator::interest(&options.apps)));
-        let shared =
-            Arc::new(worker::Shared { detector, zones: options.record_zones, rejects: outputs.rejects });
+        let shared = Arc::new(worker::Shared {
+            detector,
+            zones: options.record_zones,
+            other_zone: options.other_zone,
+            rejects: outputs.rejects,
+        });
         let mut workers = Vec::new();
         for index in 0..options.workers.max(1) {
             let worker = worker::Worker {

@@ -36,6 +36,7 @@ pub struct Rejected<'a> {
 pub(super) struct Shared {
     pub(super) detector: Arc<Detector>,
     pub(super) zones: Vec<(String, Zone)>,
+    pub(super) other_zone: Zone,
     pub(super) rejects: Arc<dyn RejectSink>,
 }
 
@@ -102,7 +103,7 @@ fn observe(
 ) {
     let batch = &sequenced.batch;
     let zone = shared.zones.iter().find(|(listener, _)| *listener == batch.origin.listener);
-    let zone = zone.map_or(&Zone::UTC, |(_, zone)| zone);
+    let zone = zone.map_or(&shared.other_zone, |(_, zone)| zone);
     let mut runs = sequenced.arrivals.runs().peekable();
     let mut arrival = sequenced.arrivals.last();
     for (frame, &FrameSpan { span, truncated }) in (0_u32..).zip(&batch.frames) {

@@ -78,7 +78,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(Exit::Environment, error))?;
     let progress = Progress::new("cutting", reader.total_bytes());
     let (mut records, mut past) = (0, false);
-    each_batch(&mut reader, &progress, |batch| {
+    let exit = each_batch(&mut reader, &progress, |batch| {
         for part in pick.of(&batch) {
             records += part.batch.frames.len();
             writer.append(&part).map_err(failed)?;
@@ -93,7 +93,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     };
     writer.finish(closed_at).map_err(failed)?;
     progress.say(&format!("{records} records in {}", args.output.display()));
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// An instant, or the first of a day.

@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         }
     };
     let mut bytes = Vec::new();
-    each_batch(&mut reader, &progress, |batch| {
+    let exit = each_batch(&mut reader, &progress, |batch| {
         for frame in &batch.batch.frames {
             export_record(&mut bytes, framing, frame.span.of(&batch.batch.bytes))?;
         }
@@ -58,5 +58,5 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Ok(Wanted::More)
     })?;
     out.flush()?;
-    Ok(Exit::Done)
+    Ok(exit)
 }

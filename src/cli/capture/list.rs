@@ -29,7 +29,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut times = LocalTime::new(Zone::UTC);
     let mut out = io::stdout().lock();
     let mut lines = Vec::new();
-    each_batch(&mut reader, &Progress::hidden(), |batch| {
+    let exit = each_batch(&mut reader, &Progress::hidden(), |batch| {
         for row in rows(&batch) {
             match args.format {
                 Format::Text => row.text(&mut lines, &mut times),
@@ -41,5 +41,5 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Ok(Wanted::More)
     })?;
     out.flush()?;
-    Ok(Exit::Done)
+    Ok(exit)
 }

@@ -65,12 +65,14 @@ fn open(path: &Path) -> Result<Reader, Failure> {
     })
 }
 
-/// Reads a capture to its end, or until `take` has seen enough. What cannot be read is warned about and passed over.
+/// Reads a capture to its end, or until `take` has seen enough. What cannot be read is warned about and passed over;
+/// unless that is only an end that was cut off, the command will not have done all of its work.
 fn each_batch(
     reader: &mut Reader,
     progress: &Progress,
     mut take: impl FnMut(Sequenced) -> Result<Wanted, Failure>,
-) -> Result<(), Failure> {
+) -> Result<Exit, Failure> {
+    let mut exit = Exit::Done;
     while let Some(item) = reader.next() {
         progress.at(reader.bytes_done());
         match item {
@@ -79,10 +81,15 @@ fn each_batch(
                     break;
                 }
             }
-            Err(damage) => progress.say(&format!("warning: {damage}")),
+            Err(damage) => {
+                progress.say(&format!("warning: {damage}"));
+                if !damage.is_cut_off() {
+                    exit = Exit::Environment;
+                }
+            }
         }
     }
-    Ok(())
+    Ok(exit)
 }
 
 /// Whether more of a capture is wanted.

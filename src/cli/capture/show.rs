@@ -27,11 +27,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut reader = open(&args.capture)?;
     let mut out = io::stdout().lock();
-    let mut missing = Vec::new();
+    let (mut exit, mut missing) = (Exit::Done, Vec::new());
     for number in &args.numbers {
         let mut text = Vec::new();
         reader.seek(*number);
-        each_batch(&mut reader, &Progress::hidden(), |batch| {
+        let ended = each_batch(&mut reader, &Progress::hidden(), |batch| {
             if batch.first.saturating_add(batch.inputs()) <= *number {
                 return Ok(Wanted::More);
             }
@@ -43,6 +43,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             }
             Ok(Wanted::NoMore)
         })?;
+        if ended != Exit::Done {
+            exit = ended;
+        }
         if text.is_empty() {
             missing.push(number.to_string());
         }
@@ -50,7 +53,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     out.flush()?;
     if missing.is_empty() {
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     let (path, numbers) = (args.capture.display(), missing.join(", "));
     Err(anyhow::anyhow!("{path} holds no record with number {numbers}").into())
