@@ -146,6 +146,8 @@ pub(super) struct Seen<K> {
     pub(super) newest: Timestamp,
     /// How often it counted.
     pub(super) count: u32,
+    /// How often it counted since it was last forgiven.
+    pub(super) unforgiven: u32,
 }
 
 /// Which keys were seen of late: exact up to `cap` of them, then the one that came first makes room.
@@ -190,13 +192,14 @@ impl<K: Copy + PartialEq> Recent<K> {
         if let Some(seen) = self.seen.iter_mut().find(|seen| seen.key == key) {
             let before = seen.newest;
             if before.plus(memory.count) <= at {
-                seen.count = 0;
+                (seen.count, seen.unforgiven) = (0, 0);
             }
             seen.newest = before.max(at);
             seen.count = seen.count.saturating_add(add);
+            seen.unforgiven = seen.unforgiven.saturating_add(add);
             return Noted::Known(before);
         }
-        let new = Seen { key, newest: at, count: add };
+        let new = Seen { key, newest: at, count: add, unforgiven: add };
         if self.seen.len() < memory.cap {
             if self.seen.capacity() == 0 {
                 self.seen.reserve_exact(1);
@@ -227,10 +230,10 @@ impl<K: Copy + PartialEq> Recent<K> {
         self.seen.iter().filter(move |seen| seen.newest > start)
     }
 
-    /// Sets the count of a key to nothing.
+    /// Forgives a key what it counted until now.
     pub(super) fn forgive(&mut self, key: K) {
         if let Some(seen) = self.seen.iter_mut().find(|seen| seen.key == key) {
-            seen.count = 0;
+            seen.unforgiven = 0;
         }
     }
 

@@ -8,6 +8,7 @@ use super::network::{SourceKey, standing};
 use super::table::Id;
 use super::{Input, Module};
 use crate::correlate::sink::{Raise, Sink};
+use crate::detect::KeyInfo;
 use crate::event::{EventWriter, Field, Kind, Severity};
 use crate::limits;
 
@@ -112,9 +113,6 @@ impl Module {
 
     /// Tells the facts that have waited.
     pub(super) fn tell_pending(&mut self, id: Id, sink: &mut Sink<'_>) {
-        if self.connections.get(id).pending.is_empty() {
-            return;
-        }
         let mut pending = std::mem::take(&mut self.connections.get_mut(id).pending);
         for fact in pending.drain(..) {
             self.tell_now(id, fact, sink);
@@ -157,7 +155,28 @@ impl Module {
     }
 }
 
-/// Puts a key as sshd describes it: its type and fingerprint, or a certificate's.
+/// Puts a key as sshd describes it: its type and fingerprint, and what a certificate says.
 fn put_key(info: &[u8], event: &mut EventWriter<'_>) {
-    event.text(Field::Key, info);
+    let key = KeyInfo::parse(info);
+    let both = key.key_type.len() + 1 + key.fingerprint.len();
+    match info.split_at_checked(both) {
+        Some((head, _)) if !key.fingerprint.is_empty() && head.ends_with(key.fingerprint) => {
+            event.text(Field::Key, head);
+        }
+        _ => {
+            event.text(Field::Key, if key.key_type.is_empty() { info } else { key.key_type });
+        }
+    }
+    let parts = [
+        (Field::KeyType, key.key_type),
+        (Field::Fingerprint, key.fingerprint),
+        (Field::CertId, key.cert_id),
+        (Field::CaKey, key.ca_key),
+    ];
+    for (field, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
+        event.text(field, text);
+    }
+    if let Some(serial) = key.serial {
+        event.count(Field::CertSerial, serial);
+    }
 }

@@ -111,7 +111,7 @@ impl Module {
         }
         let news = connection.addr.is_none() || (port == 0 && entry.port != 0);
         if news && !ended {
-            self.adopt(id, addr, entry.port, sink);
+            self.adopt(id, addr, input, sink);
         }
         Some(id)
     }
@@ -136,10 +136,13 @@ impl Module {
     }
 
     /// Gives a connection the address that a message proves, and tells what waited for it.
-    fn adopt(&mut self, id: Id, addr: IpAddr, port: u16, sink: &mut Sink<'_>) {
-        self.connections.set_addr(id, addr, port);
+    fn adopt(&mut self, id: Id, addr: IpAddr, input: &Input<'_>, sink: &mut Sink<'_>) {
+        self.connections.set_addr(id, addr, input.view.entry.port);
         self.connections.get_mut(id).facts.add(standing(&self.options, addr));
-        self.tell_pending(id, sink);
+        if !self.connections.get(id).pending.is_empty() {
+            self.learn_user(id, input);
+            self.tell_pending(id, sink);
+        }
     }
 
     fn create(&mut self, input: &Input<'_>, sink: &mut Sink<'_>) -> Id {
@@ -148,7 +151,7 @@ impl Module {
         let host = self.names.hold(entry.host.hash, input.view.host());
         let id = self.connections.add(host, input.arrival);
         if let Some(addr) = entry.addr {
-            self.adopt(id, addr, entry.port, sink);
+            self.adopt(id, addr, input, sink);
         }
         self.attach(id, entry.pid, input, sink);
         let connection = self.connections.get_mut(id);

@@ -5,9 +5,8 @@ use super::ends::Ending;
 use super::table::Id;
 use super::{Input, Module};
 use crate::correlate::sink::Sink;
-use crate::detect::{Flags, Kind as Message, Method};
+use crate::detect::{Flags, Kind as Message, Method, parse_address};
 use crate::event::{Field, Kind, Severity};
-use std::net::IpAddr;
 
 /// A way of misusing a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +38,7 @@ impl Module {
             return;
         }
         let connection = self.connections.get(id);
-        let parsed = std::str::from_utf8(claimed).ok().and_then(|text| text.parse::<IpAddr>().ok());
+        let parsed = parse_address(claimed);
         let port_agrees =
             entry.number == 0 || connection.port == 0 || entry.number == u64::from(connection.port);
         let agrees = parsed.is_some() && parsed == connection.addr && port_agrees;

@@ -246,7 +246,7 @@ impl Module {
         let Some(mut event) = sink.raise(raise) else { return };
         self.describe(connection, &mut event);
         let others = self.sources.get(key).into_iter().flat_map(|source| source.users.since(past.start));
-        let others = others.filter(|seen| seen.count > 0 && seen.key != user).map(|seen| seen.key);
+        let others = others.filter(|seen| seen.unforgiven > 0 && seen.key != user).map(|seen| seen.key);
         let own = (past.own > 0).then_some(user);
         event
             .count(Field::Count, past.own.saturating_add(past.others))
@@ -324,9 +324,9 @@ impl Past {
     fn of(source: &Source, user: NameId, now: Timestamp, limit: u64, span: Duration) -> Self {
         let start = now.minus(HOUR);
         let (mut own, mut others, mut users) = (0, 0, 0);
-        for seen in source.users.since(start).filter(|seen| seen.count > 0) {
+        for seen in source.users.since(start).filter(|seen| seen.unforgiven > 0) {
             users += 1;
-            *(if seen.key == user { &mut own } else { &mut others }) += u64::from(seen.count);
+            *(if seen.key == user { &mut own } else { &mut others }) += u64::from(seen.unforgiven);
         }
         let recent = source.failures.newest().is_some_and(|newest| newest > start);
         let over = source.failures.count(now, span) >= limit || (source.attempts.has_crossed() && recent);

@@ -259,6 +259,11 @@ fn a_login_explains_its_own_failures() {
     let told = of_kind(&tell(&lines), SSHDSuccessAfterFailures);
     assert_eq!(told.len(), 1, "the second login has no failures of its own before it");
     assert_eq!((told[0].count(Field::Count), told[0].get(Field::Users)), (6, "alice"));
+    let mut lines = attempts(2, "alice");
+    lines.push(login("alice", Method::Password));
+    lines.extend(attempts(3, "root"));
+    let told = of_kind(&tell(&lines), SSHDAttemptsExceeded);
+    assert_eq!(told[0].get(Field::Users), "alice,root", "they count towards the limit all the same");
 }
 
 #[test]

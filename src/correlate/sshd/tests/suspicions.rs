@@ -128,6 +128,8 @@ fn a_denied_account_is_told_once_with_its_cause() {
 #[test]
 fn misused_keys_are_told_once_each_with_their_connection() {
     let m = sshd("web1", 30);
+    let told = tell(&[m.says(Message::KeyRevoked), m.closed_authenticating("alice", CLIENT)]);
+    assert_eq!(told[0].get(Field::User), "alice", "the user comes with the address");
     let wrong_host = m.says(Message::KeyWrongHost).user("alice").from((CLIENT.0, 0)).detail(0, "10.9.9.9");
     let revoked = m.says(Message::KeyRevoked).detail(0, "RSA SHA256:abc");
     let touch = m.says(Message::KeyTouchMissing).user("alice").from(CLIENT).detail(0, "user presence");
