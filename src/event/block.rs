@@ -289,12 +289,6 @@ impl<'a> Event<'a> {
         cell.map_or(Value::Null, |cell| cell.resolve(&self.block.items, &self.block.text))
     }
 
-    /// Whether the field at a place of the kind's schema is null.
-    #[inline]
-    pub(super) fn is_null(self, place: usize) -> bool {
-        matches!(self.block.cells.get(self.row.cells as usize + place), None | Some(Cell::Null))
-    }
-
     /// The value of one field; null where the kind has none of that name.
     pub fn get(self, field: Field) -> Value<'a> {
         self.kind().place(field).map_or(Value::Null, |place| self.at(place))

@@ -2,7 +2,7 @@
 //!
 //! A kind's row is all that there is to write for it here; the module that raises it puts the facts it has, and the
 //! schema selects. In a summary, `{field}` is a field's value, and a part in brackets is left out when a field in it
-//! is null.
+//! is null or a count of zero.
 //!
 //! Invariant: a kind's code never changes once released, and a schema only ever grows at its end.
 

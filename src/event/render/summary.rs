@@ -1,7 +1,7 @@
 //! Floor 1: one-line summaries, by the template of each kind.
 //!
-//! In a template, `{field}` is a field's value and `[...]` is left out when a field in it is null. A plural that
-//! follows a number loses its `s` when the number is one: `{count} users` gives `1 user`.
+//! In a template, `{field}` is a field's value and `[...]` is left out when a field in it is null or a count of zero. A
+//! plural that follows a number loses its `s` when the number is one: `{count} users` gives `1 user`.
 //!
 //! Invariant: templates are parsed once in a process, and a summary is one line of limited length.
 
@@ -22,7 +22,7 @@ enum Part {
     Value(usize),
     /// The `s` of a plural that follows the number at this place.
     Plural(usize),
-    /// Parts that are left out when the value at one of these places is null.
+    /// Parts that are left out when the value at one of these places is null or zero.
     Optional(Vec<usize>, Vec<Part>),
 }
 
@@ -62,7 +62,7 @@ fn parts<const JSON: bool>(out: &mut Vec<u8>, event: Event<'_>, list: &[Part]) {
             Part::Plural(place) if event.at(*place) == Value::Count(1) => {}
             Part::Plural(_) => out.push(b's'),
             Part::Optional(places, inner) => {
-                if !places.iter().any(|place| event.is_null(*place)) {
+                if places.iter().all(|place| !matches!(event.at(*place), Value::Null | Value::Count(0))) {
                     parts::<JSON>(out, event, inner);
                 }
             }

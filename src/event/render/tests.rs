@@ -122,7 +122,11 @@ fn summaries_read_as_sentences() {
         .duration(Field::Duration, Duration::from_secs(252))
         .text(Field::EndReason, b"disconnect");
     block.push(head(Kind::SSHDLoginFailed)).text(Field::User, b"").text(Field::Host, b"web1");
-    block.push(head(Kind::SSHDLoginFailed)).text(Field::Host, b"web1").count(Field::KeyFailures, 6);
+    block
+        .push(head(Kind::SSHDLoginFailed))
+        .text(Field::Host, b"web1")
+        .count(Field::Failures, 0)
+        .count(Field::KeyFailures, 6);
     block
         .push(head(Kind::SSHDAttemptsExceeded))
         .text(Field::Source, b"203.0.113.9")
