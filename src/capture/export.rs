@@ -1,7 +1,8 @@
 //! Floor 2: messages of a capture as a stream that other programs read.
 //!
 //! Invariant: an octet-counted export gives the same frames when it is framed again; lines do so for messages without
-//! a line feed, and others are cut off at none: their line feeds are written as `#012`, as rsyslog does.
+//! a line feed, and others are cut off at none: their line feeds are written as `#012`, as rsyslog does. One at the end,
+//! which forwarders add and no record has, ends the line.
 
 use std::io::{self, Write};
 
@@ -26,6 +27,7 @@ pub fn export_record(out: &mut impl Write, framing: Framing, message: &[u8]) -> 
             out.write_all(message)
         }
         Framing::Lines => {
+            let message = message.strip_suffix(b"\n").unwrap_or(message);
             let mut lines = message.split(|&byte| byte == b'\n');
             out.write_all(lines.next().unwrap_or_default())?;
             for line in lines {
@@ -51,5 +53,6 @@ mod tests {
         assert_eq!(write(Framing::OctetCounted, b"<38>a\nb"), b"7 <38>a\nb");
         assert_eq!(write(Framing::Lines, b"<38>a"), b"<38>a\n");
         assert_eq!(write(Framing::Lines, b"<38>a\n\nb"), b"<38>a#012#012b\n");
+        assert_eq!(write(Framing::Lines, b"<38>a\n"), b"<38>a\n");
     }
 }

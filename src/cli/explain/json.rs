@@ -80,8 +80,8 @@ fn port(view: View<'_>) -> Option<u64> {
     if entry.port > 0 {
         return Some(u64::from(entry.port));
     }
-    // The number of these is how many failures there were.
-    let counts = matches!(entry.kind, Kind::PamMoreFailures);
+    // The number of these is a count, or a code.
+    let counts = matches!(entry.kind, Kind::PamMoreFailures | Kind::ReceivedDisconnect);
     (!view.claimed().is_empty() && !counts).then_some(entry.number).filter(|port| (1..=65_535).contains(port))
 }
 
