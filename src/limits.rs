@@ -105,6 +105,9 @@ pub const EVENT_BLOCK_SIZE: usize = 256 * 1024;
 /// Frames of one batch that are kept for the operator, of each reason for which they were rejected.
 pub const REJECT_SAMPLES_PER_BATCH: u64 = 4;
 
+/// Blocks of events that are kept to be used again.
+pub const SPARE_EVENT_BLOCKS: usize = 8;
+
 /// Length at which the file of rejected frames is renamed and begun anew, in bytes.
 pub const REJECTED_FILE_SIZE: u64 = 4 * 1024 * 1024;
 

@@ -8,11 +8,12 @@ use super::reorder::Ring;
 use super::worker::Observed;
 use crate::batch::Sequenced;
 use crate::correlate::{Correlator, End};
-use crate::detect::{Kind, Observations};
+use crate::detect::Observations;
 use crate::event::EventBlock;
 use crate::limits;
 use crate::time::Timestamp;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ pub(super) struct Folder {
     pub(super) events: Box<dyn EventSink>,
     pub(super) recorder: Option<Box<dyn Recorder>>,
     pub(super) ledger: Ledger,
+    /// Blocks that were offered, to be used again when the handlers are done with them.
+    pub(super) offered: VecDeque<Arc<EventBlock>>,
 }
 
 impl Folder {
@@ -90,8 +93,6 @@ impl Folder {
         if !sequenced.is_tick() {
             self.ledger.add(&sequenced.batch.origin, sequenced.batch.frames.len() as u64, &counts);
         }
-        let entries = &observations.entries;
-        self.ledger.observations += entries.iter().filter(|entry| entry.kind != Kind::Record).count() as u64;
         // A full channel only means that there are enough to recycle.
         drop(self.recycle.try_send(observations));
         self.gate.release();
@@ -119,7 +120,24 @@ impl Folder {
             return;
         }
         self.ledger.events += self.block.len() as u64;
-        let next = EventBlock::new(Arc::clone(self.block.stamp()));
-        self.events.offer(Arc::new(std::mem::replace(&mut self.block, next)));
+        let next = self.spare_block();
+        let block = Arc::new(std::mem::replace(&mut self.block, next));
+        self.events.offer(Arc::clone(&block));
+        if self.offered.len() < limits::SPARE_EVENT_BLOCKS {
+            self.offered.push_back(block);
+        }
+    }
+
+    /// An empty block: one that all handlers are done with, or else a new one.
+    fn spare_block(&mut self) -> EventBlock {
+        let done = self.offered.iter().position(|block| Arc::strong_count(block) == 1);
+        let block = done.and_then(|index| self.offered.remove(index)).and_then(Arc::into_inner);
+        match block {
+            Some(mut block) => {
+                block.clear();
+                block
+            }
+            None => EventBlock::new(Arc::clone(self.block.stamp())),
+        }
     }
 }

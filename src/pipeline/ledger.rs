@@ -60,6 +60,7 @@ pub struct Ledger {
 impl Ledger {
     pub(super) fn add(&mut self, origin: &Origin, received: u64, counts: &Counts) {
         self.total.add(received, counts);
+        self.observations += counts.observations;
         if let Some(peer) = self.peers.get_mut(&origin.peer) {
             return peer.add(received, counts);
         }

@@ -32,6 +32,7 @@ use crate::event::{EventBlock, Stamp};
 use crate::limits;
 use crate::time::Zone;
 use crossbeam_channel::{Sender, bounded};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -115,6 +116,7 @@ impl Pipeline {
             events: outputs.events,
             recorder: outputs.recorder,
             ledger: Ledger::default(),
+            offered: VecDeque::new(),
         };
         let folder = thread::Builder::new().name("correlator".to_owned()).spawn(move || folder.run())?;
         Ok(Self { feed, end, workers, folder })

@@ -46,6 +46,8 @@ pub(super) struct Counts {
     pub(super) parsed: u64,
     pub(super) own: u64,
     pub(super) truncated: u64,
+    /// Observations, those of [`Kind::Record`] not counted.
+    pub(super) observations: u64,
     /// Records that a fault of ours kept from being understood.
     pub(super) failed: u64,
     pub(super) rejected: Vec<(Reject, u64)>,
@@ -116,7 +118,13 @@ fn observe(
             Ok(record) => {
                 counts.parsed += 1;
                 let subject = Subject { record: &record, bytes: &batch.bytes, frame, truncated, arrival };
+                let before = observations.entries.len();
                 shared.detector.observe(scratch, subject, observations);
+                for entry in observations.entries.iter().skip(before) {
+                    let record = entry.kind == Kind::Record;
+                    counts.observations += u64::from(!record);
+                    counts.own += u64::from(record && entry.flags.has(Flags::OWN));
+                }
             }
             Err(reject) => {
                 if count(&mut counts.rejected, reject) <= limits::REJECT_SAMPLES_PER_BATCH {
@@ -126,8 +134,6 @@ fn observe(
             }
         }
     }
-    let own = |entry: &&crate::detect::Observation| entry.kind == Kind::Record && entry.flags.has(Flags::OWN);
-    counts.own = observations.entries.iter().filter(own).count() as u64;
 }
 
 /// Counts one more reject of a kind, and tells how many there are.
