@@ -88,6 +88,17 @@ fn rfc3164_table() {
 }
 
 #[test]
+fn seeds_of_the_fuzz_target_agree_with_the_grammar() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/record");
+    let mut count = 0;
+    for seed in std::fs::read_dir(seeds).unwrap() {
+        assert_agreement(&std::fs::read(seed.unwrap().path()).unwrap());
+        count += 1;
+    }
+    assert!(count > 5, "only {count} seeds were found");
+}
+
+#[test]
 fn header_fields_have_255_bytes_at_most() {
     let reasons = [Reject::Hostname, Reject::AppName, Reject::ProcId, Reject::MsgId];
     for (index, reason) in reasons.into_iter().enumerate() {
