@@ -125,7 +125,7 @@ fields! {
     40 Start          "start"           Time     "time of the first record"
     41 Finish         "finish"          Time     "time of the last record"
     42 Duration       "duration"        Duration "time from the login's acceptance, or else the first record, to the last"
-    43 EndReason      "end_reason"      Text     "what ended it"
+    43 EndReason      "end_reason"      Text     "what ended it: disconnected (the client said so), closed, reset, timeout, grace_timeout, max_tries, refused, account_denied, protocol_error, crashed, lost (its process or port serves another), expired, evicted, end_of_input"
     44 BytesSent      "bytes_sent"      Count    "bytes that the server sent to the client"
     45 BytesReceived  "bytes_received"  Count    "bytes that the server received from the client"
     // counts over a window

@@ -65,6 +65,12 @@ impl Module {
         }
     }
 
+    /// Takes `authentication failure` of a PAM module, which counts nothing: it may be the first that is heard of a
+    /// connection, or come from a helper that nothing else is heard of.
+    pub(super) fn pam_failure(&mut self, input: &Input<'_>, sink: &mut Sink<'_>) {
+        self.open(input, sink);
+    }
+
     /// Takes `error: PAM: ... for USER`: a failure by the keyboard.
     pub(super) fn pam_error(&mut self, input: &Input<'_>, sink: &mut Sink<'_>) {
         let Some(id) = self.open(input, sink) else { return };

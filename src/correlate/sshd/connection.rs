@@ -117,6 +117,9 @@ impl Facts {
     /// What was tried counts as one probe of its source, if nothing else did.
     pub(super) const PROBE: Self = Self(1 << 14);
 
+    /// Nothing but PAM has spoken, perhaps from a helper process that the connection is not known by.
+    pub(super) const PAM_ONLY: Self = Self(1 << 15);
+
     /// Whether all of `other` are set.
     pub(super) const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0

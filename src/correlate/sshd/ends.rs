@@ -243,7 +243,8 @@ impl Module {
     fn tell_probe(&mut self, id: Id, time: Timestamp, sink: &mut Sink<'_>) {
         let connection = self.connections.get(id);
         let unknown = connection.addr.is_none() && !connection.probe[0].is_some();
-        if unknown || connection.facts.has(Facts::IGNORED) {
+        let silent = connection.facts.has(Facts::PAM_ONLY) || connection.facts.has(Facts::IGNORED);
+        if unknown || silent {
             return;
         }
         let [reason, detail] = connection.probe.map(|name| self.names.text(name));

@@ -35,6 +35,20 @@ fn opens(message: Message) -> bool {
     )
 }
 
+/// Whether a message is of one of PAM's modules: with keyboard-interactive they run in a process of their own.
+fn of_pam(message: Message) -> bool {
+    matches!(
+        message,
+        Message::PamAuthFailure
+            | Message::PamUserUnknown
+            | Message::PamMoreFailures
+            | Message::PamAuthSuccess
+            | Message::PamAccountRefused
+            | Message::PamLocked
+            | Message::PamOther
+    )
+}
+
 /// Whether a message names a user even where the name is empty.
 fn names_user(message: Message, flags: Flags) -> bool {
     flags.has(Flags::INVALID_USER)
@@ -71,6 +85,9 @@ impl Module {
             .inspect(|id| self.connections.touch(*id, input.arrival))?;
         let connection = self.connections.get_mut(id);
         connection.last = connection.last.max(input.time);
+        if !of_pam(input.view.entry.kind) {
+            connection.facts.remove(Facts::PAM_ONLY);
+        }
         if connection.facts.has(Facts::IGNORED) {
             self.stats.ignored += 1;
         }
@@ -156,6 +173,9 @@ impl Module {
         self.attach(id, entry.pid, input, sink);
         let connection = self.connections.get_mut(id);
         (connection.start, connection.last) = (input.time, input.time);
+        if of_pam(entry.kind) {
+            connection.facts.add(Facts::PAM_ONLY);
+        }
         connection.add_evidence(input.number);
         if connection.facts.has(Facts::IGNORED) {
             self.stats.ignored += 1;

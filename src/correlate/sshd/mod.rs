@@ -116,6 +116,7 @@ impl Module {
             M::ConnectionTimeout => self.closing(input, EndReason::Timeout, sink),
             M::ClosingConnection => self.closing(input, EndReason::Closed, sink),
             M::PamError => self.pam_error(input, sink),
+            M::PamAuthFailure => self.pam_failure(input, sink),
             M::Partial => self.partial(input, sink),
             M::Postponed => self.postponed(input, sink),
             M::RootRefused => self.root_refused(input, sink),
@@ -155,7 +156,6 @@ impl Module {
             | M::KeyOptionsRefused
             | M::Krb5Authorized
             | M::Hostbased
-            | M::PamAuthFailure
             | M::PamUserUnknown
             | M::PamMoreFailures
             | M::PamAuthSuccess

@@ -120,11 +120,11 @@ impl Module {
         self.finish(id, Ending::by(input, EndReason::AccountDenied), sink);
     }
 
-    /// Tells that the account was denied, once; not where no address came to be known: then it was PAM's helper that
-    /// spoke, and its monitor told the same.
+    /// Tells that the account was denied, once; not where nothing but PAM spoke: then it was its helper, and the
+    /// monitor told the same.
     pub(super) fn tell_denial(&mut self, id: Id, sink: &mut Sink<'_>) {
         let connection = self.connections.get_mut(id);
-        if connection.addr.is_none() || connection.is_login() {
+        if connection.facts.has(Facts::PAM_ONLY) || connection.is_login() {
             return;
         }
         if let Some(fact) = connection.denial.take() {

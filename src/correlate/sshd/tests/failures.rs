@@ -1,7 +1,7 @@
 //! Failures: what counts, where the limits are, and what follows a login after them.
 
 use crate::correlate::End;
-use crate::correlate::sshd::Options;
+use crate::correlate::sshd::{Options, Switch};
 use crate::correlate::tests::lines::{Client, Line, Told, kinds, noon_plus, sshd, tell, tell_with};
 use crate::detect::{Flags, Kind as Message, Method};
 use crate::event::{Field, Kind, Severity};
@@ -114,15 +114,35 @@ fn what_counts_as_a_failure() {
 }
 
 #[test]
-fn a_helper_of_pam_opens_nothing() {
+fn a_helper_of_pam_is_no_connection_of_its_own() {
     let (m, p) = (sshd("web1", 30), sshd("web1", 31));
-    let told = tell(&[
+    let lines = [
         p.says(Message::PamAuthFailure).user("root").from((CLIENT.0, 0)),
+        p.says(Message::PamAccountRefused).user("root").detail(0, "expired"),
         m.pam_error("root", CLIENT.0),
         m.closed_authenticating("root", CLIENT),
+        m.says(Message::Noise).after(700.0),
+    ];
+    let events = vec![(Kind::SSHDProtocolProbe, Switch::On)];
+    let told = tell_with(Options { events, ..Options::default() }, &lines, End::OfInput);
+    assert_eq!(kinds(&told), [SSHDLoginFailed, Kind::SSHDStats, Kind::ServerStats]);
+    assert_eq!((told[0].get(Field::Port), told[0].get(Field::Methods)), ("5555", "keyboard-interactive"));
+}
+
+#[test]
+fn what_pam_says_first_is_the_start() {
+    let m = sshd("web1", 30);
+    let told = tell(&[
+        m.says(Message::PamAuthFailure).user("alice").from((CLIENT.0, 0)),
+        m.failed("alice", CLIENT).after(2.0),
+        m.closed_authenticating("alice", CLIENT),
     ]);
     assert_eq!(kinds(&told), [SSHDLoginFailed]);
-    assert_eq!((told[0].get(Field::Port), told[0].get(Field::Methods)), ("5555", "keyboard-interactive"));
+    assert_eq!(
+        (told[0].get(Field::Start), told[0].get(Field::Duration)),
+        (&*noon_plus(1.0).to_string(), "3")
+    );
+    assert_eq!(told[0].evidence, [1, 2, 3]);
 }
 
 #[test]

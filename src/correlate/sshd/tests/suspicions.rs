@@ -202,6 +202,9 @@ fn locked_accounts_are_told_with_what_is_known() {
     let told = tell(&[m.failed("alice", CLIENT), locked(30), locked(30), locked(77)]);
     let told: Vec<_> = told.iter().filter(|event| event.kind == Kind::SSHDAccountLocked).collect();
     assert_eq!(told.iter().map(|event| event.get(Field::Addr)).collect::<Vec<_>>(), ["192.0.2.1", ""]);
+    let helper = sshd("web1", 77).says(Message::PamAuthFailure).user("alice").from((CLIENT.0, 0));
+    let told = tell(&[helper, locked(77)]);
+    assert_eq!(told[0].get(Field::Addr), "192.0.2.1", "PAM's helper said before whom it serves");
 }
 
 #[test]
