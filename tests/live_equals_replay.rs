@@ -87,8 +87,13 @@ fn live(capture: &Path, peers: &[(Vec<u8>, usize)]) -> (String, Ledger) {
     };
     let listeners = vec![tcp::Options::new("lan", "127.0.0.1:0".parse().unwrap())];
     let listening = Listening { listeners, max_connections: 1000, threads: 2 };
-    let live =
-        Live::start(listening, options(2, identity.stream, identity.run), outputs, SystemClock).unwrap();
+    let live = Live::start(
+        listening.bind().unwrap(),
+        options(2, identity.stream, identity.run),
+        outputs,
+        SystemClock,
+    )
+    .unwrap();
     let address = live.addresses()[0].1;
     thread::scope(|scope| {
         for (stream, piece) in peers {

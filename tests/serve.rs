@@ -101,6 +101,8 @@ fn connect(from: &str, to: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::new(from.parse().unwrap(), 0).into()).unwrap();
     socket.connect(&to.into()).unwrap();
+    // What was written is on its way at once, not when the server has acknowledged what came before.
+    socket.set_tcp_nodelay(true).unwrap();
     socket.into()
 }
 
@@ -258,5 +260,24 @@ fn a_second_server_on_the_same_data_is_refused() {
     assert_eq!(second.status.code(), Some(3));
     let said = String::from_utf8(second.stderr).unwrap();
     assert!(said.contains("in use by another correlator"), "{said}");
+    assert_eq!(server.stop().code, Some(0));
+}
+
+#[test]
+fn a_server_that_cannot_listen_leaves_no_capture_behind() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(home.path(), &[]);
+    let capture = home.path().join("never.capture");
+    let second = Command::new(env!("CARGO_BIN_EXE_correlator"))
+        .args(["serve", "--listen", &format!("tcp://{}", server.address), "--data-dir"])
+        .arg(home.path().join("other"))
+        .arg("--capture")
+        .arg(&capture)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(3), "{said}");
+    assert!(said.contains("another program listens there"), "{said}");
+    assert!(!capture.exists());
     assert_eq!(server.stop().code, Some(0));
 }

@@ -61,6 +61,9 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     let targets = settings.active_handlers().map(|handler| delivery::target(handler, &settings));
     let patience = dispatch::Options { patience: Some(settings.server.handler_patience) };
     let delivery = Delivery::start(targets.collect::<Result<_, _>>()?, &modules, patience)?;
+    // Waited for from here on, so that one that comes while the server starts is not lost.
+    let signals = Signals::new(delivery.runtime())?;
+    let bound = listening(&settings).bind().map_err(anyhow::Error::from)?;
     let recorder = args.capture.as_deref().map(|path| recorder(path, &identity)).transpose()?;
     let rejected = settings.server.data_dir.join("rejected.jsonl");
     let rejects = RejectFile::open(rejected.clone());
@@ -75,11 +78,9 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         other_zone: Zone::UTC,
     };
     let outputs = Outputs { events: Box::new(delivery.sink()), recorder, rejects: Arc::new(rejects) };
-    let live =
-        Live::start(listening(&settings), options, outputs, SystemClock).map_err(anyhow::Error::from)?;
+    let live = Live::start(bound, options, outputs, SystemClock).map_err(anyhow::Error::from)?;
     report::started(&settings, &identity, live.addresses(), args.capture.as_deref());
 
-    let signals = Signals::new(delivery.runtime())?;
     signals.first(delivery.runtime());
     signals.exit_at_the_next(delivery.runtime());
     tracing::info!("stopping: reading what has arrived, delivering what was raised");

@@ -6,7 +6,7 @@
 use super::{Gate, Ledger, Options, Outputs, Pipeline, Sequencer};
 use crate::batch::Origin;
 use crate::correlate::End;
-use crate::ingest::tcp::{self, BindError, Bound, Listener};
+use crate::ingest::tcp::{self, BindError, Listener};
 use crate::ingest::{Intake, Notices, Sink};
 use crate::limits;
 use crate::time::{Clock, Timestamp};
@@ -51,23 +51,43 @@ pub struct Listening {
     pub threads: usize,
 }
 
-impl Live {
-    /// Binds every listener, starts the pipeline, and then reads.
+/// Addresses that are taken, and the threads that will read; nothing is accepted yet.
+#[derive(Debug)]
+pub struct Bound {
+    runtime: Runtime,
+    listeners: Vec<tcp::Bound>,
+    max_connections: usize,
+}
+
+impl Listening {
+    /// Binds every listener.
     ///
     /// # Errors
-    /// When an address cannot be bound or the system refuses a thread; nothing runs on then.
+    /// When an address cannot be bound or the system refuses a thread.
+    pub fn bind(self) -> Result<Bound, StartError> {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(self.threads.max(1)).thread_name("ingest").enable_io().enable_time();
+        let runtime = builder.build().map_err(StartError::Threads)?;
+        let guard = runtime.enter();
+        let listeners = self.listeners.into_iter().map(tcp::Bound::new).collect::<Result<_, _>>()?;
+        drop(guard);
+        let max_connections = self.max_connections.min(Semaphore::MAX_PERMITS);
+        Ok(Bound { runtime, listeners, max_connections })
+    }
+}
+
+impl Live {
+    /// Starts the pipeline, and then reads.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
     pub fn start(
-        listening: Listening,
+        bound: Bound,
         options: Options,
         outputs: Outputs,
         clock: impl Clock + 'static,
     ) -> Result<Self, StartError> {
-        let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(listening.threads.max(1)).thread_name("ingest").enable_io().enable_time();
-        let runtime = builder.build().map_err(StartError::Threads)?;
-        let guard = runtime.enter();
-        let bound: Vec<Bound> = listening.listeners.into_iter().map(Bound::new).collect::<Result<_, _>>()?;
-        drop(guard);
+        let Bound { runtime, listeners, max_connections } = bound;
         let (gate, permits) = Gate::for_tasks();
         let pipeline = Pipeline::start(options, gate, outputs).map_err(StartError::Threads)?;
         let sequencer = Arc::new(Sequencer::new(clock, pipeline.feed()));
@@ -75,13 +95,13 @@ impl Live {
         let environment = tcp::Environment {
             intake: Intake::new(Arc::clone(&sequencer) as Arc<dyn Sink>, permits),
             notices: Arc::default(),
-            connections: Arc::new(Semaphore::new(listening.max_connections.min(Semaphore::MAX_PERMITS))),
+            connections: Arc::new(Semaphore::new(max_connections)),
             stop: stopped.clone(),
         };
 
         let mut addresses = Vec::new();
         let mut tasks = JoinSet::new();
-        for bound in bound {
+        for bound in listeners {
             let listener = Listener::new(bound, &environment);
             addresses.push((listener.name().to_owned(), listener.local_addr().map_err(StartError::Threads)?));
             tasks.spawn_on(listener.run(), runtime.handle());

@@ -19,7 +19,7 @@ pub use feed::{Pace, feed};
 pub use folder::{EventSink, Recorder};
 pub use gate::Gate;
 pub use ledger::{Ledger, PeerCounts};
-pub use live::{Listening, Live, StartError};
+pub use live::{Bound, Listening, Live, StartError};
 pub use recorder::CaptureThread;
 pub use rejects::{Discard, RejectFile};
 pub use sequencer::Sequencer;
