@@ -1,8 +1,8 @@
 //! Floor 6: what wires it all: sequencer, workers, reorder ring, correlator thread.
 //!
-//! Invariant: at most [`limits::IN_FLIGHT_BATCHES`](crate::limits::IN_FLIGHT_BATCHES) batches are between the
-//! sequencer and the correlator, each with a permit; every queue on that way has room for all of them, so nothing
-//! within blocks, and what is full makes readers wait.
+//! Invariant: at most [`limits::IN_FLIGHT_BATCHES`] batches are between the sequencer and the correlator, each with a
+//! permit; every queue on that way has room for all of them, so nothing within blocks, and what is full makes readers
+//! wait.
 
 mod feed;
 mod folder;
