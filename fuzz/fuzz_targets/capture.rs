@@ -1,0 +1,13 @@
+//! Captures: no file is too damaged to be read, and what is read keeps its promises.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use std::path::Path;
+
+#[path = "../../tests/forged/check.rs"]
+mod check;
+
+fuzz_target!(|data: &[u8]| {
+    let directory = Path::new(if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" });
+    check::check(&directory.join(format!("correlator-fuzz-{}", std::process::id())), data);
+});
