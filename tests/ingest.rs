@@ -56,6 +56,11 @@ struct Rig {
 
 impl Rig {
     fn start(change: impl FnOnce(&mut Options)) -> Self {
+        Self::start_with(2000, change)
+    }
+
+    /// Starts with a limit of connections.
+    fn start_with(connections: usize, change: impl FnOnce(&mut Options)) -> Self {
         let permits = Arc::new(Semaphore::new(4));
         let sink = Arc::new(Collect { frames: Mutex::default(), permits: Arc::clone(&permits) });
         let notices = Arc::new(Notices::default());
@@ -63,7 +68,7 @@ impl Rig {
         let environment = Environment {
             intake: Intake::new(Arc::clone(&sink) as Arc<dyn Sink>, Arc::clone(&permits)),
             notices: Arc::clone(&notices),
-            connections: Arc::new(Semaphore::new(2000)),
+            connections: Arc::new(Semaphore::new(connections)),
             stop: stopped,
         };
         let mut options = Options::new("lan", "127.0.0.1:0".parse().unwrap());
@@ -157,6 +162,52 @@ fn a_stream_that_ends_within_a_counted_frame_is_said_and_kept() {
         assert_eq!(rig.refusals(Refusal::CutShort), 1);
         let cut = Frame { bytes: b"half of it".to_vec(), truncated: true };
         assert_eq!(rig.stop().await, [whole(b"good"), cut]);
+    });
+}
+
+#[test]
+fn text_that_a_stop_or_a_timeout_cuts_off_is_marked() {
+    block_on(async {
+        let rig = Rig::start(|_| {});
+        let mut open = TcpStream::connect(rig.address).await.unwrap();
+        open.set_nodelay(true).unwrap();
+        open.write_all(b"<38>whole\n<38>Invalid user x from 203.0.113.5").await.unwrap();
+        send(rig.address, &[b"<38>the peer's own end\n<38>is not a cut"]).await;
+        let frames = rig.stop().await;
+        let cut = Frame { bytes: b"<38>Invalid user x from 203.0.113.5".to_vec(), truncated: true };
+        assert!(frames.contains(&cut), "{frames:?}");
+        for bytes in [&b"<38>whole"[..], b"<38>the peer's own end", b"<38>is not a cut"] {
+            assert!(frames.contains(&whole(bytes)), "{frames:?}");
+        }
+
+        let rig = Rig::start(|options| options.frame_timeout = Duration::from_millis(200));
+        let mut slow = TcpStream::connect(rig.address).await.unwrap();
+        slow.write_all(b"<38>ROOT LOGIN REFUSED FROM 203.0.113.5").await.unwrap();
+        slow.read_to_end(&mut Vec::new()).await.ok();
+        let cut = Frame { bytes: b"<38>ROOT LOGIN REFUSED FROM 203.0.113.5".to_vec(), truncated: true };
+        assert_eq!(rig.stop().await, [cut]);
+    });
+}
+
+#[test]
+fn connections_over_the_limit_wait_and_lose_nothing() {
+    block_on(async {
+        let rig = Rig::start_with(1, |_| {});
+        let mut first = TcpStream::connect(rig.address).await.unwrap();
+        first.write_all(b"5 first").await.unwrap();
+        let waiting = [&b"6 second"[..], b"5 third"].map(|text| {
+            let address = rig.address;
+            tokio::spawn(async move { send(address, &[text]).await })
+        });
+        first.write_all(b"5 again").await.unwrap();
+        first.shutdown().await.unwrap();
+        first.read_to_end(&mut Vec::new()).await.unwrap();
+        for peer in waiting {
+            peer.await.unwrap();
+        }
+        let mut frames = rig.stop().await;
+        frames.sort_by(|a, b| a.bytes.cmp(&b.bytes));
+        assert_eq!(frames, [whole(b"again"), whole(b"first"), whole(b"second"), whole(b"third")]);
     });
 }
 

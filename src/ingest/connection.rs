@@ -52,11 +52,22 @@ enum Tail {
     Long(Buffer),
 }
 
+/// What is left of a stream at its end.
+#[derive(Clone, Copy, Debug)]
+enum Rest {
+    /// All that the peer had to say: text without a delimiter is a frame.
+    AsSent,
+    /// What had come by then: the peer may have meant to go on, so the end of a frame in it proves nothing.
+    CutOff,
+}
+
 /// Why a connection is over.
 #[derive(Debug)]
 enum Over {
-    /// The peer closed it, or the server stops and nothing is left to read.
+    /// The peer closed it.
     End,
+    /// The server stops, and nothing is left to read.
+    Stopped,
     Refused(Refusal, String),
 }
 
@@ -97,10 +108,14 @@ impl Connection {
         let refused = match over {
             Over::Refused(Refusal::Framing, detail) => Some((Refusal::Framing, detail)),
             Over::Refused(refusal, detail) => {
-                self.finish().await;
+                self.finish(Rest::CutOff).await;
                 Some((refusal, detail))
             }
-            Over::End if self.finish().await => {
+            Over::Stopped => {
+                self.finish(Rest::CutOff).await;
+                None
+            }
+            Over::End if self.finish(Rest::AsSent).await => {
                 Some((Refusal::CutShort, "the stream ended within a counted frame".to_owned()))
             }
             Over::End => None,
@@ -115,7 +130,7 @@ impl Connection {
     /// One read, and what it completes.
     async fn turn(&mut self) -> Result<(), Over> {
         let stopping = self.readable().await?;
-        let Some(permit) = self.shared.intake.permit().await else { return Err(Over::End) };
+        let Some(permit) = self.shared.intake.permit().await else { return Err(Over::Stopped) };
         let mut buffer = self.buffer();
         let read = if stopping {
             // What the kernel holds, whether or not the runtime has heard of it.
@@ -135,8 +150,9 @@ impl Connection {
         }
         match read {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && !stopping => Ok(()),
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error.into()),
-            _ => Err(Over::End),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Over::Stopped),
+            Err(error) => Err(error.into()),
+            Ok(_) => Err(Over::End),
         }
     }
 
@@ -188,6 +204,8 @@ impl Connection {
 
     /// Submits the frames that a read completes, and keeps the rest.
     async fn frames(&mut self, permit: Permit, buffer: Buffer) -> Result<(), Over> {
+        // The buffer begins with it; kept beside it, it could be framed a second time.
+        self.tail = Tail::Short(Vec::new());
         let mut frames = Vec::new();
         let done = self.framer.advance(buffer.as_ref(), &mut frames, limits::MAX_BATCH_FRAMES);
         if frames.is_empty() {
@@ -220,7 +238,7 @@ impl Connection {
             if !full {
                 return Ok(bytes);
             }
-            permit = self.shared.intake.permit().await.ok_or(Over::End)?;
+            permit = self.shared.intake.permit().await.ok_or(Over::Stopped)?;
             frames = Vec::new();
             done = self.framer.advance(&bytes, &mut frames, limits::MAX_BATCH_FRAMES);
         }
@@ -264,13 +282,16 @@ impl Connection {
     }
 
     /// Submits what the end of the stream completes; tells whether it cut a frame short.
-    async fn finish(&mut self) -> bool {
+    async fn finish(&mut self, end: Rest) -> bool {
         let rest = match std::mem::replace(&mut self.tail, Tail::Short(Vec::new())) {
             Tail::Short(tail) => Bytes::from(tail),
             Tail::Long(buffer) => buffer.freeze(),
         };
         let mut frames = Vec::new();
         self.framer.finish(&rest, &mut frames);
+        if let (Rest::CutOff, Some(frame)) = (end, frames.last_mut()) {
+            frame.truncated = true;
+        }
         let cut_short = frames.iter().any(|frame| frame.truncated);
         if !frames.is_empty()
             && let Some(permit) = self.shared.intake.permit().await

@@ -26,6 +26,8 @@ pub enum Refusal {
     Broken,
     /// The stream ended within a frame.
     CutShort,
+    /// The limit of connections is reached: one had to wait.
+    ConnectionLimit,
 }
 
 impl Refusal {
@@ -39,6 +41,7 @@ impl Refusal {
             Self::BufferMemory => "buffer-memory",
             Self::Broken => "broken",
             Self::CutShort => "cut-short",
+            Self::ConnectionLimit => "connection-limit",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Floor 4: the TCP listener (RFC 6587).
 //!
-//! Invariant: a connection is accepted only while fewer than the limit are open, so that further ones wait in the
-//! kernel; and every connection that is refused or cut is counted.
+//! Invariant: a connection is read only while fewer than the limit are; each listener lets one wait, and further ones wait
+//! in the kernel. Every connection that is refused, cut or had to wait is counted.
 
 use super::connection::{Connection, Shared};
 use super::intake::Intake;
@@ -17,7 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 /// Options of a TCP listener.
 #[derive(Clone, Debug)]
@@ -150,11 +150,6 @@ impl Listener {
         let (alive, mut ended) = mpsc::channel::<()>(1);
         let mut stop = self.shared.stop.clone();
         loop {
-            let permit = tokio::select! {
-                permit = Arc::clone(&self.connections).acquire_owned() => permit,
-                _ = stop.wait_for(|stop| *stop) => break,
-            };
-            let Ok(permit) = permit else { break };
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
                 _ = stop.wait_for(|stop| *stop) => break,
@@ -163,6 +158,11 @@ impl Listener {
                 Ok((stream, address)) => {
                     let Some((connection, place)) = self.admit(stream, address.ip().to_canonical()) else {
                         continue;
+                    };
+                    // One that came before the stop is read to its end, with a permit or without.
+                    let permit = tokio::select! {
+                        permit = self.permit() => permit,
+                        _ = stop.wait_for(|stop| *stop) => None,
                     };
                     let alive = alive.clone();
                     tokio::spawn(async move {
@@ -176,6 +176,21 @@ impl Listener {
         drop(alive);
         // Nothing is ever sent: this ends when the last connection has dropped its sender.
         while ended.recv().await.is_some() {}
+    }
+
+    /// Waits until fewer connections than the limit are open.
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() {
+            return Some(permit);
+        }
+        let Options { name, .. } = &self.shared.options;
+        self.shared.notices.refuse(
+            name,
+            "",
+            Refusal::ConnectionLimit,
+            &"further connections wait for one to end",
+        );
+        Arc::clone(&self.connections).acquire_owned().await.ok()
     }
 
     /// Lets a connection in, or refuses it.

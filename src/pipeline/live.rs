@@ -1,6 +1,6 @@
 //! Floor 6: a running server: listeners on a runtime of their own, and the pipeline behind them.
 //!
-//! Invariant: stopping loses nothing that a peer's system has handed over: what the sockets hold is read, within
+//! Invariant: what the sockets of accepted connections hold when the server stops is read, within
 //! [`limits::DRAIN_TIME`], and all of it is folded before the end.
 
 use super::{Gate, Ledger, Options, Outputs, Pipeline, Sequencer};

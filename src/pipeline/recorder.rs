@@ -10,12 +10,15 @@ use crate::time::Timestamp;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::io;
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 /// Writes the batches that it is given on a thread of its own.
 #[derive(Debug)]
 pub struct CaptureThread {
     batches: Sender<Message>,
     thread: JoinHandle<()>,
+    /// Whether it was said that the thread has gone.
+    gone: bool,
 }
 
 enum Message {
@@ -32,12 +35,12 @@ impl CaptureThread {
         let (batches, queue) = bounded(limits::RECORDER_QUEUE_BATCHES);
         let thread =
             thread::Builder::new().name("capture".to_owned()).spawn(move || write(writer, &queue))?;
-        Ok(Self { batches, thread })
+        Ok(Self { batches, thread, gone: false })
     }
 
-    fn send(&self, message: Message) {
-        if self.batches.send(message).is_err() {
-            tracing::error!("the capture thread has gone");
+    fn send(&mut self, message: Message) {
+        if self.batches.send(message).is_err() && !std::mem::replace(&mut self.gone, true) {
+            tracing::error!("the capture thread has gone; the server goes on without a capture");
         }
     }
 }
@@ -47,7 +50,7 @@ impl Recorder for CaptureThread {
         self.send(Message::Batch(sequenced));
     }
 
-    fn close(self: Box<Self>, at: Option<Timestamp>) {
+    fn close(mut self: Box<Self>, at: Option<Timestamp>) {
         self.send(Message::Close(at));
         drop(self.batches);
         if self.thread.join().is_err() {
@@ -57,14 +60,20 @@ impl Recorder for CaptureThread {
 }
 
 fn write(mut writer: Writer, queue: &Receiver<Message>) {
+    // When what the writer holds back is to be written, however much more comes.
+    let mut due = Instant::now() + limits::CAPTURE_FLUSH_INTERVAL;
     loop {
-        let written = match queue.recv_timeout(limits::CAPTURE_FLUSH_INTERVAL) {
-            Ok(Message::Batch(sequenced)) => writer.append(&sequenced),
+        match queue.recv_deadline(due) {
+            Ok(Message::Batch(sequenced)) => told(writer.append(&sequenced)),
             Ok(Message::Close(at)) => return told(writer.finish(at)),
-            Err(RecvTimeoutError::Timeout) => writer.flush(),
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return told(writer.finish(None)),
-        };
-        told(written);
+        }
+        let now = Instant::now();
+        if now >= due {
+            told(writer.flush());
+            due = now + limits::CAPTURE_FLUSH_INTERVAL;
+        }
     }
 }
 
@@ -73,5 +82,43 @@ fn told(written: Result<(), AppendError>) {
     if let Err(error) = written {
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
         tracing::error!(cause, "{error}; the server goes on without it");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{Arrivals, Batch, FrameSpan, Origin};
+    use crate::capture::{Identity, Options, Reader};
+    use crate::event::StreamId;
+    use crate::span::Span;
+    use bytes::Bytes;
+    use crossbeam_channel::never;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn record(slot: u64) -> Sequenced {
+        let origin = Arc::new(Origin { listener: "lan".into(), peer: "192.0.2.1".into() });
+        let frame = FrameSpan { span: Span::new(0, 5), truncated: false };
+        let batch = Batch { origin, bytes: Bytes::from_static(b"<14>x"), frames: vec![frame] };
+        Sequenced { slot, first: slot + 1, arrivals: Arrivals::One(Timestamp::EPOCH), batch }
+    }
+
+    #[test]
+    fn a_trickle_reaches_the_file_while_it_goes_on() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("trickle.capture");
+        let identity = Identity { stream: StreamId(1), run: 1, created: Timestamp::EPOCH };
+        let mut recorder =
+            CaptureThread::start(Writer::create(&path, identity, Options::default()).unwrap()).unwrap();
+        // Far fewer records than fill a block, and never a pause as long as the interval.
+        let pause = limits::CAPTURE_FLUSH_INTERVAL / 20;
+        let reached = (0..200).any(|slot| {
+            recorder.record(record(slot));
+            assert!(never::<()>().recv_timeout(pause).is_err());
+            Reader::open(&path).unwrap().any(|batch| batch.is_ok())
+        });
+        assert!(reached, "nothing was written within {:?}", Duration::from_secs(10));
+        Box::new(recorder).close(None);
     }
 }

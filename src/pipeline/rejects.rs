@@ -3,6 +3,7 @@
 //! Invariant: the file and the one before it are bounded, whatever peers send; nothing here can fail the pipeline.
 
 use super::worker::{RejectSink, Rejected};
+use crate::event::render;
 use crate::limits;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Appends a JSON object per rejected frame to a file: `time`, `number`, `listener`, `peer`, `reason`, `detail` and
-/// `bytes`, the beginning of the frame. At [`limits::REJECTED_FILE_SIZE`] the file is renamed to end in `.1`.
+/// `bytes`, the beginning of the frame, in which bytes that are not UTF-8 stand as `\xNN`. At [`limits::REJECTED_FILE_SIZE`] the file is renamed to end in `.1`.
 #[derive(Debug)]
 pub struct RejectFile {
     path: PathBuf,
@@ -58,20 +59,26 @@ impl RejectSink for RejectFile {
     fn rejected(&self, rejected: &Rejected<'_>) {
         let origin = &rejected.batch.batch.origin;
         let bytes = rejected.bytes.get(..limits::REJECT_SAMPLE_SIZE).unwrap_or(rejected.bytes);
-        let line = serde_json::json!({
-            "time": rejected.arrival.to_string(),
-            "number": rejected.number,
-            "listener": origin.listener,
-            "peer": origin.peer,
-            "reason": rejected.reject.name(),
-            "detail": rejected.reject.to_string(),
-            "bytes": String::from_utf8_lossy(bytes),
-        });
+        let mut line =
+            format!(r#"{{"time":"{}","number":{}"#, rejected.arrival, rejected.number).into_bytes();
+        let detail = rejected.reject.to_string();
+        let texts: [(&str, &[u8]); 5] = [
+            ("listener", origin.listener.as_bytes()),
+            ("peer", origin.peer.as_bytes()),
+            ("reason", rejected.reject.name().as_bytes()),
+            ("detail", detail.as_bytes()),
+            ("bytes", bytes),
+        ];
+        for (key, text) in texts {
+            line.extend_from_slice(format!(r#","{key}":"#).as_bytes());
+            render::json_string(&mut line, text);
+        }
+        line.extend_from_slice(b"}\n");
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.failed {
             return;
         }
-        if let Err(error) = self.append(&mut state, format!("{line}\n").as_bytes()) {
+        if let Err(error) = self.append(&mut state, &line) {
             state.failed = true;
             tracing::error!(path = %self.path.display(), %error, "rejected frames are no longer kept");
         }

@@ -1,10 +1,9 @@
 //! Floor 8: how a line was understood, as a JSON object.
 
 use super::Understood;
-use crate::detect::{Flags, Kind, Method, View};
+use crate::detect::{Flags, Kind, Method, View, parse_address};
 use crate::event::render;
 use crate::wire::Record;
-use std::net::IpAddr;
 
 /// Appends the object and a line break.
 pub(super) fn write(out: &mut Vec<u8>, understood: &Understood<'_>) {
@@ -71,7 +70,7 @@ fn write_observation(object: &mut Object<'_>, view: View<'_>) {
 
 /// Whether a text is an address and no name.
 fn is_address(text: &[u8]) -> bool {
-    std::str::from_utf8(text).is_ok_and(|text| text.parse::<IpAddr>().is_ok())
+    parse_address(text).is_some()
 }
 
 /// The port: the proved one, or that which stands beside a claimed address.

@@ -2,6 +2,8 @@
 
 use crate::capture;
 use crate::limits;
+use crate::time::{Timestamp, Zone};
+use crate::wire::Record;
 use crate::wire::framing::Mode;
 
 /// What a file holds.
@@ -25,8 +27,9 @@ const COMPRESSED: &[(&[u8], &str)] = &[
 
 /// Tells what a file that begins with these bytes holds.
 ///
-/// In a raw stream frames begin with PRI, after a count or without one; lines of log files do not. One such beginning
-/// of a line is enough, so that a stream is recognised even where its first frame is spoilt.
+/// In a raw stream frames begin with PRI, after a count or without one; lines of log files begin with a timestamp. The
+/// first line that is either decides, so that a stream is recognised even where its first frame is spoilt, and no line
+/// that somebody smuggles into a log file makes counts of its digits.
 pub(super) fn content(start: &[u8]) -> Content {
     if capture::recognises(start) {
         return Content::Capture;
@@ -34,8 +37,13 @@ pub(super) fn content(start: &[u8]) -> Content {
     if let Some((_, name)) = COMPRESSED.iter().find(|(magic, _)| start.starts_with(magic)) {
         return Content::Compressed(name);
     }
-    let is_stream = start.split(|&byte| byte == b'\n').any(|line| begins_with_priority(without_count(line)));
-    Content::Frames(if is_stream { Mode::Auto } else { Mode::Delimited })
+    let mode = |line: &[u8]| {
+        if begins_with_priority(without_count(line)) {
+            return Some(Mode::Auto);
+        }
+        Record::parse(line, Timestamp::MAX, &Zone::UTC).is_ok().then_some(Mode::Delimited)
+    };
+    Content::Frames(start.split(|&byte| byte == b'\n').find_map(mode).unwrap_or(Mode::Delimited))
 }
 
 /// What stands behind an octet count and a blank; the line itself where it begins with none.
@@ -73,6 +81,8 @@ mod tests {
             (b"spoilt\n19 <38>1 - - - - - - a", Content::Frames(Mode::Auto)),
             (b"Feb  1 00:00:00 h a: 19 <38> in a message", Content::Frames(Mode::Delimited)),
             (b"2026-02-01T00:00:00Z h a: m\n12 months\n", Content::Frames(Mode::Delimited)),
+            (b"2026-02-01T00:00:00Z h a: m\n<13>smuggled\n", Content::Frames(Mode::Delimited)),
+            (b"Feb  1 00:00:00 h a: m\n99 <13>smuggled\n", Content::Frames(Mode::Delimited)),
             (b"019 <38>1 - - - - - - a", Content::Frames(Mode::Delimited)),
             (b"1234567890 <38>1 - - - - - - a", Content::Frames(Mode::Delimited)),
             (b"<html>\n<1234>", Content::Frames(Mode::Delimited)),
