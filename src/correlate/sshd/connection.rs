@@ -260,7 +260,7 @@ pub(super) struct Connection {
     /// Facts that wait for the address.
     pub(super) pending: Vec<Fact>,
     /// A refusal of the account, which sshd's own message or the connection's end confirms.
-    pub(super) denial: Option<Fact>,
+    pub(super) denial: Option<Box<Fact>>,
     pub(super) queue: Link,
     pub(super) age: Link,
 }

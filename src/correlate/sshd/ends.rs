@@ -287,7 +287,7 @@ impl Module {
     pub(super) fn discard(&mut self, id: Id) {
         let connection = self.connections.get_mut(id);
         let Connection { host, user, auth, key, claimed, probe, .. } = *connection;
-        for fact in connection.pending.drain(..).chain(connection.denial.take()) {
+        for fact in connection.pending.drain(..).chain(connection.denial.take().map(|fact| *fact)) {
             fact.names().into_iter().for_each(|name| self.names.release(name));
         }
         self.connections.remove(id);

@@ -148,6 +148,7 @@ impl Module {
         let host = self.connections.get(id).host;
         if let Some(other) = self.connections.by_pid(host, pid) {
             self.lose(other, input, sink);
+            self.connections.forget_pid(other, pid);
         }
         self.connections.attach(id, pid);
     }
@@ -170,7 +171,10 @@ impl Module {
         if let Some(addr) = entry.addr {
             self.adopt(id, addr, input, sink);
         }
-        self.attach(id, entry.pid, input, sink);
+        if entry.pid != 0 {
+            // `find` has seen that it leads nowhere, or made it so.
+            self.connections.attach(id, entry.pid);
+        }
         let connection = self.connections.get_mut(id);
         (connection.start, connection.last) = (input.time, input.time);
         if of_pam(entry.kind) {

@@ -108,15 +108,27 @@ impl<K: Copy + Eq + Hash, T: Default> Ledger<K, T> {
 
     /// The entry of a key, to be changed.
     pub(super) fn get_mut(&mut self, key: K) -> Option<&mut T> {
-        self.find(key).and_then(|index| self.slots.get_mut(index as usize)).map(|slot| &mut slot.entry)
+        self.find(key).and_then(|index| self.at(index))
+    }
+
+    /// The entry at a place that [`Ledger::place`] gave; of use until the next entry is taken out.
+    pub(super) fn at(&mut self, place: u32) -> Option<&mut T> {
+        self.slots.get_mut(place as usize).map(|slot| &mut slot.entry)
+    }
+
+    /// The place of a key that speaks now, made if it is not there; the caller has made room.
+    pub(super) fn place(&mut self, key: K, now: Timestamp) -> u32 {
+        let index = self.find(key).unwrap_or_else(|| self.insert(key, now));
+        if let Some(slot) = self.slots.get_mut(index as usize) {
+            slot.last = slot.last.max(now);
+        }
+        index
     }
 
     /// The entry of a key that speaks now, made if it is not there; the caller has made room.
     pub(super) fn entry(&mut self, key: K, now: Timestamp) -> Option<&mut T> {
-        let index = self.find(key).unwrap_or_else(|| self.insert(key, now));
-        let slot = self.slots.get_mut(index as usize)?;
-        slot.last = slot.last.max(now);
-        Some(&mut slot.entry)
+        let place = self.place(key, now);
+        self.at(place)
     }
 
     fn insert(&mut self, key: K, now: Timestamp) -> u32 {

@@ -97,7 +97,7 @@ impl Module {
         let mut fact = self.fact(Kind::SSHDAccountDenied, input);
         fact.user = self.fact_user(input);
         fact.reason = self.names.hold_text(input.view.detail(0));
-        self.connections.get_mut(id).denial = Some(fact);
+        self.connections.get_mut(id).denial = Some(Box::new(fact));
     }
 
     /// Takes `Access denied for user NAME by PAM account configuration`, with which sshd ends the connection.
@@ -114,7 +114,7 @@ impl Module {
             let mut fact = self.fact(Kind::SSHDAccountDenied, input);
             fact.user = self.fact_user(input);
             fact.reason = self.names.hold_text(b"PAM account configuration");
-            self.connections.get_mut(id).denial = Some(fact);
+            self.connections.get_mut(id).denial = Some(Box::new(fact));
         }
         self.tell_denial(id, sink);
         self.finish(id, Ending::by(input, EndReason::AccountDenied), sink);
@@ -128,7 +128,7 @@ impl Module {
             return;
         }
         if let Some(fact) = connection.denial.take() {
-            self.tell(id, fact, sink);
+            self.tell(id, *fact, sink);
         }
     }
 

@@ -162,15 +162,13 @@ impl Connections {
         });
     }
 
-    /// Lets a process lead to a connection, and to no other one.
+    /// Lets a process lead to a connection; the caller knows that it leads to none.
     pub(super) fn attach(&mut self, id: Id, pid: u32) {
-        if pid == 0 || self.get(id).has_pid(pid) {
-            return;
-        }
         let host = self.get(id).host;
-        if let Some(other) = self.by_pid(host, pid) {
-            self.forget_pid(other, pid);
-        }
+        debug_assert!(
+            pid != 0 && self.by_pid(host, pid).is_none(),
+            "a process leads to one connection at most"
+        );
         let Some(slot) = self.get_mut(id).pids.iter_mut().find(|slot| **slot == 0) else { return };
         *slot = pid;
         let hash = pid_hash(&self.random, host, pid);

@@ -78,7 +78,8 @@ impl Module {
         }
         let span = self.options.login_failure_window;
         let limit = self.limit(self.connections.get(id).facts);
-        let Some(source) = self.sources.entry(key, failure.now) else { return };
+        let place = self.sources.place(key, failure.now);
+        let Some(source) = self.sources.at(place) else { return };
         if failure.count > 0 {
             if source.failures.newest().is_some_and(|newest| newest.plus(span) <= failure.time) {
                 source.attempts.reset();
@@ -91,14 +92,14 @@ impl Module {
             };
             let first = !source.attempts.has_crossed();
             let crosses = source.attempts.crosses(count, limit);
-            self.note_user(id, key, failure, sink);
+            self.note_user(id, (key, place), failure, sink);
             if crosses {
                 self.stats.lockouts += u64::from(first);
                 self.tell_attempts(id, key, count, failure.time, sink);
             }
             self.note_target(id, key, failure, sink);
         } else {
-            self.note_user(id, key, failure, sink);
+            self.note_user(id, (key, place), failure, sink);
         }
     }
 
@@ -112,9 +113,15 @@ impl Module {
     }
 
     /// Remembers that a source tried the connection's user.
-    pub(super) fn note_user(&mut self, id: Id, key: SourceKey, failure: Failure, sink: &mut Sink<'_>) {
+    pub(super) fn note_user(
+        &mut self,
+        id: Id,
+        (key, place): (SourceKey, u32),
+        failure: Failure,
+        sink: &mut Sink<'_>,
+    ) {
         let user = self.connections.get(id).user;
-        let Some(source) = self.sources.get_mut(key).filter(|_| user.is_some()) else { return };
+        let Some(source) = self.sources.at(place).filter(|_| user.is_some()) else { return };
         if source.users.newest().plus(ENUMERATION_WINDOW) <= failure.time {
             source.enumeration.reset();
         }
