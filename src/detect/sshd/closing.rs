@@ -124,11 +124,20 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "session-starting",
         Kind::SessionStarting,
-        r"Starting session: (?P<type>shell|command|subsystem)(?: '(?P<command>.*)')?(?: on \S+)? for {user} from {addr}{port?}(?: id \d+)?",
+        r"Starting session: (?P<type>shell|command)(?: on \S+)? for {user} from {addr}{port?}(?: id \d+)?",
+        "Starting session: shell on pts/0 for alice from 203.0.113.9 port 5 id 0",
+    )
+    .details(&["type"]),
+    // A subsystem's name, which the client chooses, or a command that a user may have written (authorized_keys): both
+    // of up to 900 bytes, which can imitate the tail and push it out.
+    row(
+        "session-starting-subsystem",
+        Kind::SessionStarting,
+        r"Starting session: (?P<type>subsystem) '(?P<command>.*)'(?: on \S+)? for {user} from {addr}{port?}(?: id \d+)?",
         "Starting session: subsystem 'sftp' for alice from 203.0.113.9 port 5 id 0",
     )
-    .details(&["type", "command"]),
-    // A command of up to 900 bytes that a user may have written (authorized_keys) can push the tail out.
+    .details(&["type", "command"])
+    .trust(Trust::Claim),
     row(
         "session-starting-forced",
         Kind::SessionStarting,

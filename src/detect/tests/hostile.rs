@@ -4,6 +4,7 @@
 //! Invariant of these tests: the true client is [`TRUE`], and every other address in a message is a forgery.
 
 use super::{Flags, Kind, described, with_observation};
+use crate::limits::SSHD_MESSAGE_CUT;
 use proptest::prelude::*;
 use std::net::IpAddr;
 
@@ -231,11 +232,21 @@ fn texts_of_the_peer_after_the_address_change_nothing() {
         ),
         (
             "Starting session: subsystem 'a' for root from 6.6.6.6 port 22 id 0' for bob from 203.0.113.57 port 5 id 0",
-            "SessionStarting user=\"bob\" addr=203.0.113.57 port=5 0=\"subsystem\" 1=\"a' for root from 6.6.6.6 port 22 id 0\"",
+            "SessionStarting user=\"bob\" claimed=203.0.113.57 number=5 0=\"subsystem\" 1=\"a' for root from 6.6.6.6 port 22 id 0\"",
         ),
     ] {
         assert_eq!(described("sshd-session", text.as_bytes()), expected, "{text}");
     }
+}
+
+#[test]
+fn the_name_of_a_subsystem_proves_no_address() {
+    let name = format!("x' for al from 6.6.6.6 port 22 id 0{}", " ".repeat(500));
+    let text = format!("Starting session: subsystem '{name}' for bob from 203.0.113.57 port 5 id 0");
+    let cut = text[..SSHD_MESSAGE_CUT].trim_end();
+    assert!(cut.len() < SSHD_MESSAGE_CUT, "who trims blanks leaves nothing by which to see that it was cut");
+    let expected = "SessionStarting user=\"al\" claimed=6.6.6.6 number=22 0=\"subsystem\" 1=\"x\"";
+    assert_eq!(described("sshd-session", cut.as_bytes()), expected);
 }
 
 #[test]
