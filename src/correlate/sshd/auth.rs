@@ -13,7 +13,7 @@ use crate::detect::{Flags, Method};
 use crate::event::{Field, Kind};
 use std::time::Duration;
 
-/// How long after PAM's error sshd's own message of the same failure may come.
+/// How long after PAM's error, or the refusal of root, sshd's own message of the same failure may come.
 const SAME_FAILURE: Duration = Duration::from_secs(2);
 
 impl Module {
@@ -53,13 +53,14 @@ impl Module {
             Method::None => {}
             Method::Publickey => {
                 connection.facts.add(Facts::ATTEMPTED);
+                connection.root_refused = None;
                 connection.key_failures = connection.key_failures.saturating_add(entry.repeat);
             }
             method => {
                 let typed = method == Method::KeyboardInteractive;
                 let by_pam = connection.pam_failed.take_if(|_| typed);
-                let counted = by_pam.is_some_and(|at| input.time.since(at) <= SAME_FAILURE)
-                    | connection.facts.remove(Facts::ROOT_COUNTED);
+                let before = [by_pam, connection.root_refused.take()];
+                let counted = before.into_iter().flatten().any(|at| input.time.since(at) <= SAME_FAILURE);
                 self.fail(id, entry.repeat.saturating_sub(u32::from(counted)), input, sink);
             }
         }
@@ -100,7 +101,7 @@ impl Module {
         if !connection.facts.add(Facts::ROOT_REFUSED) {
             return;
         }
-        connection.facts.add(Facts::ROOT_COUNTED);
+        connection.root_refused = Some(input.time);
         connection.add_evidence(input.number);
         let fact = self.fact(Kind::SSHDRootLoginRefused, input);
         self.tell(id, fact, sink);

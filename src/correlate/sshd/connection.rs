@@ -100,8 +100,8 @@ impl Facts {
     pub(super) const PARTIAL: Self = Self(1 << 5);
     /// The refusal of root was told.
     pub(super) const ROOT_REFUSED: Self = Self(1 << 6);
-    /// The next failure is already counted, by the refusal of root.
-    pub(super) const ROOT_COUNTED: Self = Self(1 << 7);
+    /// Nothing but PAM has spoken, perhaps from a helper process that the connection is not known by.
+    pub(super) const PAM_ONLY: Self = Self(1 << 7);
     /// A locked account was told of.
     pub(super) const ACCOUNT_LOCKED: Self = Self(1 << 8);
     /// A suspected forgery was told.
@@ -116,9 +116,6 @@ impl Facts {
     pub(super) const MAX_TRIES: Self = Self(1 << 13);
     /// What was tried counts as one probe of its source, if nothing else did.
     pub(super) const PROBE: Self = Self(1 << 14);
-
-    /// Nothing but PAM has spoken, perhaps from a helper process that the connection is not known by.
-    pub(super) const PAM_ONLY: Self = Self(1 << 15);
 
     /// Whether all of `other` are set.
     pub(super) const fn has(self, other: Self) -> bool {
@@ -243,6 +240,8 @@ pub(super) struct Connection {
     pub(super) accepted: Timestamp,
     /// When PAM's own message last counted a failure that sshd may tell of once more.
     pub(super) pam_failed: Option<Timestamp>,
+    /// When the refusal of root counted a failure that sshd may tell of once more.
+    pub(super) root_refused: Option<Timestamp>,
     /// Time of the newest record.
     pub(super) last: Timestamp,
     /// What ends it, and when: of meaning from [`Phase::Ending`] on.

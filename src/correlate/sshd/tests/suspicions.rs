@@ -81,6 +81,17 @@ fn a_refusal_of_root_is_told_once_and_counted_once() {
 }
 
 #[test]
+fn a_refusal_of_root_counts_for_the_failure_next_to_it_alone() {
+    let m = sshd("web1", 30);
+    let refused = || m.says(Message::RootRefused).from(CLIENT);
+    let failures = |lines: &[Line]| tell(lines).last().unwrap().count(Field::Failures);
+    assert_eq!(failures(&[refused(), m.failed("root", CLIENT).after(20.0)]), 2, "twenty seconds later");
+    let key = m.failed("root", CLIENT).by(Method::Publickey).quickly();
+    assert_eq!(failures(&[refused(), key, m.failed("root", CLIENT).quickly()]), 2, "it was of the key");
+    assert_eq!(failures(&[refused(), m.failed("root", CLIENT).quickly()]), 1);
+}
+
+#[test]
 fn a_denied_user_waits_for_its_address() {
     let m = sshd("web1", 30);
     let denied = m.says(Message::UserDenied).user("bob").detail(0, "account is locked");
