@@ -139,10 +139,12 @@ impl Module {
         }
     }
 
-    /// Remembers that a source failed for the connection's user, if that exists and is not root.
+    /// Remembers that a source failed for the connection's user, if that exists and is not root. Trusted sources are
+    /// no part of an attack.
     fn note_target(&mut self, id: Id, key: SourceKey, failure: Failure, sink: &mut Sink<'_>) {
         let Connection { user, facts, .. } = *self.connections.get(id);
-        if !user.is_some() || facts.has(Facts::INVALID_USER) || self.names.text(user) == b"root" {
+        let beside = facts.has(Facts::INVALID_USER) || facts.has(Facts::TRUSTED);
+        if !user.is_some() || beside || self.names.text(user) == b"root" {
             return;
         }
         if self.targets.get(user).is_none() {

@@ -345,3 +345,19 @@ fn delayed_records_count_in_their_own_time_or_are_late() {
         "a backlog does not collapse into one moment"
     );
 }
+
+#[test]
+fn trusted_sources_are_no_part_of_a_distributed_attack() {
+    let trusted_networks = vec!["10.0.0.0/8".parse().unwrap()];
+    let lines: Vec<_> = (0..20_u16)
+        .map(|index| {
+            let mut line = attempt(index, "alice", CLIENT.0);
+            line.entry.addr = Some(std::net::Ipv4Addr::from(0x0A00_0000 + u32::from(index)).into());
+            line
+        })
+        .collect();
+    assert_eq!(of_kind(&tell(&lines), SSHDDistributedBruteForce).len(), 1);
+    let told = tell_with(Options { trusted_networks, ..Options::default() }, &lines, End::OfInput);
+    assert_eq!(of_kind(&told, SSHDLoginFailed).len(), 20);
+    assert!(told.iter().all(|event| event.severity <= Severity::Notice));
+}
