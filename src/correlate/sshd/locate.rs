@@ -7,14 +7,15 @@
 //!
 //! Invariant: nothing that a message merely claims finds, makes or moves a connection.
 
-use super::connection::{EndReason, Facts, Phase};
+use super::connection::{Connection, EndReason, Facts, Phase};
 use super::ends::Ending;
 use super::network::standing;
 use super::table::Id;
+use super::thresholds::Failure;
 use super::{Input, Module};
 use crate::correlate::names::NameId;
 use crate::correlate::sink::Sink;
-use crate::detect::{Flags, Kind as Message};
+use crate::detect::{Flags, Kind as Message, Observation};
 use crate::limits;
 use std::net::IpAddr;
 
@@ -33,6 +34,13 @@ fn opens(message: Message) -> bool {
             | Message::MaxAuthTries
             | Message::KeyTouchMissing
     )
+}
+
+/// Whether a message is of a connection's monitor by its kind or by its words: sshd writes `authenticating user` and
+/// `invalid user` itself, and only before authentication. ` [preauth]` proves nothing here, as text of the client may
+/// end in it.
+fn of_monitor(entry: &Observation) -> bool {
+    opens(entry.kind) || entry.flags.has(Flags::AUTHENTICATING) || entry.flags.has(Flags::INVALID_USER)
 }
 
 /// Whether a message is of one of PAM's modules: with keyboard-interactive they run in a process of their own.
@@ -100,7 +108,9 @@ impl Module {
         let id = self.connections.by_addr(host, addr, entry.port)?;
         let connection = self.connections.get(id);
         let stranger = entry.pid != 0 && !connection.has_pid(entry.pid);
-        if stranger && connection.monitor() != 0 && opens(entry.kind) {
+        let over = connection.phase == Phase::Ended && connection.facts.has(Facts::ACCEPTED);
+        let again = entry.pid == 0 && over && entry.kind == Message::Accepted;
+        if again || (stranger && connection.monitor() != 0 && of_monitor(entry)) {
             self.lose(id, input, sink);
             self.connections.forget_addr(id);
             return None;
@@ -133,11 +143,15 @@ impl Module {
         Some(id)
     }
 
-    /// Finds a connection by a process that a message quotes.
+    /// Finds a connection by a process that a message quotes, unless the message gives another client.
     pub(super) fn find_quoted(&self, input: &Input<'_>) -> Option<Id> {
         let entry = input.view.entry;
         let host = self.names.find(entry.host.hash, input.view.host())?;
-        (entry.other_pid != 0).then(|| self.connections.by_pid(host, entry.other_pid))?
+        let id = (entry.other_pid != 0).then(|| self.connections.by_pid(host, entry.other_pid))??;
+        let Connection { addr, port, .. } = *self.connections.get(id);
+        let other_addr = addr.is_some() && entry.addr.is_some() && addr != entry.addr;
+        let other_port = port != 0 && entry.port != 0 && port != entry.port;
+        (!other_addr && !other_port).then_some(id)
     }
 
     /// Lets a process lead to a connection; another one that it led to has ended unseen.
@@ -153,13 +167,20 @@ impl Module {
         self.connections.attach(id, pid);
     }
 
-    /// Gives a connection the address that a message proves, and tells what waited for it.
+    /// Gives a connection the address that a message proves, counts the failures of before towards it, and tells what
+    /// waited for it.
     fn adopt(&mut self, id: Id, addr: IpAddr, input: &Input<'_>, sink: &mut Sink<'_>) {
+        let Connection { addr: known, failures, last, .. } = *self.connections.get(id);
         self.connections.set_addr(id, addr, input.view.entry.port);
         self.connections.get_mut(id).facts.add(standing(&self.options, addr));
         if !self.connections.get(id).pending.is_empty() {
             self.learn_user(id, input);
             self.tell_pending(id, sink);
+        }
+        if known.is_none() && failures > 0 {
+            let number = self.connections.get(id).evidence.first().copied().unwrap_or(input.number);
+            let failure = Failure { count: failures, number, time: last, now: input.arrival };
+            self.count_failure(id, failure, sink);
         }
     }
 

@@ -347,6 +347,37 @@ fn delayed_records_count_in_their_own_time_or_are_late() {
 }
 
 #[test]
+fn failures_told_before_the_address_count_once_it_is_known() {
+    let lines: Vec<_> = (0..10_u16)
+        .flat_map(|index| {
+            let m = sshd("web1", 1000 + u32::from(index));
+            let error = m.says(Message::PamError).user("root").claims("evil.example.com", 0);
+            [error, m.closed_authenticating("root", ("203.0.113.9", 10_000 + index))]
+        })
+        .collect();
+    let told = tell(&lines);
+    assert_eq!(of_kind(&told, SSHDLoginFailed).len(), 10);
+    let told = of_kind(&told, SSHDAttemptsExceeded);
+    let counts: Vec<_> = told.iter().map(|event| event.count(Field::Count)).collect();
+    assert_eq!(counts, [5, 10]);
+    assert_eq!((told[0].get(Field::Addr), told[0].get(Field::Users)), ("203.0.113.9", "root"));
+    assert_eq!(told[0].evidence, [1, 3, 5, 7, 9]);
+}
+
+#[test]
+fn an_attacker_that_keeps_its_port_is_seen_to_enumerate() {
+    let lines: Vec<_> = (0..14)
+        .map(|index| {
+            let closed = sshd("web1", 1000 + index).closed_authenticating(&format!("u{index}"), CLIENT);
+            closed.after(3.0)
+        })
+        .collect();
+    let told = tell(&lines);
+    assert_eq!(of_kind(&told, SSHDLoginFailed).len(), 14);
+    assert_eq!(of_kind(&told, SSHDUserEnumeration).len(), 1);
+}
+
+#[test]
 fn trusted_sources_are_no_part_of_a_distributed_attack() {
     let trusted_networks = vec!["10.0.0.0/8".parse().unwrap()];
     let lines: Vec<_> = (0..20_u16)

@@ -386,3 +386,32 @@ fn a_port_scan_is_a_probe_and_no_failed_login() {
     assert_eq!((told[0].get(Field::Reason), told[0].get(Field::Detail)), ("bad banner", "GET / HTTP/1.1"));
     assert_eq!(kinds(&tell(&[m.closed(CLIENT)])), [Kind::SSHDProtocolProbe]);
 }
+
+#[test]
+fn without_processes_a_login_from_the_port_of_an_ended_one_is_another() {
+    let m = sshd("web1", 0);
+    let told = tell(&[
+        m.accepted("alice", CLIENT),
+        m.disconnected("alice", CLIENT),
+        m.accepted("bob", CLIENT).after(20.0),
+        m.disconnected("bob", CLIENT),
+    ]);
+    assert_eq!(
+        kinds(&told),
+        [SSHDSessionStarted, SSHDLoginSucceeded, SSHDSessionStarted, SSHDLoginSucceeded]
+    );
+    assert_eq!((told[1].get(Field::User), told[3].get(Field::User)), ("alice", "bob"));
+}
+
+#[test]
+fn a_quoted_process_of_another_client_ends_no_login() {
+    let (m, listener) = (sshd("web1", 77), sshd("web1", 1));
+    let crash = |addr| listener.says(Message::ChildCrash).quoting(77).number(11).from((addr, 0));
+    let timeout = listener.says(Message::PreauthTimeout).quoting(77).from(("198.51.100.1", 22));
+    let told = tell(&[m.accepted("alice", CLIENT), crash("198.51.100.1"), timeout, m.closed(CLIENT)]);
+    assert_eq!(kinds(&told), [SSHDSessionStarted, Kind::SSHDChildCrash, SSHDLoginSucceeded]);
+    assert_eq!((told[1].get(Field::Addr), told[1].get(Field::Port)), ("198.51.100.1", ""));
+    assert_eq!(told[2].get(Field::EndReason), "closed");
+    let told = tell(&[m.accepted("alice", CLIENT), crash(CLIENT.0)]);
+    assert_eq!(told[2].get(Field::EndReason), "crashed");
+}
