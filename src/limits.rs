@@ -96,6 +96,10 @@ pub const SSHD_MESSAGE_CUT: usize = 499;
 /// Bytes of a message from which on detection does not look at it: sshd writes 500, PAM modules a few more.
 pub const MAX_DETECTED_MESSAGE: usize = 8 * 1024;
 
+/// Bytes of automaton states that one worker keeps for one program's patterns. All states of ours fit; what hostile
+/// messages could reach beyond would be built anew each time.
+pub const MAX_AUTOMATON_CACHE: usize = 16 * 1024 * 1024;
+
 /// Batches after which events are handed on at the latest, however many more are waiting.
 pub const EVENT_BLOCK_BATCHES: usize = 16;
 

@@ -49,10 +49,15 @@ pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
     }
-    text.iter().try_fold(0_u64, |value, byte| {
+    let mut value = 0_u64;
+    for byte in text {
         let digit = byte.wrapping_sub(b'0');
-        (digit <= 9).then(|| value.saturating_mul(10).saturating_add(u64::from(digit)))
-    })
+        if digit > 9 {
+            return None;
+        }
+        value = value.saturating_mul(10).saturating_add(u64::from(digit));
+    }
+    Some(value)
 }
 
 /// Parses seconds with an optional fraction as whole milliseconds.

@@ -1,16 +1,19 @@
 //! Floor 2: patterns compiled into automata: which pattern, and then where its fields are.
 //!
-//! All patterns of a program make one dense automaton, which reads a message once and says which pattern it matches.
-//! Only then that pattern's own engine looks for the groups: a one-pass automaton where the pattern permits one, else a
-//! bounded backtracker. Nothing allocates once a [`Cache`] has seen its longest message.
+//! All patterns of a program make one automaton, which reads a message once and says which pattern it matches. Its
+//! states are built as messages first reach them, for all of them at once take a third of a second, and are kept up to
+//! [`MAX_AUTOMATON_CACHE`], which is more than there are. Only then that pattern's own engine looks for the groups: a
+//! one-pass automaton where the pattern permits one, else a bounded backtracker. Nothing allocates once a [`Cache`] has
+//! seen messages alike.
 //!
 //! Invariant: the same pattern text goes into both, so that what the first step says the second one confirms.
 
 use super::row::{Role, Row, expand};
-use crate::limits::MAX_DETECTED_MESSAGE;
+use crate::limits::{MAX_AUTOMATON_CACHE, MAX_DETECTED_MESSAGE};
 use crate::span::Span;
-use regex_automata::dfa::{Automaton, StartKind, dense, onepass};
-use regex_automata::nfa::thompson::{self, NFA, backtrack};
+use regex_automata::dfa::onepass;
+use regex_automata::hybrid::dfa;
+use regex_automata::nfa::thompson::{NFA, backtrack};
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
@@ -23,7 +26,7 @@ pub(super) type Slots = [Option<NonMaxUsize>; MAX_SLOTS];
 
 /// The compiled patterns of one program.
 pub(super) struct Program {
-    which: dense::DFA<Vec<u32>>,
+    which: dfa::DFA,
     patterns: Vec<Pattern>,
 }
 
@@ -46,6 +49,7 @@ enum Engine {
 /// Memory that searches of one program work in.
 #[derive(Debug)]
 pub(super) struct Cache {
+    which: dfa::Cache,
     onepass: Option<onepass::Cache>,
     backtrack: Option<backtrack::Cache>,
 }
@@ -65,10 +69,10 @@ impl Program {
     pub(super) fn compile(rows: impl IntoIterator<Item = &'static Row>) -> Result<Self, String> {
         let rows: Vec<&'static Row> = rows.into_iter().collect();
         let texts: Vec<String> = rows.iter().map(|row| expand(row.pattern)).collect();
-        let which = dense::Builder::new()
-            .configure(dense::Config::new().start_kind(StartKind::Anchored).accelerate(false))
+        let config = dfa::Config::new().cache_capacity(MAX_AUTOMATON_CACHE);
+        let which = dfa::Builder::new()
+            .configure(config)
             .syntax(syntax())
-            .thompson(thompson::Config::new().shrink(false))
             .build_many(&texts)
             .map_err(|error| error.to_string())?;
         let patterns = rows
@@ -82,6 +86,7 @@ impl Program {
     /// Makes the memory that searches need.
     pub(super) fn cache(&self) -> Cache {
         Cache {
+            which: self.which.create_cache(),
             onepass: self.patterns.iter().find_map(|pattern| match &pattern.engine {
                 Engine::OnePass(dfa) => Some(dfa.create_cache()),
                 Engine::Backtrack(_) => None,
@@ -100,21 +105,17 @@ impl Program {
             return None;
         }
         let input = Input::new(message).anchored(Anchored::Yes);
-        let pattern = self.patterns.get(self.which.try_search_fwd(&input).ok()??.pattern().as_usize())?;
+        let which = self.which.try_search_fwd(&mut cache.which, &input).ok()??;
+        let pattern = self.patterns.get(which.pattern().as_usize())?;
         let mut slots = [None; MAX_SLOTS];
         pattern.capture(cache, &input, &mut slots)?;
         Some(Found { pattern, slots })
-    }
-
-    /// Bytes that the first automaton takes.
-    pub(super) fn memory(&self) -> usize {
-        self.which.memory_usage()
     }
 }
 
 impl std::fmt::Debug for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Program({} patterns, {} bytes)", self.patterns.len(), self.memory())
+        write!(f, "Program({} patterns)", self.patterns.len())
     }
 }
 
@@ -176,6 +177,6 @@ impl Found<'_> {
 }
 
 /// Bytes, not characters: sshd's lines are ASCII, PAM's are anything, line feeds included.
-fn syntax() -> syntax::Config {
+pub(super) fn syntax() -> syntax::Config {
     syntax::Config::new().unicode(false).utf8(false).dot_matches_new_line(true)
 }

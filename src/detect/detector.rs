@@ -90,8 +90,14 @@ impl Detector {
             let text = subject.record.msg;
             let cut = subject.truncated || text.len() >= SSHD_MESSAGE_CUT;
             let message = Message { app, whole: subject.bytes, text, cut };
-            if let Some(reading) = read(reader, scratch, message) {
-                self.weigh(scratch, subject, message, &reading, out);
+            let mut cutter = fast::Cutter::new(message.whole);
+            let of_sshd = matches!(app, App::Sshd | App::Session) && text.len() <= MAX_DETECTED_MESSAGE;
+            if of_sshd && let Some(reading) = cutter.read(text) {
+                self.weigh(scratch, subject, message, reading, out);
+            } else if let Some(caches) = &mut scratch.caches
+                && let Some(read) = reader.read(caches, message)
+            {
+                self.weigh(scratch, subject, message, &read.reading, out);
             }
         }
         if self.interest.records {
@@ -100,6 +106,7 @@ impl Detector {
     }
 
     /// Makes an observation of a reading: decides what is proved, unescapes and hashes the names.
+    #[inline]
     fn weigh(
         &self,
         scratch: &mut Scratch,
@@ -108,32 +115,31 @@ impl Detector {
         reading: &Reading,
         out: &mut Observations,
     ) {
-        let mut entry = self.begin(scratch, subject, reading.kind);
+        let Some(entry) = self.begin(scratch, subject, reading.kind, &mut out.entries) else { return };
         entry.method = reading.method;
         entry.flags = entry.flags.with(reading.flags);
         entry.flags.set(Flags::CUT, message.cut);
         entry.repeat = reading.repeat;
         entry.other_pid = reading.other_pid;
+        entry.number = reading.number.unwrap_or(0);
         entry.detail = reading.detail;
         match reading.client {
             Client::Address(addr) if reading.proves(message.cut) => {
                 entry.addr = Some(addr);
                 entry.port = reading.port;
-                entry.number = reading.number.unwrap_or(0);
             }
             Client::Address(_) | Client::Name => {
                 entry.claimed = reading.client_text;
                 entry.number = reading.number.unwrap_or(u64::from(reading.port));
             }
-            Client::Unnamed => entry.number = reading.number.unwrap_or(0),
+            Client::Unnamed => {}
         }
         if let Some(span) = reading.user {
-            let twice = reading.flags.has(Flags::PREAUTH);
-            let (name, suspicious) = self.user(span, message, reading.escaped, twice, &mut out.derived);
+            let relayed = reading.flags.has(Flags::PREAUTH);
+            let (name, suspicious) = self.user(span, message, reading.escaped, relayed, &mut out.derived);
             entry.user = name;
             entry.flags.set(Flags::SUSPICIOUS, suspicious);
         }
-        out.entries.push(entry);
     }
 
     /// A user's name, unescaped, and whether it looks as if it meant to mislead.
@@ -173,20 +179,26 @@ impl Detector {
     fn record(&self, scratch: &mut Scratch, subject: Subject<'_>, out: &mut Observations) {
         let Record { priority, app_name, procid, msgid, msg, .. } = *subject.record;
         let place = |part: Option<&[u8]>| part.map_or(Span::EMPTY, |part| Span::locate(subject.bytes, part));
-        let mut entry = self.begin(scratch, subject, Kind::Record);
+        let Some(entry) = self.begin(scratch, subject, Kind::Record, &mut out.entries) else { return };
         entry.flags.set(Flags::CUT, subject.truncated);
         entry.flags.set(Flags::OWN, app_name == Some(b"correlator"));
         entry.number = priority.map_or(0xFFFF, |priority| u64::from(priority.0));
         entry.user.span = place(msgid);
         entry.detail = [place(app_name), place(procid), place(Some(msg))];
-        out.entries.push(entry);
     }
 
-    /// An observation with what every one has.
+    /// Appends an observation with what every one has, and gives it to be filled where it stands.
     #[inline]
-    fn begin(&self, scratch: &mut Scratch, subject: Subject<'_>, kind: Kind) -> Observation {
+    fn begin<'o>(
+        &self,
+        scratch: &mut Scratch,
+        subject: Subject<'_>,
+        kind: Kind,
+        entries: &'o mut Vec<Observation>,
+    ) -> Option<&'o mut Observation> {
         let record = subject.record;
-        let mut entry = Observation::new(kind, subject.frame, record.timestamp.unwrap_or(subject.arrival));
+        entries.push(Observation::new(kind, subject.frame, record.timestamp.unwrap_or(subject.arrival)));
+        let entry = entries.last_mut()?;
         entry.flags.set(Flags::OWN_TIME, record.timestamp.is_some());
         entry.pid = record.procid.map_or(0, pid);
         if let Some(host) = record.hostname {
@@ -195,10 +207,10 @@ impl Detector {
                 scratch.host.extend_from_slice(host);
                 scratch.host_hash = self.hash(host);
             }
-            entry.host =
-                Name { span: Span::locate(subject.bytes, host), derived: false, hash: scratch.host_hash };
+            entry.host.span = Span::locate(subject.bytes, host);
+            entry.host.hash = scratch.host_hash;
         }
-        entry
+        Some(entry)
     }
 
     #[inline]
@@ -207,20 +219,20 @@ impl Detector {
     }
 }
 
-/// Reads a message by hand where that serves, else by the automata.
-#[inline]
-fn read(reader: &Reader, scratch: &mut Scratch, message: Message<'_>) -> Option<Reading> {
-    if matches!(message.app, App::Sshd | App::Session)
-        && message.text.len() <= MAX_DETECTED_MESSAGE
-        && let Some(reading) = fast::read(message.whole, message.text)
-    {
-        return Some(reading);
-    }
-    reader.read(scratch.caches.as_mut()?, message).map(|read| read.reading)
-}
-
 /// A process from PROCID, 0 when that is no number.
 #[inline]
 fn pid(procid: &[u8]) -> u32 {
-    super::address::decimal(procid).and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0)
+    // Ten digits may overflow; Linux gives seven at most.
+    if procid.len() > 9 {
+        return super::address::decimal(procid).and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
+    }
+    let mut pid = 0;
+    for byte in procid {
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        if digit > 9 {
+            return 0;
+        }
+        pid = pid * 10 + digit;
+    }
+    pid
 }

@@ -3,7 +3,8 @@
 //! Invariant: a reading given here is the one that the automata give; whatever is unusual gives none and is left to
 //! them. The property tests and the fuzz target hold both side by side.
 
-use super::address::{decimal, parse_address, parse_port};
+use super::address::{decimal, parse_port};
+use super::cut::{address, cut_ipv4, cut_port, cut_word, opened_user, split_at_byte, split_info};
 use super::normalize::relayed;
 use super::reading::{Client, Reading};
 use super::row::Trust;
@@ -11,231 +12,264 @@ use super::{Flags, Kind, Method};
 use crate::span::Span;
 use std::net::IpAddr;
 
-/// Reads a message of sshd, or of a PAM module in it, that is a part of `whole`.
-#[inline]
-pub(super) fn read(whole: &[u8], message: &[u8]) -> Option<Reading> {
-    let cutter = Cutter { whole };
-    match message.split_first_chunk::<6>()? {
-        (b"Accept", rest) => cutter.auth_log(Kind::Accepted, rest.strip_prefix(b"ed ")?),
-        (b"Failed", rest) => cutter.auth_log(Kind::Failed, rest.strip_prefix(b" ")?),
-        (b"Invali", rest) => cutter.invalid_user(rest.strip_prefix(b"d user ")?),
-        (b"Connec", rest) => match rest.split_first_chunk::<14>()? {
-            (b"tion closed by", rest) => cutter.closing(Kind::ConnectionClosed, rest),
-            (b"tion reset by ", _) => {
-                cutter.closing(Kind::ConnectionReset, rest.strip_prefix(b"tion reset by")?)
-            }
-            _ => None,
-        },
-        (b"Discon", rest) => cutter.closing(Kind::Disconnected, rest.strip_prefix(b"nected from")?),
-        (b"Receiv", rest) => cutter.received_disconnect(rest.strip_prefix(b"ed disconnect from ")?),
-        (b"pam_un", rest) => cutter.pam_unix(message.get(..8)?, rest.strip_prefix(b"ix(sshd:")?),
-        _ => None,
-    }
-}
-
-/// What follows a client's name at the end of a message: ` from ADDR port N` or ` ADDR port N`.
-struct Tail<'m> {
-    before: &'m [u8],
-    text: &'m [u8],
-    addr: IpAddr,
-    port: u16,
-}
-
-#[derive(Clone, Copy)]
-struct Cutter<'w> {
+/// Cuts messages of sshd, and of PAM modules in it, that are parts of `whole`.
+///
+/// It fills one reading in place: this is the hottest code of detection, and moving readings costs more than reading.
+#[derive(Debug)]
+pub(super) struct Cutter<'w> {
     whole: &'w [u8],
+    reading: Reading,
 }
 
-impl Cutter<'_> {
-    fn span(self, part: &[u8]) -> Span {
+impl<'w> Cutter<'w> {
+    /// Begins with a reading that says nothing.
+    #[inline]
+    pub(super) fn new(whole: &'w [u8]) -> Self {
+        Self { whole, reading: Reading::new(Kind::Unrecognized) }
+    }
+
+    /// Reads a message; when it gives none, what it has left in its own reading means nothing.
+    #[inline]
+    pub(super) fn read(&mut self, message: &[u8]) -> Option<&Reading> {
+        let message = match message.strip_prefix(b"error: ") {
+            Some(message) => {
+                self.reading.flags = Flags::ERROR;
+                message
+            }
+            None => message,
+        };
+        match message.split_first_chunk::<6>()? {
+            (b"Accept", rest) => self.auth_log(Kind::Accepted, rest.strip_prefix(b"ed ")?),
+            (b"Failed", rest) => self.auth_log(Kind::Failed, rest.strip_prefix(b" ")?),
+            (b"Invali", rest) => self.invalid_user(rest.strip_prefix(b"d user ")?),
+            (b"Connec", rest) => match rest.split_first_chunk::<13>()? {
+                (b"tion closed b", rest) => self.closing(Kind::ConnectionClosed, rest.strip_prefix(b"y")?),
+                (b"tion reset by", rest) => self.closing(Kind::ConnectionReset, rest),
+                _ => None,
+            },
+            (b"Discon", rest) => match rest.split_first_chunk::<7>()? {
+                (b"nected ", rest) => self.closing(Kind::Disconnected, rest.strip_prefix(b"from")?),
+                (b"necting", rest) => self.disconnecting(rest),
+                _ => None,
+            },
+            (b"Receiv", rest) => self.received_disconnect(rest.strip_prefix(b"ed disconnect from ")?),
+            (b"maximu", rest) => {
+                self.max_auth_tries(rest.strip_prefix(b"m authentication attempts exceeded for ")?)
+            }
+            (b"PAM: A", rest) => {
+                self.pam_error(message.get(5..27)?, rest.strip_prefix(b"uthentication failure for ")?)
+            }
+            // What a module of PAM writes has no level, so that the prefix would be its own.
+            _ if self.reading.flags.has(Flags::ERROR) => None,
+            (b"pam_un", rest) => self.pam_unix(message.get(..8)?, rest.strip_prefix(b"ix(sshd:")?),
+            _ => None,
+        }?;
+        Some(&self.reading)
+    }
+
+    #[inline]
+    fn span(&self, part: &[u8]) -> Span {
         Span::locate(self.whole, part)
     }
 
-    /// A reading with a client.
-    fn with_client(self, kind: Kind, trust: Trust, tail: &Tail<'_>) -> Reading {
-        Reading {
-            trust,
-            client: Client::Address(tail.addr),
-            client_text: self.span(tail.text),
-            port: tail.port,
-            ..Reading::new(kind)
+    /// Takes an address that stands before all text of the peer.
+    #[inline]
+    fn set_client(&mut self, text: &[u8], port: u16) -> Option<()> {
+        self.reading.client = Client::Address(address(text)?);
+        self.reading.client_text = self.span(text);
+        self.reading.port = port;
+        self.reading.trust = Trust::Head;
+        Some(())
+    }
+
+    /// Takes a user's name: anything without a colon.
+    #[inline]
+    fn set_user(&mut self, user: &[u8]) -> Option<()> {
+        self.reading.user = Some(self.span(user));
+        (!user.contains(&b':')).then_some(())
+    }
+
+    /// Takes ` ADDR port N` from the end of a message, and gives what stands before it.
+    #[inline]
+    fn cut_client<'m>(&mut self, message: &'m [u8], trust: Trust) -> Option<&'m [u8]> {
+        let (rest, port) = cut_port(message)?;
+        let (before, text) = match cut_ipv4(rest) {
+            Some((before, text, addr)) => {
+                self.reading.client = Client::Address(IpAddr::V4(addr));
+                (before, text)
+            }
+            None => {
+                let (before, text) = cut_word(rest)?;
+                self.reading.client = Client::Address(address(text)?);
+                (before, text)
+            }
+        };
+        self.reading.client_text = self.span(text);
+        self.reading.port = port;
+        self.reading.trust = trust;
+        Some(before)
+    }
+
+    /// Takes `[invalid user ]` from the beginning of a message.
+    #[inline]
+    fn cut_invalid<'m>(&mut self, message: &'m [u8]) -> Option<&'m [u8]> {
+        if let Some(named) = message.strip_prefix(b"invalid user ") {
+            self.reading.flags.set(Flags::INVALID_USER, true);
+            return Some(named);
         }
+        // `illegal user` was the word before 3.9, and still is in messages on PAM.
+        if let Some(named) = message.strip_prefix(b"illegal user ") {
+            self.reading.flags.set(Flags::INVALID_USER, true);
+            return Some(named);
+        }
+        Some(message)
     }
 
     /// `METHOD for [invalid user ]USER from ADDR port N ssh2[: INFO]`
-    fn auth_log(self, kind: Kind, message: &[u8]) -> Option<Reading> {
-        let (method, submethod, rest) = if let Some(rest) = message.strip_prefix(b"password for ") {
-            (Method::Password, &b""[..], rest)
+    fn auth_log(&mut self, kind: Kind, message: &[u8]) -> Option<()> {
+        let (method, rest) = if let Some(rest) = message.strip_prefix(b"password for ") {
+            (Method::Password, rest)
         } else if let Some(rest) = message.strip_prefix(b"publickey for ") {
-            (Method::Publickey, &b""[..], rest)
+            (Method::Publickey, rest)
         } else {
             let rest = message.strip_prefix(b"keyboard-interactive/pam for ")?;
-            (Method::KeyboardInteractive, message.get(21..24)?, rest)
+            self.reading.detail[0] = self.span(message.get(21..24)?);
+            (Method::KeyboardInteractive, rest)
         };
-        let (named, invalid) = match rest.strip_prefix(b"invalid user ") {
-            Some(named) => (named, true),
-            // `illegal user` was the word before 3.9.
-            None if rest.starts_with(b"illegal user ") => return None,
-            None => (rest, false),
+        let rest = self.cut_invalid(rest)?;
+        let rest = match rest.strip_suffix(b" ssh2") {
+            Some(rest) => rest,
+            None => {
+                let (rest, info) = split_info(rest)?;
+                self.reading.detail[1] = self.span(info);
+                rest
+            }
         };
-        // What ends in a bracket may bear the mark of a relayed message.
-        let (named, info) = split_info(named).filter(|_| !named.ends_with(b"]"))?;
-        let tail = tail(named)?;
-        let user = tail.before.strip_suffix(b" from").filter(|user| is_name(user))?;
-        let mut reading = self.with_client(kind, Trust::AuthLog, &tail);
-        reading.method = method;
-        reading.flags.set(Flags::INVALID_USER, invalid);
-        reading.user = Some(self.span(user));
-        if !submethod.is_empty() {
-            reading.detail[0] = self.span(submethod);
-        }
-        if let Some(info) = info {
-            reading.detail[1] = self.span(info);
-        }
-        Some(reading)
+        self.reading.kind = kind;
+        self.reading.method = method;
+        let before = self.cut_client(rest, Trust::AuthLog)?;
+        self.set_user(before.strip_suffix(b" from")?)
+    }
+
+    /// `[invalid user ]USER from ADDR port N ssh2[ [preauth]]`
+    fn max_auth_tries(&mut self, message: &[u8]) -> Option<()> {
+        let message = self.cut_mark(message);
+        let named = self.cut_invalid(message)?;
+        self.reading.kind = Kind::MaxAuthTries;
+        let before = self.cut_client(named.strip_suffix(b" ssh2")?, Trust::TailUnlessInvalid)?;
+        self.set_user(before.strip_suffix(b" from")?)
+    }
+
+    /// `[illegal user ]USER from ADDR`, after an error of PAM.
+    fn pam_error(&mut self, error: &[u8], message: &[u8]) -> Option<()> {
+        let (before, text) = cut_word(self.cut_invalid(message)?)?;
+        self.reading.kind = Kind::PamError;
+        self.reading.detail[0] = self.span(error);
+        self.reading.client = Client::Address(address(text)?);
+        self.reading.client_text = self.span(text);
+        self.set_user(before.strip_suffix(b" from")?)
     }
 
     /// `USER from ADDR port N`
-    fn invalid_user(self, message: &[u8]) -> Option<Reading> {
-        let tail = tail(message)?;
-        let user = tail.before.strip_suffix(b" from").filter(|user| is_name(user))?;
-        let mut reading = self.with_client(Kind::InvalidUser, Trust::Tail, &tail);
-        reading.flags = Flags::INVALID_USER;
-        reading.user = Some(self.span(user));
-        Some(reading)
+    fn invalid_user(&mut self, message: &[u8]) -> Option<()> {
+        self.reading.kind = Kind::InvalidUser;
+        self.reading.flags.set(Flags::INVALID_USER, true);
+        let before = self.cut_client(message, Trust::Tail)?;
+        self.set_user(before.strip_suffix(b" from")?)
     }
 
     /// ` [[authenticating |invalid ]user USER ]ADDR port N[ [preauth]]`, with the blank before it.
-    fn closing(self, kind: Kind, message: &[u8]) -> Option<Reading> {
+    fn closing(&mut self, kind: Kind, message: &[u8]) -> Option<()> {
+        let message = self.cut_mark(message);
+        self.reading.kind = kind;
+        let before = self.cut_client(message, Trust::TailUnlessInvalid)?;
+        self.set_who(before)
+    }
+
+    /// ` [[authenticating |invalid ]user USER ]ADDR port N: REASON[ [preauth]]`, with the blank before it.
+    fn disconnecting(&mut self, message: &[u8]) -> Option<()> {
+        let message = self.cut_mark(message);
+        let end = memchr::memmem::find(message, b": ")?;
+        let (head, reason) = message.split_at_checked(end)?;
+        self.reading.kind = Kind::Disconnecting;
+        self.reading.detail[0] = self.span(reason.get(2..)?);
+        let before = self.cut_client(head, Trust::Head)?;
+        self.set_who(before)
+    }
+
+    /// Takes the mark of a relayed message from its end.
+    #[inline]
+    fn cut_mark<'m>(&mut self, message: &'m [u8]) -> &'m [u8] {
         let (relayed, message) = relayed(message);
-        let tail = tail(message)?;
-        let mut reading = self.with_client(kind, Trust::TailUnlessInvalid, &tail);
-        reading.flags.set(Flags::PREAUTH, relayed);
-        if tail.before.is_empty() {
-            return Some(reading);
+        self.reading.flags.set(Flags::PREAUTH, relayed);
+        message
+    }
+
+    /// Takes the preamble of sshpkt_fmt_connection_id(), with the blank before it.
+    #[inline]
+    fn set_who(&mut self, before: &[u8]) -> Option<()> {
+        if before.is_empty() {
+            return Some(());
         }
-        let who = tail.before.strip_prefix(b" ")?;
-        let user = if let Some(user) = who.strip_prefix(b"authenticating user ") {
-            reading.flags.set(Flags::AUTHENTICATING, true);
-            user
+        let who = before.strip_prefix(b" ")?;
+        if let Some(user) = who.strip_prefix(b"authenticating user ") {
+            self.reading.flags.set(Flags::AUTHENTICATING, true);
+            self.set_user(user)
         } else if let Some(user) = who.strip_prefix(b"invalid user ") {
-            reading.flags.set(Flags::INVALID_USER, true);
-            user
+            self.reading.flags.set(Flags::INVALID_USER, true);
+            self.set_user(user)
         } else {
-            who.strip_prefix(b"user ")?
-        };
-        reading.user = Some(self.span(user)).filter(|_| is_name(user));
-        reading.user.is_some().then_some(reading)
+            self.set_user(who.strip_prefix(b"user ")?)
+        }
     }
 
     /// `ADDR port N:CODE: TEXT`, where the peer's text comes last.
-    fn received_disconnect(self, message: &[u8]) -> Option<Reading> {
-        let (relayed, message) = relayed(message);
+    fn received_disconnect(&mut self, message: &[u8]) -> Option<()> {
+        let message = self.cut_mark(message);
         let (text, rest) = split_at_byte(message, b' ')?;
         let (port, rest) = split_at_byte(rest.strip_prefix(b"port ")?, b':')?;
         let (code, rest) = split_at_byte(rest, b':')?;
-        let tail = Tail { before: b"", text, addr: address(text)?, port: parse_port(port)? };
-        let mut reading = self.with_client(Kind::ReceivedDisconnect, Trust::Head, &tail);
-        reading.flags.set(Flags::PREAUTH, relayed);
-        reading.number = Some(decimal(code)?);
-        reading.detail[0] = self.span(rest.strip_prefix(b" ")?);
-        Some(reading)
+        self.reading.kind = Kind::ReceivedDisconnect;
+        self.set_client(text, parse_port(port)?)?;
+        self.reading.number = Some(decimal(code)?);
+        self.reading.detail[0] = self.span(rest.strip_prefix(b" ")?);
+        Some(())
     }
 
     /// `session): session opened for user ...` and the like, of the module at `module`.
-    fn pam_unix(self, module: &[u8], message: &[u8]) -> Option<Reading> {
-        let mut reading =
-            if let Some(rest) = message.strip_prefix(b"session): session ") {
-                if let Some(user) = rest.strip_prefix(b"closed for user ") {
-                    let user = Some(self.span(user)).filter(|_| !user.is_empty());
-                    Reading { user, ..Reading::new(Kind::PamSessionClosed) }
-                } else {
-                    let user = opened_user(rest.strip_prefix(b"opened for user ")?)?;
-                    Reading { user: Some(self.span(user)), ..Reading::new(Kind::PamSessionOpened) }
-                }
+    fn pam_unix(&mut self, module: &[u8], message: &[u8]) -> Option<()> {
+        self.reading.escaped = false;
+        self.reading.detail[1] = self.span(module);
+        if let Some(rest) = message.strip_prefix(b"session): session ") {
+            let (kind, user) = if let Some(user) = rest.strip_prefix(b"closed for user ") {
+                (Kind::PamSessionClosed, user)
             } else {
-                let rest = message.strip_prefix(b"auth): ")?;
-                if rest == b"check pass; user unknown" {
-                    Reading::new(Kind::PamUserUnknown)
-                } else {
-                    self.pam_failure(rest.strip_prefix(
-                        b"authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=",
-                    )?)?
-                }
+                (Kind::PamSessionOpened, opened_user(rest.strip_prefix(b"opened for user ")?)?)
             };
-        reading.escaped = false;
-        reading.detail[1] = self.span(module);
-        (reading.user.is_some() || reading.kind != Kind::PamSessionClosed).then_some(reading)
+            self.reading.kind = kind;
+            self.reading.user = Some(self.span(user));
+            return (!user.is_empty()).then_some(());
+        }
+        let rest = message.strip_prefix(b"auth): ")?;
+        if rest == b"check pass; user unknown" {
+            self.reading.kind = Kind::PamUserUnknown;
+            return Some(());
+        }
+        self.pam_failure(
+            rest.strip_prefix(b"authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=")?,
+        )
     }
 
     /// `ADDR[  user=USER]`
-    fn pam_failure(self, message: &[u8]) -> Option<Reading> {
+    fn pam_failure(&mut self, message: &[u8]) -> Option<()> {
         let end = memchr::memchr(b' ', message).unwrap_or(message.len());
         let (text, rest) = message.split_at_checked(end)?;
-        let tail = Tail { before: b"", text, addr: address(text)?, port: 0 };
-        let mut reading = self.with_client(Kind::PamAuthFailure, Trust::Head, &tail);
+        self.reading.kind = Kind::PamAuthFailure;
+        self.set_client(text, 0)?;
         if let Some(user) = rest.strip_prefix(b"  user=") {
-            let ends_in_blank = user.last().is_none_or(|&byte| byte <= b' ');
-            reading.user = Some(self.span(user)).filter(|_| !ends_in_blank);
-            return reading.user.is_some().then_some(reading);
+            self.reading.user = Some(self.span(user));
+            return user.last().filter(|&&byte| byte > b' ').map(|_| ());
         }
-        matches!(rest, b"" | b" ").then_some(reading)
+        matches!(rest, b"" | b" ").then_some(())
     }
-}
-
-/// Cuts `: INFO` and ` ssh2` from the end of an authentication message. Names hold no colon, so that the first one
-/// is that before the info, or else in an IPv6 address.
-#[inline]
-fn split_info(message: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
-    let Some(colon) = memchr::memchr(b':', message) else {
-        return Some((message.strip_suffix(b" ssh2")?, None));
-    };
-    let (head, rest) = message.split_at_checked(colon)?;
-    if let Some(head) = head.strip_suffix(b" ssh2") {
-        return Some((head, Some(rest.strip_prefix(b": ")?)));
-    }
-    match memchr::memmem::find(message, b" ssh2: ") {
-        Some(at) => Some((message.get(..at)?, Some(message.get(at + 7..)?))),
-        None => Some((message.strip_suffix(b" ssh2")?, None)),
-    }
-}
-
-/// Cuts ` ADDR port N` from the end of a message.
-#[inline]
-fn tail(message: &[u8]) -> Option<Tail<'_>> {
-    let digits = message.iter().rev().take(6).take_while(|byte| byte.is_ascii_digit()).count();
-    let (rest, port) = message.split_at_checked(message.len() - digits)?;
-    let rest = rest.strip_suffix(b" port ")?;
-    let blank = rest.iter().rposition(|&byte| byte == b' ')?;
-    let (before, text) = rest.split_at_checked(blank)?;
-    let text = text.get(1..)?;
-    Some(Tail { before, text, addr: address(text)?, port: parse_port(port)? })
-}
-
-/// Parses an address without a scope.
-#[inline]
-fn address(text: &[u8]) -> Option<IpAddr> {
-    parse_address(text).filter(|addr| addr.is_ipv4() || !text.contains(&b'%'))
-}
-
-/// The user of `USER(uid=N) by [NAME](uid=N)`, as Linux-PAM has written it since 1.4.
-fn opened_user(message: &[u8]) -> Option<&[u8]> {
-    let (user, rest) = split_at_byte(message, b'(').filter(|(user, _)| !user.is_empty())?;
-    let (uid, rest) = split_at_byte(rest.strip_prefix(b"uid=")?, b')')?;
-    let (_, rest) = split_at_byte(rest.strip_prefix(b" by ")?, b'(')?;
-    let by = rest.strip_prefix(b"uid=")?.strip_suffix(b")")?;
-    (decimal(uid).is_some() && decimal(by).is_some()).then_some(user)
-}
-
-/// Whether text can be a user's name: it has no colon.
-#[inline]
-fn is_name(text: &[u8]) -> bool {
-    !text.contains(&b':')
-}
-
-/// What stands before and after the first `byte`.
-#[inline]
-fn split_at_byte(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
-    let at = memchr::memchr(byte, text)?;
-    Some((text.get(..at)?, text.get(at + 1..)?))
 }

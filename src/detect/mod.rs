@@ -10,6 +10,7 @@
 
 mod address;
 mod automaton;
+mod cut;
 mod detector;
 mod explain;
 mod fast;

@@ -182,6 +182,7 @@ pub struct Observation {
 
 impl Observation {
     /// An observation of a kind, with nothing known yet.
+    #[inline]
     pub fn new(kind: Kind, frame: u32, time: Timestamp) -> Self {
         Self {
             frame,
