@@ -236,6 +236,14 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// The same texts with another observation that points into them.
+    pub fn with_entry<'b>(self, entry: &'b Observation) -> View<'b>
+    where
+        'a: 'b,
+    {
+        View { entry, bytes: self.bytes, derived: self.derived }
+    }
+
     fn name(self, name: Name) -> &'a [u8] {
         name.span.of(if name.derived { self.derived } else { self.bytes })
     }

@@ -78,7 +78,7 @@ impl Module {
         let (entry, view) = (input.view.entry, input.view);
         let facts = entry.addr.map(|addr| standing(&self.options, addr)).unwrap_or_default();
         if facts.has(Facts::IGNORED) {
-            self.stats.ignored += 1;
+            self.ignored = true;
             return None;
         }
         let severity = severity.unwrap_or(kind.spec().severity);

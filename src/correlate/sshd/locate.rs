@@ -97,7 +97,7 @@ impl Module {
             connection.facts.remove(Facts::PAM_ONLY);
         }
         if connection.facts.has(Facts::IGNORED) {
-            self.stats.ignored += 1;
+            self.ignored = true;
         }
         Some(id)
     }
@@ -203,7 +203,7 @@ impl Module {
         }
         connection.add_evidence(input.number);
         if connection.facts.has(Facts::IGNORED) {
-            self.stats.ignored += 1;
+            self.ignored = true;
         }
         id
     }

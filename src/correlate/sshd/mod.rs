@@ -21,6 +21,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod thresholds;
+mod throttles;
 
 pub use options::{Options, Switch};
 
@@ -61,6 +62,8 @@ pub(super) struct Module {
     targets: Ledger<NameId, Target>,
     throttles: Ledger<NameId, Throttle>,
     stats: Stats,
+    /// Whether the record at hand is from an ignored network.
+    ignored: bool,
     /// The host and user, by hash, of the last login that ended without having been seen to begin.
     unseen_end: Option<(u64, u64, Timestamp)>,
     scratch: Vec<u8>,
@@ -76,8 +79,9 @@ impl Module {
             most_connections: limits::MAX_CONNECTIONS_TRACKED,
             sources: Ledger::new(limits::MAX_SOURCES, memory, random.clone()),
             targets: Ledger::new(limits::MAX_TARGETS, thresholds::TARGET_MEMORY, random.clone()),
-            throttles: Ledger::new(limits::MAX_THROTTLED_HOSTS, records::THROTTLE_PAUSE, random),
+            throttles: Ledger::new(limits::MAX_THROTTLED_HOSTS, throttles::THROTTLE_PAUSE, random),
             stats: Stats::default(),
+            ignored: false,
             unseen_end: None,
             scratch: Vec::new(),
             options,
@@ -100,8 +104,14 @@ impl Module {
         self.stats.records += 1;
         self.stats.start.get_or_insert(input.arrival);
         self.stats.truncated += u64::from(entry.flags.has(Flags::CUT));
+        self.ignored = false;
+        self.dispatch(input, sink);
+        self.stats.ignored += u64::from(self.ignored);
+    }
+
+    fn dispatch(&mut self, input: &Input<'_>, sink: &mut Sink<'_>) {
         use Message as M;
-        match entry.kind {
+        match input.view.entry.kind {
             M::ConnectionFrom => self.connected(input, sink),
             M::Failed => self.failed(input, sink),
             M::Accepted => self.accepted(input, sink),
@@ -174,9 +184,7 @@ impl Module {
             self.expire(id, deadline, sink);
         }
         self.expire_sources(now);
-        while let Some(gone) = self.throttles.expire(now) {
-            self.names.release(std::mem::take(gone).host);
-        }
+        self.expire_throttles(now, sink);
     }
 
     /// The earliest deadline; of several at once, that of the earlier phase, and then of the whole transaction.
@@ -205,6 +213,7 @@ impl Module {
             };
             self.finish(id, ending, sink);
         }
+        self.end_throttles(last, sink);
     }
 }
 

@@ -6,12 +6,9 @@ use super::table::Id;
 use super::thresholds::TIMEOUT_WINDOW;
 use super::{Input, Module};
 use crate::correlate::sink::Sink;
-use crate::detect::{Flags, Kind as Message};
+use crate::detect::{Flags, Kind as Message, Observation};
 use crate::event::{Field, Kind, Severity};
 use std::time::Duration;
-
-/// How long a host that drops connections is not told of again.
-pub(super) const THROTTLE_PAUSE: Duration = Duration::from_secs(600);
 
 impl Module {
     /// Takes a connection that does not speak SSH, or not ours: remembers why, and ends it if sshd does.
@@ -68,14 +65,13 @@ impl Module {
         let entry = input.view.entry;
         let id = if entry.other_pid != 0 { self.find_quoted(input) } else { self.find(input, sink) };
         let id = id.filter(|id| self.connections.get(*id).phase != Phase::Ended);
-        let addr = entry.addr.or_else(|| id.and_then(|id| self.connections.get(id).addr));
+        let told = self.with_client(id, entry);
+        let input = &Input { view: input.view.with_entry(&told), ..*input };
+        let (entry, addr) = (input.view.entry, told.addr);
         let (count, many) = addr.map_or((1, false), |addr| self.count_timeout(addr, input));
         let severity = many.then_some(Severity::Warning);
         if let Some(mut event) = self.tell_record(Kind::SSHDPreauthTimeout, severity, input, sink) {
             event.count(Field::Count, count).duration(Field::Window, TIMEOUT_WINDOW);
-            if let Some(addr) = addr {
-                event.addr(Field::Addr, addr);
-            }
             if entry.other_pid != 0 {
                 event.count(Field::SessionPid, u64::from(entry.other_pid));
             }
@@ -93,7 +89,8 @@ impl Module {
         let severity =
             if matches!(entry.number, 4 | 6 | 7 | 11) { Severity::Critical } else { Severity::Error };
         let id = self.find_quoted(input);
-        let port = id.map_or(0, |id| self.connections.get(id).port);
+        let told = self.with_client(id, entry);
+        let input = &Input { view: view.with_entry(&told), ..*input };
         if let Some(mut event) = self.tell_record(Kind::SSHDChildCrash, Some(severity), input, sink) {
             event.text(Field::Reason, view.detail(0));
             if entry.other_pid != 0 {
@@ -102,41 +99,9 @@ impl Module {
             if entry.number != 0 {
                 event.count(Field::Signal, entry.number);
             }
-            if port != 0 {
-                event.count(Field::Port, u64::from(port));
-            }
         }
         if let Some(id) = id.filter(|id| self.connections.get(*id).phase != Phase::Ended) {
             self.finish(id, Ending::by(input, EndReason::Crashed), sink);
-        }
-    }
-
-    /// Takes connections that sshd dropped: tells once for a host within a while, and counts the others.
-    pub(super) fn dropped(&mut self, input: &Input<'_>, sink: &mut Sink<'_>) {
-        let (entry, view) = (input.view.entry, input.view);
-        let dropped =
-            if entry.kind == Message::ConnectionDropped { u64::from(entry.repeat) } else { entry.number };
-        self.make_name_room();
-        if self.throttles.is_full() {
-            self.stats.evicted += 1;
-            if let Some(gone) = self.throttles.evict() {
-                self.names.release(std::mem::take(gone).host);
-            }
-        }
-        let host = self.names.hold(entry.host.hash, view.host());
-        let Some(throttle) = self.throttles.entry(host, input.arrival) else { return };
-        self.names.replace(&mut throttle.host, host);
-        throttle.dropped = throttle.dropped.saturating_add(dropped);
-        if throttle.told.is_some_and(|told| input.time < told.plus(THROTTLE_PAUSE)) {
-            return;
-        }
-        throttle.told = Some(input.time);
-        let dropped = std::mem::take(&mut throttle.dropped);
-        if let Some(mut event) = self.tell_record(Kind::SSHDThrottled, None, input, sink) {
-            event.text(Field::Reason, view.detail(0));
-            if dropped > 0 {
-                event.count(Field::Dropped, dropped);
-            }
         }
     }
 
@@ -176,19 +141,18 @@ impl Module {
             _ => (view.detail(0), b"started"),
         };
         let id = if entry.kind == Message::SftpSession { None } else { self.find(input, sink) };
-        let known = id.map(|id| self.connections.get(id)).filter(|connection| connection.addr.is_some());
-        if known.is_some_and(|connection| connection.facts.has(Facts::IGNORED)) {
-            return;
-        }
-        let (addr, port) = known.map_or((None, 0), |connection| (connection.addr, connection.port));
+        let told = self.with_client(id, entry);
+        let input = &Input { view: view.with_entry(&told), ..*input };
         let Some(mut event) = self.tell_record(Kind::SSHDSubsystem, None, input, sink) else { return };
         event.text(Field::Subsystem, subsystem).text(Field::State, state);
-        if let Some(addr) = addr {
-            event.addr(Field::Addr, addr);
-        }
-        if port != 0 {
-            event.count(Field::Port, u64::from(port));
-        }
+    }
+
+    /// An observation with the client of the connection that it speaks of, where it gives none itself.
+    fn with_client(&self, id: Option<Id>, entry: &Observation) -> Observation {
+        let Some(id) = id else { return *entry };
+        let connection = self.connections.get(id);
+        let port = if entry.port == 0 { connection.port } else { entry.port };
+        Observation { addr: entry.addr.or(connection.addr), port, ..*entry }
     }
 
     /// Takes `User child is on pid N`: the child speaks of the same connection.

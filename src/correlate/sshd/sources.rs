@@ -46,6 +46,12 @@ pub(super) struct Throttle {
     pub(super) told: Option<Timestamp>,
     /// Connections dropped since.
     pub(super) dropped: u64,
+    /// Whether all of these came from trusted networks.
+    pub(super) trusted: bool,
+    /// Arrival of its newest record.
+    pub(super) last: Timestamp,
+    /// Number of its newest record.
+    pub(super) number: u64,
 }
 
 /// One entry of a [`Ledger`].

@@ -250,3 +250,59 @@ fn what_is_off_by_default_tells_when_it_is_on() {
     assert_eq!(told[4].get(Field::Auth), "publickey");
     assert_eq!((told[7].get(Field::Subsystem), told[7].get(Field::Addr)), ("sftp", "192.0.2.1"));
 }
+
+#[test]
+fn dropped_connections_are_told_once_the_host_is_quiet() {
+    let listener = sshd("web1", 1);
+    let drop = |after| {
+        let line = listener.says(Message::ConnectionDropped).from(CLIENT).detail(0, "past MaxStartups");
+        line.after(after)
+    };
+    let mut lines = vec![drop(1.0), drop(60.0).times(5), drop(1800.0)];
+    let told = tell(&lines);
+    let counts: Vec<_> = told.iter().map(|event| (event.count(Field::Dropped), event.time)).collect();
+    assert_eq!(counts, [(1, noon_plus(1.0)), (5, noon_plus(661.0)), (1, noon_plus(1861.0))]);
+    assert_eq!((told[1].get(Field::Host), told[1].evidence.as_slice()), ("web1", &[2][..]));
+    lines.truncate(2);
+    let told = tell(&lines);
+    assert_eq!(told.iter().map(|event| event.count(Field::Dropped)).sum::<u64>(), 6, "nor lost at the end");
+    let ignore_networks = vec!["192.0.2.1/32".parse().unwrap()];
+    let told = tell_with(Options { ignore_networks, ..Options::default() }, &lines, End::OfInput);
+    assert_eq!((told[0].kind, told[0].count(Field::Ignored)), (Kind::SSHDStats, 2));
+}
+
+#[test]
+fn an_ignored_record_is_counted_once_whatever_it_tells() {
+    let ignore_networks = || vec!["10.8.7.0/24".parse().unwrap()];
+    let client = ("10.8.7.6", 5);
+    let m = sshd("web1", 30);
+    let lines = [
+        m.invalid("x", client),
+        sshd("web1", 31).says(Message::Prohibited).user("x").from(client),
+        sshd("web1", 32).says(Message::BadBanner).from(("10.8.7.6", 6)),
+        sshd("web1", 33).says(Message::PreauthTimeout).from(("10.8.7.6", 7)),
+    ];
+    let told =
+        tell_with(Options { ignore_networks: ignore_networks(), ..Options::default() }, &lines, End::OfInput);
+    assert_eq!(kinds(&told), [Kind::SSHDStats, Kind::ServerStats]);
+    assert_eq!((told[0].count(Field::Records), told[0].count(Field::Ignored)), (4, 4));
+}
+
+#[test]
+fn a_timeout_of_a_trusted_connection_is_never_more_than_a_notice() {
+    let lines: Vec<_> = (0..4_u16)
+        .flat_map(|index| {
+            let m = sshd("web1", 30 + u32::from(index));
+            [m.connection_from((CLIENT.0, 10_000 + index)), m.says(Message::PreauthTimeout)]
+        })
+        .collect();
+    let told = |trusted_networks| {
+        let events = vec![(Kind::SSHDPreauthTimeout, Switch::On)];
+        tell_with(Options { trusted_networks, events, ..Options::default() }, &lines, End::OfInput)
+    };
+    let worst = |told: &[Told]| told.iter().map(|event| event.severity).max();
+    assert_eq!(worst(&told(vec![])), Some(Severity::Warning));
+    let trusted = told(vec!["192.0.2.0/24".parse().unwrap()]);
+    assert_eq!(worst(&trusted), Some(Severity::Notice));
+    assert_eq!((trusted[0].get(Field::Trusted), trusted[0].get(Field::Addr)), ("true", CLIENT.0));
+}
