@@ -135,7 +135,7 @@ kinds! {
         [Host Addr Port Pid Reason Dropped Trusted]
     25 SSHDLogInjectionSuspected on Warning "A message contradicts what is known of its connection, or was cut."
         "message on {host} may be forged: {reason}[, claims {claimed_addr}][, really {addr}]"
-        [Host Addr Port ClaimedAddr User Pid Reason Message Trusted]
+        [Host Addr Port ClaimedAddr User Pid Reason Trusted]
     26 SSHDUserDenied on Notice "A user was refused by sshd's configuration or the account's state."
         "user[ {user}] not allowed on {host}[ from {addr}]: {reason}"
         [User Host Addr Port ClientName Pid Reason Trusted]
@@ -165,7 +165,7 @@ kinds! {
         [User Host Addr Port Pid Subsystem State Trusted]
     35 SSHDReverseDnsMismatch off Info "The name of a client's address does not lead back to it."
         "reverse lookup on {host}[ of {addr}] gave {ptr_name}, which does not lead back"
-        [Host Addr Port PtrName ClaimedAddr Pid Reason Trusted]
+        [Host Addr Port PtrName ClaimedAddr Pid Trusted]
     36 SSHDServerLifecycle off Info "sshd started to listen, or ended."
         "sshd on {host}: {state}[ {detail}]"
         [Host Pid State Detail Signal]

@@ -25,7 +25,9 @@ impl Module {
     /// Takes `Invalid user`.
     pub(super) fn invalid_user(&mut self, input: &Input<'_>, sink: &mut Sink<'_>) {
         if let Some(mut event) = self.tell_record(Kind::SSHDInvalidUser, None, input, sink) {
-            event.text(Field::User, input.view.user()).flag(Field::Suspicious, false);
+            let flags = input.view.entry.flags;
+            let suspicious = flags.has(Flags::SUSPICIOUS) || flags.has(Flags::CUT);
+            event.text(Field::User, input.view.user()).flag(Field::Suspicious, suspicious);
         }
         let Some(id) = self.open(input, sink) else { return };
         let connection = self.connections.get_mut(id);

@@ -306,3 +306,12 @@ fn a_timeout_of_a_trusted_connection_is_never_more_than_a_notice() {
     assert_eq!(worst(&trusted), Some(Severity::Notice));
     assert_eq!((trusted[0].get(Field::Trusted), trusted[0].get(Field::Addr)), ("true", CLIENT.0));
 }
+
+#[test]
+fn an_invalid_user_whose_name_imitates_a_message_is_suspicious() {
+    let suspicious = |line: Line| with_all(&[line])[0].get(Field::Suspicious).to_owned();
+    let m = sshd("web1", 30);
+    assert_eq!(suspicious(m.invalid("eve", CLIENT)), "false");
+    assert_eq!(suspicious(m.invalid("x from 6.6.6.6 port 22", CLIENT).flag(Flags::SUSPICIOUS)), "true");
+    assert_eq!(suspicious(m.invalid("xxxx", CLIENT).flag(Flags::CUT)), "true");
+}
