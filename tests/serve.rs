@@ -281,3 +281,41 @@ fn a_server_that_cannot_listen_leaves_no_capture_behind() {
     assert!(!capture.exists());
     assert_eq!(server.stop().code, Some(0));
 }
+
+#[test]
+fn a_log_that_cannot_be_written_and_a_hang_up_change_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let full = || Stdio::from(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let capture = home.path().join("full.capture");
+    let start = |errors: Stdio, extra: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_correlator"))
+            .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
+            .arg(home.path().join("data"))
+            .args(extra)
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()
+            .unwrap()
+    };
+    let mut child = start(full(), &["--capture", capture.to_str().unwrap()]);
+    // Its standard error is lost, and so the address: the capture's first tick tells that it runs.
+    let began = std::time::Instant::now();
+    while fs::metadata(&capture).map_or(0, |file| file.len()) <= 96 {
+        assert!(child.try_wait().unwrap().is_none(), "the server ended");
+        assert!(began.elapsed().as_secs() < 30, "the server captured nothing");
+        thread::yield_now();
+    }
+    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let mut events = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut events).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(events.contains("ServerStats"), "it ended in order: {events}");
+
+    let replay = |out: Stdio| {
+        let mut replay = Command::new(env!("CARGO_BIN_EXE_correlator"));
+        replay.arg("replay").arg(&capture).stdout(out).stderr(Stdio::null()).status().unwrap().code()
+    };
+    assert_eq!(replay(Stdio::null()), Some(0));
+    assert_eq!(replay(full()), Some(3), "events that could not be written are no success");
+}

@@ -12,7 +12,8 @@ use std::path::Path;
 /// Check the configuration, and whether its files and addresses can be used
 ///
 /// Says what would run. Every error is listed. The exit code is 2 when the configuration is wrong, and 1 when it is
-/// right but a directory cannot be written or an address cannot be listened on.
+/// right but a directory cannot be written or an address is none of this machine's. An address that is in use is only warned
+/// about: this server may be what uses it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Check for this application only (may be given several times) [default: all]

@@ -13,7 +13,9 @@ pub(super) fn start() {
         .with_default_directive(LevelFilter::INFO.into())
         .with_env_var(VARIABLE)
         .from_env_lossy();
+    // A log that cannot be written is lost; complaining about that on the same standard error would panic.
     let log = tracing_subscriber::fmt()
+        .log_internal_errors(false)
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_target(false)

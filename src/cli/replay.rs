@@ -148,8 +148,10 @@ impl Replay<'_> {
         });
         let totals = delivery.finish(limits::AGES);
         tell_rejects(&ledger);
-        // Whoever reads standard output may have seen enough; a handler that was asked for must have all.
-        let failed = totals.iter().skip(1).any(|handler| handler.delivered != handler.offered);
+        // Whoever reads standard output may have seen enough and closed it, which is a failure for good; a handler that
+        // was asked for must have all.
+        let unwritten = totals.first().is_some_and(|output| output.temporary > 0);
+        let failed = unwritten || totals.iter().skip(1).any(|handler| handler.delivered != handler.offered);
         for handler in totals.iter().skip(1) {
             tracing::info!("delivered {handler}");
         }

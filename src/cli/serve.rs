@@ -147,11 +147,19 @@ fn raise_file_limit() -> usize {
 }
 
 /// The signals that stop the server.
+///
+/// A hang-up, which a lost terminal or a log rotation sends, is caught as well, and changes nothing.
 struct Signals(Arc<Mutex<[Signal; 2]>>);
 
 impl Signals {
     fn new(runtime: &Runtime) -> Result<Self, Failure> {
         let _guard = runtime.enter();
+        let mut hang_ups = signal(SignalKind::hangup()).context("cannot wait for signals")?;
+        runtime.spawn(async move {
+            while hang_ups.recv().await.is_some() {
+                tracing::info!("a hang-up changes nothing: there is nothing to read again or to reopen");
+            }
+        });
         let both = || Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?]);
         let both: io::Result<_> = both();
         Ok(Self(Arc::new(Mutex::new(both.context("cannot wait for signals")?))))

@@ -123,7 +123,7 @@ fn open(path: &Path) -> anyhow::Result<(BufReader<Box<dyn Read>>, Timestamp)> {
     Ok((BufReader::new(Box::new(file)), modified.into()))
 }
 
-/// Reads the next line without its LF, up to the largest size of a message; whether more of it was left out, or nothing
+/// Reads the next line without its LF or CRLF, up to the largest size of a message; whether more of it was left out, or nothing
 /// at the end.
 fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<bool>> {
     line.clear();
@@ -131,6 +131,10 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<
     let read = input.by_ref().take(most as u64 + 1).read_until(b'\n', line)?;
     if line.last() == Some(&b'\n') {
         line.pop();
+        // As the framing of a log file has it.
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
         return Ok(Some(false));
     }
     if read <= most {
@@ -159,6 +163,7 @@ mod tests {
         assert_eq!(lines(b""), []);
         assert_eq!(lines(b"a\n\nbc"), [(1, false), (0, false), (2, false)]);
         assert_eq!(lines(b"\n"), [(0, false)]);
+        assert_eq!(lines(b"ab\r\n\r\nc\rd\n"), [(2, false), (0, false), (3, false)]);
         let most = limits::MAX_MESSAGE_SIZE;
         let long = [vec![b'x'; most], vec![b'\n'], vec![b'y'; most + 5], b"\nz".to_vec()].concat();
         assert_eq!(lines(&long), [(most, false), (most, true), (1, false)]);
