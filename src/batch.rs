@@ -84,8 +84,54 @@ impl Sequenced {
         self.batch.frames.len().max(1) as u64
     }
 
+    /// The same inputs in a batch for each run of arrivals.
+    pub fn by_run(self) -> Vec<Self> {
+        let runs: Vec<(u32, Timestamp)> = self.arrivals.runs().collect();
+        if runs.len() < 2 {
+            return vec![self];
+        }
+        let ends = runs.iter().skip(1).map(|(start, _)| *start as usize).chain([self.batch.frames.len()]);
+        let parts = runs.iter().zip(ends).map(|(&(start, arrival), end)| Self {
+            slot: self.slot,
+            first: self.first.saturating_add(u64::from(start)),
+            arrivals: Arrivals::One(arrival),
+            batch: Batch {
+                origin: Arc::clone(&self.batch.origin),
+                bytes: self.batch.bytes.clone(),
+                frames: self.batch.frames.get(start as usize..end).unwrap_or_default().to_vec(),
+            },
+        });
+        parts.collect()
+    }
+
     /// Whether the batch is a clock tick: no frames, only a number and an arrival.
     pub fn is_tick(&self) -> bool {
         self.batch.frames.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_for_each_run_keeps_numbers_and_arrivals() {
+        let at = Timestamp::from_micros;
+        let frames = (0..5).map(|start| FrameSpan { span: Span::new(start, 1), truncated: false }).collect();
+        let origin = Arc::new(Origin { listener: "lan".into(), peer: String::new() });
+        let batch = Batch { origin, bytes: Bytes::from_static(b"abcde"), frames };
+        let arrivals = Arrivals::Runs(vec![(0, at(1)), (2, at(5)), (3, at(9))]);
+        let parts = Sequenced { slot: 0, first: 100, arrivals, batch }.by_run();
+        let seen: Vec<_> = parts
+            .iter()
+            .map(|part| {
+                (
+                    part.first,
+                    part.arrivals.last(),
+                    part.batch.frames.iter().map(|f| f.span.start).collect::<Vec<_>>(),
+                )
+            })
+            .collect();
+        assert_eq!(seen, [(100, at(1), vec![0, 1]), (102, at(5), vec![2]), (103, at(9), vec![3, 4])]);
     }
 }

@@ -27,7 +27,12 @@ pub fn feed(
 ) -> bool {
     let workers = pipeline.feed();
     let mut timing = Timing { pace, start: None };
-    for (slot, mut sequenced) in (0..).zip(inputs) {
+    // A batch may hold hours; what is paced goes in by the runs that arrived at once.
+    let by_run = |sequenced: Sequenced| match pace {
+        Pace::Full => vec![sequenced],
+        Pace::Times(_) => sequenced.by_run(),
+    };
+    for (slot, mut sequenced) in (0..).zip(inputs.into_iter().flat_map(by_run)) {
         timing.wait(sequenced.arrivals.last());
         sequenced.slot = slot;
         if permits.recv().is_err() || workers.send(sequenced).is_err() {
