@@ -86,17 +86,11 @@ fn port(view: View<'_>) -> Option<u64> {
 
 /// The method by the name that sshd gives it.
 fn method(view: View<'_>) -> Option<&[u8]> {
-    Some(match view.entry.method {
-        Method::Unnamed => return None,
-        Method::Password => b"password",
-        Method::Publickey => b"publickey",
-        Method::KeyboardInteractive => b"keyboard-interactive",
-        Method::Hostbased => b"hostbased",
-        Method::GssapiWithMic => b"gssapi-with-mic",
-        Method::GssapiKeyex => b"gssapi-keyex",
-        Method::None => b"none",
-        Method::Other => view.detail(2),
-    })
+    match view.entry.method {
+        Method::Unnamed => None,
+        Method::Other => Some(view.detail(2)),
+        method => Some(method.name().as_bytes()),
+    }
 }
 
 /// Writes a JSON object, keys in the order of the calls.

@@ -4,7 +4,7 @@
 //! `Failed keyboard-interactive` tells of the same one; a refusal of root. What PAM's modules log does not count: they
 //! log the failures of other modules' users as well, once for several, or from a process of their own.
 
-use super::connection::{Facts, Phase, method_name};
+use super::connection::{Facts, Phase};
 use super::table::Id;
 use super::thresholds::Failure;
 use super::{Input, Module};
@@ -193,7 +193,7 @@ impl Module {
     /// The method that a message names, with its sub-method after a slash.
     fn method_text(&mut self, input: &Input<'_>) -> crate::correlate::names::NameId {
         let method = input.view.entry.method;
-        let name = if method == Method::Other { input.view.detail(2) } else { method_name(method) };
+        let name = if method == Method::Other { input.view.detail(2) } else { method.name().as_bytes() };
         let sub = input.view.detail(0);
         if sub.is_empty() {
             return self.names.hold_text(name);

@@ -304,20 +304,10 @@ pub(super) fn method_names(methods: u16) -> impl Iterator<Item = &'static [u8]> 
         Method::None,
         Method::Other,
     ];
-    METHODS.into_iter().filter(move |method| methods & (1 << (*method as u16)) != 0).map(method_name)
-}
-
-/// The name of a method, as sshd writes it.
-pub(super) const fn method_name(method: Method) -> &'static [u8] {
-    match method {
-        Method::Unnamed => b"",
-        Method::Password => b"password",
-        Method::Publickey => b"publickey",
-        Method::KeyboardInteractive => b"keyboard-interactive",
-        Method::Hostbased => b"hostbased",
-        Method::GssapiWithMic => b"gssapi-with-mic",
-        Method::GssapiKeyex => b"gssapi-keyex",
-        Method::None => b"none",
-        Method::Other => b"other",
-    }
+    METHODS.into_iter().filter(move |method| methods & (1 << (*method as u16)) != 0).map(
+        |method| match method {
+            Method::Other => &b"other"[..],
+            method => method.name().as_bytes(),
+        },
+    )
 }
