@@ -278,6 +278,7 @@ fn a_server_that_cannot_listen_leaves_no_capture_behind() {
     let said = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(3), "{said}");
     assert!(said.contains("another program listens there"), "{said}");
+    assert!(!said.contains("os error"), "the reason is told once: {said}");
     assert!(!capture.exists());
     assert_eq!(server.stop().code, Some(0));
 }

@@ -77,9 +77,9 @@ impl Findings {
                     options.name, options.address
                 ));
             }
-            if let Err(source) = TcpListener::bind(options.address) {
-                let in_use = source.kind() == ErrorKind::AddrInUse;
-                let error = BindError { name: options.name, address: options.address, source };
+            if let Err(reason) = TcpListener::bind(options.address) {
+                let in_use = reason.kind() == ErrorKind::AddrInUse;
+                let error = BindError { name: options.name, address: options.address, reason };
                 let messages = if in_use { &mut self.warnings } else { &mut self.errors };
                 messages.push(error.to_string());
             }

@@ -57,28 +57,28 @@ impl Options {
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("listener `{name}` cannot listen on tcp://{address}{}", remedy(source, *address))]
+#[error("listener `{name}` cannot listen on tcp://{address}: {}", explain(reason, *address))]
 pub struct BindError {
     /// The listener's name.
     pub name: String,
     /// The address.
     pub address: SocketAddr,
-    /// What the system says.
-    pub source: io::Error,
+    /// What the system says; part of the text, and so no source.
+    pub reason: io::Error,
 }
 
-/// What the operator can do about a failure to bind.
-fn remedy(error: &io::Error, address: SocketAddr) -> String {
+/// What a failure to bind means, and what the operator can do about it.
+fn explain(error: &io::Error, address: SocketAddr) -> String {
     let port = address.port();
     match error.kind() {
-        io::ErrorKind::PermissionDenied if port < 1024 => ": ports under 1024 need a privilege: \
+        io::ErrorKind::PermissionDenied if port < 1024 => "ports under 1024 need a privilege: \
              `setcap cap_net_bind_service=+ep` on the binary, a systemd socket, or a port from 1024 on"
             .to_owned(),
         io::ErrorKind::AddrInUse => {
-            format!(": another program listens there; `ss -ltnp sport = :{port}` tells which")
+            format!("another program listens there; `ss -ltnp sport = :{port}` tells which")
         }
-        io::ErrorKind::AddrNotAvailable => ": no interface of this machine has that address".to_owned(),
-        _ => String::new(),
+        io::ErrorKind::AddrNotAvailable => "no interface of this machine has that address".to_owned(),
+        _ => error.to_string(),
     }
 }
 
@@ -97,7 +97,7 @@ impl Bound {
     pub fn new(options: Options) -> Result<Self, BindError> {
         match bind(options.address) {
             Ok(socket) => Ok(Self { options, socket }),
-            Err(source) => Err(BindError { name: options.name, address: options.address, source }),
+            Err(reason) => Err(BindError { name: options.name, address: options.address, reason }),
         }
     }
 }
