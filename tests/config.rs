@@ -217,6 +217,50 @@ fn the_command_line_is_checked_like_a_file() {
 }
 
 #[test]
+fn an_address_that_is_given_twice_on_the_command_line_is_refused() {
+    let refused = |listen: [&str; 2]| {
+        let request = Request { listen: listen.map(str::to_owned).to_vec(), ..Request::default() };
+        Settings::load(&request, &environment()).unwrap_err().to_string()
+    };
+    let (local, all) = ("tcp://127.0.0.1:5140", "tcp://[::]:5140");
+    assert_eq!(
+        refused([local, local]),
+        format!(
+            "error: cannot listen on {local} twice\n  --> --listen {local}   the first is at --listen {local}"
+        )
+    );
+    assert_eq!(
+        refused([local, all]),
+        format!(
+            "error: cannot listen on both {local} and {all}\n  --> --listen {all}   one covers the other; the first is \
+             at --listen {local}"
+        )
+    );
+}
+
+#[test]
+fn one_kind_of_problem_does_not_hide_another() {
+    let request = Request {
+        config: Some("tests/config/invalid/included.toml".into()),
+        set: vec!["server.workers".to_owned(), "server.timezone=Mars".to_owned()],
+        apps: vec!["fleet".to_owned(), "in-the-missing-file".to_owned()],
+        listen: vec!["tcp://nowhere".to_owned()],
+        ..Request::default()
+    };
+    let problems = Settings::load(&request, &environment()).unwrap_err().to_string();
+    for (what, told) in [
+        ("missing.toml", true),
+        ("`wrkers`", true),
+        ("no `=`", true),
+        ("`Mars`", true),
+        ("nowhere", true),
+        ("in-the-missing-file", false),
+    ] {
+        assert_eq!(problems.contains(what), told, "{what}: {problems}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let problems = load(Path::new("tests/config/none.toml")).unwrap_err().to_string();
     assert!(

@@ -47,7 +47,9 @@ pub(super) fn read(reader: &mut Reader, name: &str, given: Given<'_>) -> App {
     if named.is_empty() {
         let message = format!("application `{name}` has no module");
         let hint = format!("expected `[{path}.NAME]` with a `type`");
-        reader.problems.push(Problem::new(node.map_or(given.at, |node| &node.at), message).hint(hint));
+        reader
+            .problems
+            .push(Problem::new(node.map_or(given.at, |node| &node.at), message).hint(hint).absence());
     }
     for (path, name, node, table) in named {
         let given = Given { path: &path, at: &node.at, table };

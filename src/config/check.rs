@@ -2,14 +2,13 @@
 
 use super::app::{self, App};
 use super::handler::{self, Handler};
-use super::listener::Listener;
+use super::listener::{Listener, Taken};
 use super::option::list;
 use super::problem::{Place, Problem, Problems};
 use super::section::{Given, Listed, Reader};
 use super::server::ServerOptions;
 use super::suggest::suggest;
 use super::tree::{Content, Node, Table};
-use std::net::{IpAddr, SocketAddr};
 
 /// What a configuration says, before the surroundings of the process are asked.
 pub(super) struct Checked {
@@ -26,11 +25,8 @@ const ROOT: [&str; 4] = ["server", "listeners", "apps", "handlers"];
 /// The same of later versions.
 const LATER_ROOT: [&str; 5] = ["filters", "credentials", "templates", "journal", "sources"];
 
-/// Checks a tree whose beginning is `start`.
-///
-/// # Errors
-/// Everything that is wrong with it.
-pub(super) fn check(tree: &Table, start: &Place) -> Result<Checked, Problems> {
+/// Checks a tree whose beginning is `start`: what it says, so far as that is right, and everything that is wrong with it.
+pub(super) fn check(tree: &Table, start: &Place) -> (Checked, Problems) {
     let mut reader = Reader::default();
     root_keys(tree, &mut reader);
     let server = server(tree, start, &mut reader);
@@ -38,7 +34,7 @@ pub(super) fn check(tree: &Table, start: &Place) -> Result<Checked, Problems> {
     let apps = apps(tree, start, &mut reader);
     let handlers = handlers(tree, &mut reader);
     let Reader { problems, listed } = reader;
-    problems.unless_any(|| Checked { server, listeners, apps, handlers, listed })
+    (Checked { server, listeners, apps, handlers, listed }, problems)
 }
 
 fn root_keys(tree: &Table, reader: &mut Reader) {
@@ -63,35 +59,22 @@ fn server(tree: &Table, start: &Place, reader: &mut Reader) -> ServerOptions {
 }
 
 fn listeners(tree: &Table, reader: &mut Reader) -> Vec<Listener> {
-    let mut listeners: Vec<Listener> = Vec::new();
+    let (mut listeners, mut taken) = (Vec::new(), Taken::default());
     let Some(node) = tree.get("listeners") else { return listeners };
     for (path, name, node, table) in reader.named("listeners", node) {
         let given = Given { path: &path, at: &node.at, table };
         let listener = Listener { name: name.to_owned(), ..reader.section(given, &[]) };
-        let at = table.get("address").map_or(&node.at, |node| &node.at);
-        for (index, address) in listener.addresses.iter().enumerate() {
-            let own = listener.addresses.iter().take(index).map(|other| (name, other));
-            let others =
-                listeners.iter().flat_map(|l| l.addresses.iter().map(|other| (l.name.as_str(), other)));
-            if let Some((owner, other)) = own.chain(others).find(|(_, other)| collide(**other, *address)) {
-                let message = format!("`{path}` cannot listen on tcp://{address}");
-                let hint = format!("`listeners.{owner}` takes it with tcp://{other}");
-                reader.problems.push(Problem::new(at, message).hint(hint));
-            }
+        let written = match table.get("address") {
+            Some(Node { content: Content::List(nodes), .. }) => nodes.as_slice(),
+            Some(node) => std::slice::from_ref(node),
+            None => &[],
+        };
+        for (address, node) in listener.addresses.iter().zip(written) {
+            taken.add(*address, &node.at, &mut reader.problems);
         }
         listeners.push(listener);
     }
     listeners
-}
-
-/// Whether two sockets cannot listen on both addresses. `[::]` takes IPv4 as well; port 0 is any that is free.
-fn collide(a: SocketAddr, b: SocketAddr) -> bool {
-    let covers = |wide: IpAddr, other: IpAddr| match wide {
-        IpAddr::V6(wide) => wide.is_unspecified(),
-        IpAddr::V4(wide) => wide.is_unspecified() && other.is_ipv4(),
-    };
-    let (x, y) = (a.ip().to_canonical(), b.ip().to_canonical());
-    a.port() == b.port() && a.port() != 0 && (x == y || covers(x, y) || covers(y, x))
 }
 
 fn apps(tree: &Table, start: &Place, reader: &mut Reader) -> Vec<App> {
@@ -99,9 +82,9 @@ fn apps(tree: &Table, start: &Place, reader: &mut Reader) -> Vec<App> {
     let named = node.map(|node| reader.named("apps", node)).unwrap_or_default();
     if named.is_empty() {
         let problem = Problem::new(node.map_or(start, |node| &node.at), "there is no application");
-        reader
-            .problems
-            .push(problem.hint("expected `[apps.NAME]` with at least one `[apps.NAME.modules.NAME]`"));
+        reader.problems.push(
+            problem.hint("expected `[apps.NAME]` with at least one `[apps.NAME.modules.NAME]`").absence(),
+        );
     }
     let mut apps = Vec::new();
     for (path, name, node, table) in named {
@@ -133,7 +116,7 @@ fn references(path: &str, handlers: &Node, tree: &Table, reader: &mut Reader) {
                 None if defined.is_empty() => format!("expected `[handlers.{name}]` with a `type`"),
                 None => format!("there are {}", list(&defined)),
             };
-            reader.problems.push(Problem::new(&node.at, message).hint(hint));
+            reader.problems.push(Problem::new(&node.at, message).hint(hint).absence());
         } else if seen.contains(&name) {
             let message = format!("`{path}` names the handler `{name}` twice");
             reader.problems.push(Problem::new(&node.at, message));
@@ -153,26 +136,4 @@ fn handlers(tree: &Table, reader: &mut Reader) -> Vec<(Handler, Place)> {
         }
     }
     handlers
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wide_addresses_collide_with_what_they_cover() {
-        for (a, b, expected) in [
-            ("127.0.0.1:1", "127.0.0.1:1", true),
-            ("127.0.0.1:1", "127.0.0.1:2", false),
-            ("127.0.0.1:0", "127.0.0.1:0", false),
-            ("0.0.0.0:1", "127.0.0.1:1", true),
-            ("[::]:1", "127.0.0.1:1", true),
-            ("[::1]:1", "0.0.0.0:1", false),
-            ("[::1]:1", "127.0.0.1:1", false),
-            ("[::ffff:127.0.0.1]:1", "127.0.0.1:1", true),
-        ] {
-            assert_eq!(collide(a.parse().unwrap(), b.parse().unwrap()), expected, "{a} {b}");
-            assert_eq!(collide(b.parse().unwrap(), a.parse().unwrap()), expected, "{b} {a}");
-        }
-    }
 }

@@ -4,12 +4,13 @@ use super::codec::{
     Choice, Count, DelimiterText, Lasting, NamedZone, Networks, OneOf, Size, TcpAddresses, ZoneName,
 };
 use super::option::{Opt, options};
+use super::problem::{Place, Problem, Problems};
 use super::section::Section;
 use crate::ingest::tcp;
 use crate::limits;
 use crate::wire::framing;
 use ipnet::IpNet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// A listener: where it listens, for whom, and how it takes what comes.
@@ -98,6 +99,58 @@ impl Section for Listener {
             max_connections_per_peer: limits::MAX_CONNECTIONS_PER_PEER,
             frame_timeout: limits::FRAME_TIMEOUT,
             timezone: NamedZone::default(),
+        }
+    }
+}
+
+/// Addresses that are listened on, with where each was said.
+#[derive(Debug, Default)]
+pub(super) struct Taken(Vec<(SocketAddr, Place)>);
+
+impl Taken {
+    /// Takes one more address; it is a problem when another one leaves no room for it.
+    pub(super) fn add(&mut self, address: SocketAddr, at: &Place, problems: &mut Problems) {
+        if let Some((other, first)) = self.0.iter().find(|(other, _)| collide(*other, address)) {
+            let (message, why) = if *other == address {
+                (format!("cannot listen on tcp://{address} twice"), "")
+            } else {
+                (format!("cannot listen on both tcp://{other} and tcp://{address}"), "one covers the other; ")
+            };
+            problems.push(Problem::new(at, message).hint(format!("{why}the first is at {first}")));
+        }
+        self.0.push((address, at.clone()));
+    }
+}
+
+/// Whether two sockets cannot listen on both addresses. `[::]` takes IPv4 as well; port 0 is any that is free.
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    let covers = |wide: IpAddr, other: IpAddr| match wide {
+        IpAddr::V6(wide) => wide.is_unspecified(),
+        IpAddr::V4(wide) => wide.is_unspecified() && other.is_ipv4(),
+    };
+    let (x, y) = (a.ip().to_canonical(), b.ip().to_canonical());
+    a.port() == b.port() && a.port() != 0 && (x == y || covers(x, y) || covers(y, x))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_addresses_collide_with_what_they_cover() {
+        for (a, b, expected) in [
+            ("127.0.0.1:1", "127.0.0.1:1", true),
+            ("127.0.0.1:1", "127.0.0.1:2", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+            ("0.0.0.0:1", "127.0.0.1:1", true),
+            ("[::]:1", "127.0.0.1:1", true),
+            ("[::]:1", "0.0.0.0:1", true),
+            ("[::1]:1", "0.0.0.0:1", false),
+            ("[::1]:1", "127.0.0.1:1", false),
+            ("[::ffff:127.0.0.1]:1", "127.0.0.1:1", true),
+        ] {
+            assert_eq!(collide(a.parse().unwrap(), b.parse().unwrap()), expected, "{a} {b}");
+            assert_eq!(collide(b.parse().unwrap(), a.parse().unwrap()), expected, "{b} {a}");
         }
     }
 }

@@ -43,5 +43,6 @@ pub use source::Source;
 /// Everything that is wrong with it.
 pub fn check(file: &str, text: &str) -> Result<(), Problems> {
     let tree = tree::parse_file(file, text)?;
-    check::check(&tree, &Place::File { file: file.into(), line: 1 }).map(drop)
+    let (_, problems) = check::check(&tree, &Place::File { file: file.into(), line: 1 });
+    problems.unless_any(|| ())
 }

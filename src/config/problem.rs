@@ -34,17 +34,19 @@ pub struct Problem {
     message: String,
     place: Option<Place>,
     hint: Option<String>,
+    /// Whether it says that something is nowhere.
+    is_absence: bool,
 }
 
 impl Problem {
     /// Describes what is wrong at a place.
     pub(super) fn new(place: &Place, message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: Some(place.clone()), hint: None }
+        Self { message: message.into(), place: Some(place.clone()), hint: None, is_absence: false }
     }
 
     /// Describes what is wrong with the whole.
     pub(super) fn general(message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: None, hint: None }
+        Self { message: message.into(), place: None, hint: None, is_absence: false }
     }
 
     /// Adds what would be right.
@@ -58,6 +60,13 @@ impl Problem {
     #[must_use]
     pub(super) fn hint_if(mut self, hint: Option<String>) -> Self {
         self.hint = hint;
+        self
+    }
+
+    /// Marks it as saying that something is nowhere, which nobody knows while a file is unread.
+    #[must_use]
+    pub(super) fn absence(mut self) -> Self {
+        self.is_absence = true;
         self
     }
 }
@@ -89,6 +98,16 @@ impl Problems {
     /// Adds a problem.
     pub(super) fn push(&mut self, problem: Problem) {
         self.0.push(problem);
+    }
+
+    /// Whether nothing is wrong.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds problems, without those that say that something is nowhere: what could not be read may hold it.
+    pub(super) fn extend_without_absences(&mut self, others: Self) {
+        self.0.extend(others.0.into_iter().filter(|problem| !problem.is_absence));
     }
 
     /// `value` when nothing is wrong, else the problems in the order of their places.

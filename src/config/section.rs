@@ -64,7 +64,7 @@ impl Reader {
             if given.table.get(option.name).is_none() {
                 let message = format!("`{}` lacks `{}`", given.path, option.name);
                 let hint = format!("expected {}", (option.takes)());
-                self.problems.push(Problem::new(given.at, message).hint(hint));
+                self.problems.push(Problem::new(given.at, message).hint(hint).absence());
             }
         }
         let rows = rows(S::OPTIONS, &target, &S::defaults(), Some(given.table));
@@ -83,7 +83,7 @@ impl Reader {
         let supported = format!("supported: {}", list(&names));
         let Some(node) = given.table.get("type") else {
             let message = format!("`{}` lacks `type`", given.path);
-            self.problems.push(Problem::new(given.at, message).hint(supported));
+            self.problems.push(Problem::new(given.at, message).hint(supported).absence());
             return None;
         };
         let path = join(given.path, "type");

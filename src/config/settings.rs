@@ -5,7 +5,7 @@ use super::check::{Checked, check};
 use super::codec::{NamedZone, parse_tcp};
 use super::environment::Environment;
 use super::handler::Handler;
-use super::listener::Listener;
+use super::listener::{Listener, Taken};
 use super::option::list;
 use super::problem::{Place, Problem, Problems};
 use super::section::Listed;
@@ -72,8 +72,13 @@ impl Settings {
         let source = source::find(request.config.as_deref(), environment);
         let mut problems = Problems::default();
         let tree = read_tree(&source, &request.set, &mut problems)?;
-        let checked = problems.unless_any(|| ()).and_then(|()| check(&tree, &start(&source)))?;
-        complete(source, checked, request, environment)
+        let (checked, mut found) = check(&tree, &start(&source));
+        let settings = complete(source, checked, request, environment, &mut found);
+        if problems.is_empty() {
+            return found.unless_any(|| settings);
+        }
+        problems.extend_without_absences(found);
+        problems.unless_any(|| settings)
     }
 
     /// The applications with their modules.
@@ -95,12 +100,15 @@ fn start(source: &Source) -> Place {
 }
 
 /// The file's tree, or what is built in, with what `--set` says over it.
+///
+/// # Errors
+/// When the file itself cannot be read; what else is wrong goes to `problems`.
 fn read_tree(source: &Source, set: &[String], problems: &mut Problems) -> Result<Table, Problems> {
     let built_in = source::built_in()?;
     let mut tree = match source {
         Source::BuiltIn => built_in,
         Source::File(path) => {
-            let mut tree = source::read(path, problems).unwrap_or_default();
+            let mut tree = source::read(path, problems)?;
             if tree.get("listeners").is_none() {
                 tree.add_missing(built_in, "listeners");
             }
@@ -123,16 +131,16 @@ fn complete(
     checked: Checked,
     request: &Request,
     environment: &Environment,
-) -> Result<Settings, Problems> {
-    let mut problems = Problems::default();
+    problems: &mut Problems,
+) -> Settings {
     let Checked { server, mut listeners, mut apps, mut handlers, mut listed } = checked;
-    select_apps(&mut apps, &request.apps, &mut problems);
+    select_apps(&mut apps, &request.apps, problems);
     if !request.listen.is_empty() {
-        listeners = listen(&request.listen, &mut problems);
+        listeners = listen(&request.listen, problems);
     }
-    let data_dir = data_dir(server.data_dir.as_deref(), request, environment, &mut problems);
+    let data_dir = data_dir(server.data_dir.as_deref(), request, environment, problems);
     list_data_dir(&mut listed, &data_dir, request);
-    separate(&mut handlers, &data_dir, &mut problems);
+    separate(&mut handlers, &data_dir, problems);
     let server = Server {
         data_dir,
         timezone: server.timezone,
@@ -141,7 +149,7 @@ fn complete(
         handler_patience: server.handler_patience,
     };
     let handlers = handlers.into_iter().map(|(handler, _)| handler).collect();
-    problems.unless_any(|| Settings { source, server, listeners, apps, handlers, listed })
+    Settings { source, server, listeners, apps, handlers, listed }
 }
 
 /// Keeps the applications that are asked for.
@@ -154,7 +162,7 @@ fn select_apps(apps: &mut Vec<App>, wanted: &[String], problems: &mut Problems) 
             None => format!("there are {}", list(&names)),
         };
         let message = format!("there is no application `{}`", name.escape_debug());
-        problems.push(Problem::new(&place, message).hint(hint));
+        problems.push(Problem::new(&place, message).hint(hint).absence());
     }
     if !wanted.is_empty() {
         apps.retain(|app| wanted.contains(&app.app.name));
@@ -163,12 +171,15 @@ fn select_apps(apps: &mut Vec<App>, wanted: &[String], problems: &mut Problems) 
 
 /// The listener that stands for the addresses of the command line.
 fn listen(urls: &[String], problems: &mut Problems) -> Vec<Listener> {
-    let mut addresses = Vec::new();
+    let (mut addresses, mut taken) = (Vec::new(), Taken::default());
     for url in urls {
+        let place = Place::Argument(format!("--listen {url}").into());
         match parse_tcp(url) {
-            Ok(address) => addresses.push(address),
+            Ok(address) => {
+                taken.add(address, &place, problems);
+                addresses.push(address);
+            }
             Err(wrong) => {
-                let place = Place::Argument(format!("--listen {url}").into());
                 problems.push(Problem::new(&place, wrong.message).hint_if(wrong.hint));
             }
         }

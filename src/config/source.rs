@@ -42,10 +42,13 @@ pub(super) fn find(named: Option<&Path>, environment: &Environment) -> Source {
     named.or(variable).or(default).map_or(Source::BuiltIn, |path| Source::File(path.to_owned()))
 }
 
-/// Reads a file and the files that it includes, as one tree.
-pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Table> {
-    let mut table = read_one(path, None, problems)?;
-    let Some(include) = table.remove("include") else { return Some(table) };
+/// Reads a file and the files that it includes, as one tree. What is wrong with those goes to `problems`.
+///
+/// # Errors
+/// When the file itself cannot be read.
+pub(super) fn read(path: &Path, problems: &mut Problems) -> Result<Table, Problem> {
+    let mut table = read_one(path, None)?;
+    let Some(include) = table.remove("include") else { return Ok(table) };
     let directory = path.parent().unwrap_or(Path::new(""));
     for (pattern, at) in patterns(&include, problems) {
         let found = match matching(&directory.join(&pattern)) {
@@ -56,7 +59,13 @@ pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Table> {
             }
         };
         for path in found {
-            let Some(mut included) = read_one(&path, Some(&at), problems) else { continue };
+            let mut included = match read_one(&path, Some(&at)) {
+                Ok(included) => included,
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            };
             if let Some(nested) = included.remove("include") {
                 let hint = "only the main file may include others";
                 problems.push(Problem::new(&nested.at, "an included file includes others").hint(hint));
@@ -64,19 +73,17 @@ pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Table> {
             table.join(included, problems);
         }
     }
-    Some(table)
+    Ok(table)
 }
 
 /// Reads one file; says what is wrong at the place that names it, if one does.
-fn read_one(path: &Path, at: Option<&Place>, problems: &mut Problems) -> Option<Table> {
+fn read_one(path: &Path, at: Option<&Place>) -> Result<Table, Problem> {
     let name = path.display().to_string();
-    let parsed = read_text(path)
-        .map_err(|error| {
-            let message = format!("cannot read the configuration {name}: {error}");
-            at.map_or_else(|| Problem::general(&message), |at| Problem::new(at, &message))
-        })
-        .and_then(|text| parse_file(&name, &text));
-    parsed.map_err(|problem| problems.push(problem)).ok()
+    let text = read_text(path).map_err(|error| {
+        let message = format!("cannot read the configuration {name}: {error}");
+        at.map_or_else(|| Problem::general(&message), |at| Problem::new(at, &message))
+    })?;
+    parse_file(&name, &text)
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
