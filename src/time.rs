@@ -140,6 +140,11 @@ impl Zone {
         TimeZone::get(name).map(|zone| Self(Some(zone))).map_err(|_| UnknownZone(name.to_owned()))
     }
 
+    /// The names of all zones that the system's database has.
+    pub fn names() -> Vec<String> {
+        jiff::tz::db().available().map(|name| name.to_string()).collect()
+    }
+
     /// Seconds by which local time is ahead of UTC at an instant.
     pub fn offset_at(&self, instant: Timestamp) -> i64 {
         let Some(zone) = &self.0 else { return 0 };

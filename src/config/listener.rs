@@ -1,11 +1,10 @@
 //! Floor 7: `[listeners.NAME]`.
 
-use super::codec::{
-    Choice, Count, DelimiterText, Lasting, NamedZone, Networks, OneOf, Size, TcpAddresses, ZoneName,
-};
+use super::codec::{Choice, Count, DelimiterText, Lasting, Networks, OneOf, Size, TcpAddresses, ZoneName};
 use super::option::{Opt, options};
 use super::problem::{Place, Problem, Problems};
 use super::section::Section;
+use super::zone::NamedZone;
 use crate::ingest::tcp;
 use crate::limits;
 use crate::wire::framing;

@@ -22,12 +22,12 @@ mod settings;
 mod source;
 mod suggest;
 mod tree;
+mod zone;
 
 #[cfg(test)]
 mod reference_tests;
 
 pub use app::App;
-pub use codec::NamedZone;
 pub use environment::Environment;
 pub use handler::{Handler, HandlerOptions};
 pub use listener::Listener;
@@ -36,6 +36,7 @@ pub use problem::{Place, Problem, Problems};
 pub use section::Listed;
 pub use settings::{Request, Server, Settings};
 pub use source::Source;
+pub use zone::{NamedZone, WrongZone};
 
 /// Checks the text of one file by itself.
 ///

@@ -1,8 +1,9 @@
 //! Floor 7: `[server]`.
 
-use super::codec::{AbsolutePath, Count, Lasting, NamedZone, ZoneName};
+use super::codec::{AbsolutePath, Count, Lasting, ZoneName};
 use super::option::{Opt, options};
 use super::section::Section;
+use super::zone::NamedZone;
 use crate::limits;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::check::{Checked, check};
-use super::codec::{NamedZone, parse_tcp};
+use super::codec::parse_tcp;
 use super::environment::Environment;
 use super::handler::Handler;
 use super::listener::{Listener, Taken};
@@ -12,6 +12,7 @@ use super::section::Listed;
 use super::source::{self, Source};
 use super::suggest::suggest;
 use super::tree::{Table, parse_set};
+use super::zone::NamedZone;
 use crate::correlate;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -12,7 +12,6 @@ pub(super) use choice::{Choice, OneOf, Raises, Switches};
 pub(super) use network::{Networks, TcpAddresses, parse_tcp};
 pub(super) use quantity::{Count, Lasting, Size};
 pub(super) use rotation::Rotation;
-pub use text::NamedZone;
 pub(super) use text::{AbsolutePath, DelimiterText, FilePath, Names, Text, ZoneName};
 
 use super::option::Sink;

@@ -3,8 +3,8 @@
 use super::{Codec, Takes, items, text};
 use crate::config::option::Sink;
 use crate::config::tree::Node;
+use crate::config::zone::NamedZone;
 use crate::limits;
-use crate::time::Zone;
 use std::path::{Path, PathBuf};
 use toml_edit::{Array, Value};
 
@@ -98,21 +98,6 @@ impl Codec<Vec<String>> for Names {
     }
 }
 
-/// A time zone with the name it was found by.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NamedZone {
-    /// The name in the IANA database.
-    pub name: String,
-    /// The zone.
-    pub zone: Zone,
-}
-
-impl Default for NamedZone {
-    fn default() -> Self {
-        Self { name: "UTC".to_owned(), zone: Zone::UTC }
-    }
-}
-
 /// The name of a time zone.
 pub(in crate::config) struct ZoneName;
 
@@ -125,11 +110,10 @@ impl Takes for ZoneName {
 impl Codec<NamedZone> for ZoneName {
     fn read(node: &Node, sink: &mut Sink<'_>) -> Option<NamedZone> {
         let name = text(node, &Self::takes(), sink)?;
-        match Zone::named(name) {
-            Ok(zone) => Some(NamedZone { name: name.to_owned(), zone }),
-            Err(error) => {
-                let hint = "`timedatectl list-timezones` lists those of this system; the package is `tzdata`";
-                sink.wrong(node, &error.to_string(), Some(hint.to_owned()));
+        match NamedZone::find(name) {
+            Ok(zone) => Some(zone),
+            Err(wrong) => {
+                sink.wrong(node, &wrong.unknown.to_string(), Some(wrong.hint));
                 None
             }
         }
