@@ -125,7 +125,7 @@ fn fold(criterion: &mut Criterion) {
         name: "fleet".into(),
         modules: vec![("openssh".into(), ModuleOptions::Sshd(sshd::Options::default()))],
     }];
-    let stamp = Stamp { stream: StreamId(1), run: 1, replay: false, modules: Correlator::modules(&apps) };
+    let stamp = Stamp { stream: StreamId(1), run: 1, modules: Correlator::modules(&apps) };
     let mut events = EventBlock::new(Arc::new(stamp));
     let mut group = criterion.benchmark_group("correlate");
     group.throughput(Throughput::Elements(OBSERVATIONS as u64));

@@ -16,8 +16,7 @@ const EVENTS: u64 = 1_000;
 /// Logins that ended, with the fields that a record-by-record correlation fills.
 fn logins() -> EventBlock {
     let module = ModuleName { app: "ssh-report".into(), module: "openssh".into() };
-    let stamp =
-        Stamp { stream: StreamId(0x1234_5678_9abc_def0), run: 3, replay: false, modules: vec![module] };
+    let stamp = Stamp { stream: StreamId(0x1234_5678_9abc_def0), run: 3, modules: vec![module] };
     let mut block = EventBlock::new(Arc::new(stamp));
     for number in 0..EVENTS {
         let start = Timestamp::from_civil(2026, 2, 1, 36_000, 123_456 + number as i64);

@@ -120,6 +120,21 @@ fn lists_an_object_for_each_record() {
 }
 
 #[test]
+fn shows_ranges_of_records() {
+    let place = Place::imported();
+    let shown = |wanted: &[&str]| {
+        let out = place.done(&[&["show", "--format", "json", "day.cap"], wanted].concat());
+        let objects = out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        objects.map(|object| object["number"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&["2-4"]), [2, 3, 4]);
+    assert_eq!(shown(&["4-99", "1"]), [4, 5, 1]);
+    let missing = place.capture(&["show", "day.cap", "1-2", "6-9"]);
+    assert_eq!(missing.exit, 3);
+    assert!(missing.err.contains("holds no record with number 6-9"), "{}", missing.err);
+}
+
+#[test]
 fn shows_records_in_full_and_bytes_where_they_are_no_text() {
     let place = Place::imported();
     let shown = place.done(&["show", "day.cap", "5", "3"]);

@@ -77,10 +77,39 @@ fn check_tells_what_would_run_and_what_could_not() {
     let (code, _, err) = run(&bad);
     assert_eq!(code, 1);
     assert!(
-        err.contains("is a file") && err.contains("no interface of this machine has that address"),
+        err.matches("is a file").count() == 1
+            && err.contains("no interface of this machine has that address"),
         "{err}"
     );
     assert!(err.contains("warning: listener `command-line` takes plaintext from everybody"), "{err}");
+}
+
+#[test]
+fn check_tries_what_permissions_do_not_tell() {
+    let (code, _, err) =
+        run(&["check", "--app", "fleet", "--data-dir", "/proc/x", "--listen", "tcp://127.0.0.1:0"]);
+    assert_eq!(code, 1);
+    assert!(err.starts_with("error: cannot create /proc/x: "), "{err}");
+}
+
+#[test]
+fn values_out_of_range_are_answered_with_what_is_expected() {
+    let capture = "captures/openssh-10.6p1.capture";
+    for (args, says) in [
+        (&["replay", "--year", "abc", capture][..], "expected a year from 1970 to 9999"),
+        (&["capture", "import", "--year", "1969", "-o", "x", "y"], "expected a year from 1970 to 9999"),
+        (&["replay", "--workers", "0", capture], "expected a whole number from 1 to 256"),
+        (&["replay", "--workers", "99999999999999999999", capture], "expected a whole number from 1 to 256"),
+        (&["replay", "--timezone", "Berlin", capture], "did you mean `Europe/Berlin`?"),
+        (&["explain", "--timezone", "Berlin"], "did you mean `Europe/Berlin`?"),
+        (&["check", "--set", "server.timezone=Berlin"], "did you mean `Europe/Berlin`?"),
+        (&["capture", "show", capture, "7-5"], "or a range such as `5-7`"),
+        (&["replay", "--deliver", "screen", capture], "a replay prints its events already"),
+    ] {
+        let (code, out, err) = run(args);
+        assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
+        assert!(err.contains(says), "{args:?}: {err}");
+    }
 }
 
 #[test]
@@ -100,8 +129,8 @@ fn config_prints_a_configuration_that_means_the_same() {
 
     let values = |args: &[&str]| -> Vec<(String, serde_json::Value)> {
         let (_, listed, _) = run(&[&["config", "--format", "json"][..], args].concat());
-        let objects = listed.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        objects.map(|object| (object["option"].to_string(), object["value"].clone())).collect()
+        let objects: Vec<serde_json::Value> = serde_json::from_str(&listed).unwrap();
+        objects.iter().map(|object| (object["option"].to_string(), object["value"].clone())).collect()
     };
     let original = values(&set);
     assert!(original.len() > 40);
@@ -114,7 +143,7 @@ fn apps_are_listed_for_people_and_programs() {
     assert_eq!(code, 0);
     assert!(out.starts_with("fleet\n    SSH across the fleet\n    modules   openssh (sshd)\n"), "{out}");
     let (_, out, _) = run(&["apps", "--format", "json"]);
-    let apps: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let apps: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
     assert_eq!(apps[1]["name"], "all");
     assert_eq!(apps[1]["modules"][0]["type"], "report");
     assert_eq!(apps[1]["handlers"][0], "screen");

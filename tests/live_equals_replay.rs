@@ -63,7 +63,7 @@ fn apps() -> Vec<App> {
 }
 
 fn options(workers: usize, stream: StreamId, run: u32) -> Options {
-    let stamp = Arc::new(Stamp { stream, run, replay: false, modules: Correlator::modules(&apps()) });
+    let stamp = Arc::new(Stamp { stream, run, modules: Correlator::modules(&apps()) });
     Options {
         workers,
         apps: apps(),

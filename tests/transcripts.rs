@@ -66,7 +66,7 @@ fn apps() -> [App; 1] {
 fn tell(detector: &Detector, records: &[(Timestamp, String)]) -> Vec<Value> {
     let apps = apps();
     let mut scratch = detector.scratch();
-    let stamp = Stamp { stream: StreamId(1), run: 0, replay: true, modules: Correlator::modules(&apps) };
+    let stamp = Stamp { stream: StreamId(1), run: 0, modules: Correlator::modules(&apps) };
     let (mut correlator, mut events) = (Correlator::new(&apps, Zone::UTC), EventBlock::new(Arc::new(stamp)));
     for (number, (arrival, record)) in (1..).zip(records) {
         let bytes = Bytes::from(record.clone());

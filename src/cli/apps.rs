@@ -1,5 +1,6 @@
 //! Floor 8: `correlator apps`: what applications there are.
 
+use super::text::write_array;
 use super::{ConfigArgs, Exit, Failure, Format};
 use crate::config::{App, Settings};
 use crate::correlate::ModuleOptions;
@@ -8,7 +9,7 @@ use std::io::{self, Write};
 /// List the applications with their modules and handlers
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How they are listed
+    /// How they are listed; JSON is one array, with an object for each application
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
@@ -25,11 +26,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let mut out = io::stdout().lock();
     match args.format {
         Format::Text => write_text(&mut out, &settings)?,
-        Format::Json => {
-            for app in &settings.apps {
-                writeln!(out, "{}", json(app))?;
-            }
-        }
+        Format::Json => write_array(&mut out, settings.apps.iter().map(json))?,
     }
     out.flush()?;
     Ok(Exit::Done)

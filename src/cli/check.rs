@@ -1,19 +1,19 @@
 //! Floor 8: `correlator check`: whether the configuration would run, and what would.
 
 use super::apps::{handlers, modules};
+use super::probe::try_directory;
 use super::{ConfigArgs, Exit, Failure};
 use crate::config::Settings;
 use crate::ingest::tcp::BindError;
-use rustix::fs::{Access, access};
 use std::io::{self, ErrorKind, Write};
 use std::net::TcpListener;
 use std::path::Path;
 
 /// Check the configuration, and whether its files and addresses can be used
 ///
-/// Says what would run. Every error is listed. The exit code is 2 when the configuration is wrong, and 1 when it is
-/// right but a directory cannot be written or an address is none of this machine's. An address that is in use is only warned
-/// about: this server may be what uses it.
+/// Says what would run. Every error is listed. Directories are written to, and left as they were. The exit code is 2
+/// when the configuration is wrong, and 1 when it is right but a directory cannot be written or an address is none of
+/// this machine's. An address that is in use is only warned about: this server may be what uses it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Check for this application only (may be given several times) [default: all]
@@ -61,9 +61,14 @@ impl Findings {
         let of_handlers = settings.active_handlers().filter_map(|handler| handler.options.directory());
         let mut directories: Vec<&Path> = vec![&settings.server.data_dir];
         directories.extend(of_handlers.map(|path| path.as_path()));
+        let mut unwritable: Vec<&Path> = Vec::new();
         for directory in directories {
-            if let Err(error) = writable(directory) {
-                self.errors.push(format!("cannot write to {}: {error}", directory.display()));
+            // Below one that cannot be written to, nothing can be.
+            if !unwritable.iter().any(|above| directory.starts_with(above))
+                && let Err(error) = try_directory(directory)
+            {
+                self.errors.push(format!("{error:#}"));
+                unwritable.push(directory);
             }
         }
     }
@@ -97,15 +102,6 @@ impl Findings {
             self.warnings.push(format!("no application that runs names the handler `{}`", handler.name));
         }
     }
-}
-
-/// Whether a directory, or the nearest one above it that exists, may be written to.
-fn writable(directory: &Path) -> io::Result<()> {
-    let existing = directory.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
-    if !existing.is_dir() {
-        return Err(io::Error::new(ErrorKind::NotADirectory, format!("{} is a file", existing.display())));
-    }
-    Ok(access(existing, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 fn write_plan(out: &mut impl Write, settings: &Settings) -> io::Result<()> {

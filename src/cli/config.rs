@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is printed for people is itself a configuration, and means the same.
 
-use super::text::wrap;
+use super::text::{wrap, write_array};
 use super::{ConfigArgs, Exit, Failure, Format};
 use crate::config::{Listed, Row, Settings};
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use toml_edit::Value;
 /// What is printed is itself a configuration that can be kept as a file.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How the options are printed
+    /// How the options are printed; JSON is one array, with an object for each option
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
@@ -80,20 +80,19 @@ fn plain(value: &Value) -> String {
 }
 
 fn write_json(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
-    for Listed { path, rows } in &settings.listed {
-        for row in rows {
-            let object = serde_json::json!({
-                "option": format!("{path}.{}", row.name),
-                "value": row.value.as_ref().map(json),
-                "from": origin(row),
-                "type": row.takes,
-                "default": row.default.as_ref().map(json),
-                "meaning": row.meaning,
-            });
-            writeln!(out, "{object}")?;
-        }
-    }
-    Ok(())
+    let rows =
+        settings.listed.iter().flat_map(|Listed { path, rows }| rows.iter().map(move |row| (path, row)));
+    let object = |(path, row): (&String, &Row)| {
+        serde_json::json!({
+            "option": format!("{path}.{}", row.name),
+            "value": row.value.as_ref().map(json),
+            "from": origin(row),
+            "type": row.takes,
+            "default": row.default.as_ref().map(json),
+            "meaning": row.meaning,
+        })
+    };
+    write_array(out, rows.map(object))
 }
 
 fn json(value: &Value) -> serde_json::Value {

@@ -84,10 +84,7 @@ pub(super) fn environment(settings: &Settings) -> Environment {
 pub(super) fn target(handler: &Handler, settings: &Settings) -> Result<Target, Failure> {
     let environment = environment(settings);
     let built = match &handler.options {
-        // Only what a replay delivers bears its mark.
-        HandlerOptions::Log(options) => {
-            log::build(log::Options { mark_replay: true, ..*options }, &environment)
-        }
+        HandlerOptions::Log(options) => log::build(*options, &environment),
         HandlerOptions::Csv(options) => csv::build(options.clone(), &environment),
     };
     let handler_name = handler.name.clone();

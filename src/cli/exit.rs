@@ -28,7 +28,7 @@ impl From<Exit> for ExitCode {
 
 /// Why a command could not do its work.
 #[derive(Debug)]
-pub struct Failure {
+pub(super) struct Failure {
     exit: Exit,
     error: anyhow::Error,
     /// Whether the error's text is complete as it is.
@@ -37,12 +37,12 @@ pub struct Failure {
 
 impl Failure {
     /// A failure that ends with `exit`.
-    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+    pub(super) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self { exit, error: error.into(), is_report: false }
     }
 
     /// Wrong usage or configuration.
-    pub fn usage(message: impl std::fmt::Display) -> Self {
+    pub(super) fn usage(message: impl std::fmt::Display) -> Self {
         Self::new(Exit::Usage, anyhow::anyhow!("{message}"))
     }
 

@@ -10,7 +10,7 @@ use std::io;
 use std::path::PathBuf;
 
 mod apps;
-pub mod capture;
+mod capture;
 mod check;
 mod completions;
 mod config;
@@ -18,15 +18,18 @@ mod delivery;
 mod exit;
 mod explain;
 mod logging;
+mod probe;
 mod progress;
-pub mod replay;
-pub mod serve;
+mod replay;
+mod serve;
 mod text;
+mod value;
 
 #[cfg(test)]
 mod reference_tests;
 
-pub use exit::{Exit, Failure};
+pub use exit::Exit;
+use exit::Failure;
 
 /// Receives syslog, understands OpenSSH, and acts on what it says.
 ///
@@ -42,7 +45,7 @@ Exit codes:
   2  wrong usage or configuration
   3  trouble with input or the environment: files, addresses, permissions
   4  durability lost: the journal could not be written")]
-pub struct Cli {
+struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -62,21 +65,21 @@ enum Command {
 /// Options of every subcommand that reads the configuration.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Configuration")]
-pub struct ConfigArgs {
+struct ConfigArgs {
     /// Configuration file [default: $CORRELATOR_CONFIG, /etc/correlator/correlator.toml, or the built-in one]
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    config: Option<PathBuf>,
 
     /// Set one option over what the file says, as in `--set server.workers=4`
     ///
     /// KEY is the option's full name, with dots, as `correlator config` prints it. VALUE is TOML; where an option
     /// takes text, the quotes may be left out. May be given several times; the last one of a key counts.
     #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    set: Vec<String>,
 
     /// Directory for data, over what the file says
     #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    data_dir: Option<PathBuf>,
 }
 
 impl ConfigArgs {
@@ -84,7 +87,7 @@ impl ConfigArgs {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn load(&self, apps: &[String], listen: &[String]) -> Result<Settings, Problems> {
+    fn load(&self, apps: &[String], listen: &[String]) -> Result<Settings, Problems> {
         let request = Request {
             config: self.config.clone(),
             set: self.set.clone(),
@@ -98,7 +101,7 @@ impl ConfigArgs {
 
 /// How something is listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+enum Format {
     /// For people
     #[default]
     Text,

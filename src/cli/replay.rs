@@ -2,10 +2,11 @@
 
 use super::delivery::{self, Delivery, Sink};
 use super::progress::Progress;
+use super::value::{self, YearArgs};
 use super::{ConfigArgs, Exit, Failure, Format, logging};
 use crate::batch::Sequenced;
 use crate::capture;
-use crate::config::{Handler, Settings};
+use crate::config::{Handler, HandlerOptions, NamedZone, Settings};
 use crate::correlate::{Correlator, End};
 use crate::dispatch::{self, Apps, Target};
 use crate::event::Stamp;
@@ -22,58 +23,56 @@ use std::sync::Arc;
 
 /// Detect and correlate over captures, raw streams and log files, and print the events
 ///
-/// What kind a file is, its content tells. Events go to standard output; to handlers only where --deliver names one,
-/// and then marked as a replay. The same inputs and configuration give the same events with the same ids.
+/// What kind a file is, its content tells. Events go to standard output, and to handlers only where --deliver names
+/// them: all but those of type `log`, which would print each event a second time. The same inputs and configuration give the same events with the same ids.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Captures, raw streams or log files, in order; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
+    files: Vec<PathBuf>,
 
     /// Run this application only (may be given several times) [default: all]
     #[arg(long, value_name = "NAME")]
-    pub app: Vec<String>,
+    app: Vec<String>,
 
     /// How events are printed
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    format: Format,
 
     /// Pace of time against the captured one, as in `10x` [default: as fast as possible]
-    #[arg(long, value_name = "FACTOR", value_parser = parse_speed)]
-    pub speed: Option<f64>,
+    #[arg(long, value_name = "FACTOR", value_parser = value::speed)]
+    speed: Option<f64>,
 
     /// Deliver the events to this handler too (may be given several times)
     #[arg(long, value_name = "NAME")]
-    pub deliver: Vec<String>,
+    deliver: Vec<String>,
 
-    /// Year of records that name none [default: from the file's modification time]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1970..=9999))]
-    pub year: Option<u16>,
+    #[command(flatten)]
+    year: YearArgs,
 
     /// Zone of times that name none, where no listener's is configured, as in `Europe/Berlin` [default: UTC]
-    #[arg(long, value_name = "ZONE")]
-    pub timezone: Option<String>,
+    #[arg(long, value_name = "ZONE", value_parser = value::zone)]
+    timezone: Option<NamedZone>,
 
     /// Worker threads [default: as configured]
-    #[arg(long, value_name = "N")]
-    pub workers: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = value::workers)]
+    workers: Option<NonZeroUsize>,
 
     /// Where the configuration comes from.
     #[command(flatten)]
-    pub config: ConfigArgs,
+    config: ConfigArgs,
 }
 
 /// Replays the files.
 ///
 /// # Errors
 /// Says which file could not be read, and why.
-pub fn run(args: Args) -> Result<Exit, Failure> {
+pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let settings = args.config.load(&args.app, &[])?;
     logging::start();
-    let zone = args.timezone.as_deref().map(Zone::named).transpose().map_err(Failure::usage)?;
-    let zone = zone.unwrap_or(Zone::UTC);
+    let zone = args.timezone.clone().unwrap_or_default().zone;
     let deliver = args.deliver.iter().map(|name| named(name, &settings)).collect::<Result<Vec<_>, _>>()?;
-    let options = file::Options { year: args.year, zone: zone.clone(), ..file::Options::default() };
+    let options = file::Options { year: args.year.year, zone: zone.clone(), ..file::Options::default() };
     let mut passages: Vec<Vec<Input>> = Vec::new();
     for path in &args.files {
         let input = Input::open(path, &options).map_err(anyhow::Error::from)?;
@@ -93,11 +92,22 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
 }
 
 /// The handler of a name that `--deliver` gives.
+///
+/// # Errors
+/// When there is none, or it would print each event a second time.
 fn named<'a>(name: &str, settings: &'a Settings) -> Result<&'a Handler, Failure> {
-    settings.handlers.iter().find(|handler| handler.name == name).ok_or_else(|| {
+    let Some(handler) = settings.handlers.iter().find(|handler| handler.name == name) else {
         let names: Vec<&str> = settings.handlers.iter().map(|handler| handler.name.as_str()).collect();
-        Failure::usage(format!("--deliver {name}: there is no such handler; there are {}", names.join(", ")))
-    })
+        let names = names.join(", ");
+        return Err(Failure::usage(format!("--deliver {name}: there is no such handler; there are {names}")));
+    };
+    if matches!(handler.options, HandlerOptions::Log(_)) {
+        return Err(Failure::usage(format!(
+            "--deliver {name}: a handler of type `log` writes to standard output, where a replay prints its events \
+             already; leave it out, and say how they are printed with --format"
+        )));
+    }
+    Ok(handler)
 }
 
 fn is_plain(input: &Input) -> bool {
@@ -121,7 +131,7 @@ impl Replay<'_> {
         let stream = file::joined(&streams);
         let run = inputs.first().map_or(0, Input::run);
         let end = inputs.last().map_or(capture::End::OfInput, Input::end);
-        let stamp = Arc::new(Stamp { stream, run, replay: true, modules: modules.clone() });
+        let stamp = Arc::new(Stamp { stream, run, modules: modules.clone() });
         let delivery = Delivery::start(self.targets()?, &modules, dispatch::Options { patience: None })?;
         let sink = delivery.sink();
         let (gate, permits) = Gate::for_thread();
@@ -164,7 +174,7 @@ impl Replay<'_> {
             Format::Text => log::Format::Text,
             Format::Json => log::Format::Json,
         };
-        let options = log::Options { format, mark_replay: false, ..log::Options::default() };
+        let options = log::Options { format, ..log::Options::default() };
         let handler = log::build(options, &delivery::environment(self.settings));
         let handler = handler.context("cannot write to standard output")?;
         let mut targets = vec![Target { name: "standard output".to_owned(), apps: Apps::All, handler }];
@@ -243,27 +253,5 @@ fn progress(total: u64) -> Progress {
 fn tell_rejects(ledger: &Ledger) {
     for (reject, count) in &ledger.total.rejected {
         tracing::warn!(count, reason = reject.name(), "records rejected: {reject}");
-    }
-}
-
-fn parse_speed(text: &str) -> Result<f64, String> {
-    let number = text.strip_suffix('x').unwrap_or(text);
-    match number.parse::<f64>() {
-        Ok(factor) if factor.is_finite() && factor > 0.0 => Ok(factor),
-        _ => Err("expected a factor above zero, such as `10x` or `0.5x`".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn speeds_are_positive_factors() {
-        assert_eq!(parse_speed("10x"), Ok(10.0));
-        assert_eq!(parse_speed("0.5"), Ok(0.5));
-        for bad in ["", "x", "0x", "-1x", "inf", "nan", "10 x", "fast"] {
-            assert!(parse_speed(bad).is_err(), "{bad}");
-        }
     }
 }

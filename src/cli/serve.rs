@@ -28,35 +28,35 @@ use tokio::sync::Mutex;
 /// deliver what was raised; a second one ends it at once. Standard output belongs to the handler `log`; standard
 /// error tells the addresses it listens on, its own log, and at the end the totals.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Run this application only (may be given several times) [default: all]
     #[arg(long, value_name = "NAME")]
-    pub app: Vec<String>,
+    app: Vec<String>,
 
     /// Listen here in place of the configured listeners, as in `tcp://[::]:5140` (may be given several times)
     #[arg(long, value_name = "URL")]
-    pub listen: Vec<String>,
+    listen: Vec<String>,
 
     /// Write what is received to this capture, for `replay` and `capture`
     #[arg(long, value_name = "PATH")]
-    pub capture: Option<PathBuf>,
+    capture: Option<PathBuf>,
 
     /// Where the configuration comes from.
     #[command(flatten)]
-    pub config: ConfigArgs,
+    config: ConfigArgs,
 }
 
 /// Runs the server until it is told to stop.
 ///
 /// # Errors
 /// Says why it could not start.
-pub fn run(args: Args) -> Result<Exit, Failure> {
+pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let settings = args.config.load(&args.app, &args.listen)?;
     logging::start();
     let identity = Identity::claim(&settings.server.data_dir).map_err(anyhow::Error::from)?;
     let apps = settings.modules();
     let modules = Correlator::modules(&apps);
-    let stamp = Stamp { stream: identity.stream, run: identity.run, replay: false, modules: modules.clone() };
+    let stamp = Stamp { stream: identity.stream, run: identity.run, modules: modules.clone() };
 
     let targets = settings.active_handlers().map(|handler| delivery::target(handler, &settings));
     let patience = dispatch::Options { patience: Some(settings.server.handler_patience) };

@@ -1,4 +1,6 @@
-//! Floor 8: text for people.
+//! Floor 8: text for people, and lists for programs.
+
+use std::io::{self, Write};
 
 /// Breaks text at blanks into lines of at most `width` characters; a longer word has a line of its own.
 pub(super) fn wrap(text: &str, width: usize) -> impl Iterator<Item = String> {
@@ -20,6 +22,19 @@ pub(super) fn wrap(text: &str, width: usize) -> impl Iterator<Item = String> {
     }
     lines.push(line);
     lines.into_iter()
+}
+
+/// Writes values as one JSON array, each on a line of its own.
+pub(super) fn write_array(
+    out: &mut impl Write,
+    values: impl IntoIterator<Item = serde_json::Value>,
+) -> io::Result<()> {
+    let mut before = "[\n";
+    for value in values {
+        write!(out, "{before}{value}")?;
+        before = ",\n";
+    }
+    out.write_all(if before == "[\n" { b"[]\n" } else { b"\n]\n" })
 }
 
 #[cfg(test)]

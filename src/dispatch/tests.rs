@@ -56,7 +56,7 @@ fn modules() -> Vec<ModuleName> {
 
 /// A block of events with these modules and numbers.
 fn block(events: &[(u16, u64)]) -> Arc<EventBlock> {
-    let stamp = Stamp { stream: StreamId(1), run: 1, replay: false, modules: modules() };
+    let stamp = Stamp { stream: StreamId(1), run: 1, modules: modules() };
     let mut block = EventBlock::new(Arc::new(stamp));
     for (module, number) in events {
         let kind = if *module == u16::MAX { Kind::ServerStats } else { Kind::SSHDStats };

@@ -25,8 +25,6 @@ pub struct Stamp {
     pub stream: StreamId,
     /// The run of the server; 0 for plain files.
     pub run: u32,
-    /// Whether the events come from a replay.
-    pub replay: bool,
     /// The modules, by the index that [`Head::module`] holds.
     pub modules: Vec<ModuleName>,
 }
@@ -307,7 +305,7 @@ mod tests {
 
     fn block() -> EventBlock {
         let module = ModuleName { app: "fleet".into(), module: "openssh".into() };
-        EventBlock::new(Arc::new(Stamp { stream: StreamId(1), run: 1, replay: false, modules: vec![module] }))
+        EventBlock::new(Arc::new(Stamp { stream: StreamId(1), run: 1, modules: vec![module] }))
     }
 
     fn head(kind: Kind) -> Head {

@@ -39,9 +39,6 @@ pub struct Options {
     pub format: Format,
     /// When text is coloured.
     pub color: Color,
-    /// Whether events of a replay are marked as such. It is off where the replay itself prints its events, which are
-    /// then the same bytes as those of the live run.
-    pub mark_replay: bool,
 }
 
 /// Builds the handler, which writes to standard output.
@@ -140,19 +137,9 @@ impl<W> Log<W> {
             self.lines.push(b'\n');
         }
         for event in events.events() {
-            let mark = self.options.mark_replay && event.stamp().replay;
             match self.options.format {
-                Format::Text => {
-                    self.lines.extend_from_slice(if mark { b"[replay] " } else { b"" });
-                    render::line(&mut self.lines, event, &mut self.times, self.paint);
-                }
-                Format::Json => {
-                    render::json(&mut self.lines, event);
-                    if mark {
-                        self.lines.pop();
-                        self.lines.extend_from_slice(b",\"replay\":true}");
-                    }
-                }
+                Format::Text => render::line(&mut self.lines, event, &mut self.times, self.paint),
+                Format::Json => render::json(&mut self.lines, event),
             }
             self.lines.push(b'\n');
             self.ends.push(self.lines.len());

@@ -1,10 +1,12 @@
 //! Floor 8: `correlator capture import`: a capture from logs and raw streams.
 
 use super::super::progress::Progress;
+use super::super::value::{self, YearArgs};
 use super::super::{Exit, Failure};
 use crate::capture::{Identity, Options, Writer};
+use crate::config::NamedZone;
 use crate::ingest::file::{self, Input, PlainFile};
-use crate::time::{Timestamp, Zone};
+use crate::time::Timestamp;
 use crate::wire::framing::Mode;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
@@ -24,13 +26,12 @@ pub(super) struct Args {
     #[arg(long, short, value_name = "CAPTURE")]
     output: PathBuf,
 
-    /// Year of the first record, where records name none [default: from the file's modification time]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1970..=9999))]
-    year: Option<u16>,
+    #[command(flatten)]
+    year: YearArgs,
 
-    /// Where times without a zone are from, as in Europe/Berlin [default: UTC]
-    #[arg(long, value_name = "ZONE", value_parser = parse_zone)]
-    timezone: Option<Zone>,
+    /// Zone of times that name none, as in `Europe/Berlin` [default: UTC]
+    #[arg(long, value_name = "ZONE", value_parser = value::zone)]
+    timezone: Option<NamedZone>,
 
     /// How frames are told apart [default: as the content says]
     #[arg(long, value_enum)]
@@ -50,8 +51,8 @@ enum Framing {
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let failed = |error| Failure::new(Exit::Environment, error);
     let options = file::Options {
-        year: args.year,
-        zone: args.timezone.clone().unwrap_or(Zone::UTC),
+        year: args.year.year,
+        zone: args.timezone.clone().unwrap_or_default().zone,
         framing: args.framing.map(|framing| match framing {
             Framing::Lines => Mode::Delimited,
             Framing::OctetCounted => Mode::OctetCounted,
@@ -90,8 +91,4 @@ fn open(path: &Path, options: &file::Options) -> Result<PlainFile, Failure> {
         Input::Plain(file) => Ok(*file),
         Input::Capture(_) => Err(Failure::usage(format!("{} is a capture already", path.display()))),
     }
-}
-
-fn parse_zone(name: &str) -> Result<Zone, String> {
-    Zone::named(name).map_err(|error| error.to_string())
 }

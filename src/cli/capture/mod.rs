@@ -21,7 +21,7 @@ use std::path::Path;
 /// A capture holds what a server received, in order, with numbers and arrivals: `serve --capture` writes one, and
 /// `replay` gives the same events from it. It goes on in PATH.0001, PATH.0002 and so on; name the first file.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
 }
@@ -40,7 +40,7 @@ enum Action {
 ///
 /// # Errors
 /// Says which file could not be read or written, and why.
-pub fn run(args: Args) -> Result<Exit, Failure> {
+pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     match args.action {
         Action::List(args) => list::run(&args),
         Action::Show(args) => show::run(&args),

@@ -1,6 +1,7 @@
 //! Floor 8: `correlator capture show`: records in full.
 
 use super::super::progress::Progress;
+use super::super::value::Numbers;
 use super::super::{Exit, Failure, Format};
 use super::row::{Row, rows};
 use super::{Wanted, each_batch, open};
@@ -15,9 +16,9 @@ pub(super) struct Args {
     #[arg(value_name = "CAPTURE")]
     capture: PathBuf,
 
-    /// Numbers of records
+    /// Numbers of records, or ranges of them, as in `5-7`
     #[arg(required = true, value_name = "NUMBER")]
-    numbers: Vec<u64>,
+    numbers: Vec<Numbers>,
 
     /// How records are shown
     #[arg(long, value_enum, default_value_t)]
@@ -28,28 +29,29 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut reader = open(&args.capture)?;
     let mut out = io::stdout().lock();
     let (mut exit, mut missing) = (Exit::Done, Vec::new());
-    for number in &args.numbers {
-        let mut text = Vec::new();
-        reader.seek(*number);
+    for numbers in &args.numbers {
+        let Numbers(wanted) = numbers;
+        let mut found = false;
+        reader.seek(*wanted.start());
         let ended = each_batch(&mut reader, &Progress::hidden(), |batch| {
-            if batch.first.saturating_add(batch.inputs()) <= *number {
-                return Ok(Wanted::More);
-            }
-            if let Some(row) = rows(&batch).find(|row| row.number == *number) {
+            let mut text = Vec::new();
+            for row in rows(&batch).filter(|row| wanted.contains(&row.number)) {
                 match args.format {
                     Format::Text => write_text(&mut text, &row)?,
                     Format::Json => row.json(&mut text),
                 }
             }
-            Ok(Wanted::NoMore)
+            found |= !text.is_empty();
+            out.write_all(&text)?;
+            let next = batch.first.saturating_add(batch.inputs());
+            Ok(if next <= *wanted.end() { Wanted::More } else { Wanted::NoMore })
         })?;
         if ended != Exit::Done {
             exit = ended;
         }
-        if text.is_empty() {
-            missing.push(number.to_string());
+        if !found {
+            missing.push(numbers.to_string());
         }
-        out.write_all(&text)?;
     }
     out.flush()?;
     if missing.is_empty() {

@@ -5,10 +5,12 @@
 mod json;
 mod words;
 
+use super::value::{self, YearArgs};
 use super::{Exit, Failure, Format};
+use crate::config::NamedZone;
 use crate::detect::{Detector, Interest, Observations, Scratch, Subject};
 use crate::limits;
-use crate::time::{Clock, SystemClock, Timestamp, Zone};
+use crate::time::{Clock, SystemClock, Timestamp};
 use crate::wire::{Record, Reject};
 use anyhow::Context;
 use std::fs::File;
@@ -29,13 +31,12 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
-    /// Year of records that name none [default: the latest by the file's modification time]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1970..=9999))]
-    year: Option<u16>,
+    #[command(flatten)]
+    year: YearArgs,
 
-    /// Time zone of records that name none
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    timezone: String,
+    /// Zone of times that name none, as in `Europe/Berlin` [default: UTC]
+    #[arg(long, value_name = "ZONE", value_parser = value::zone)]
+    timezone: Option<NamedZone>,
 }
 
 /// What explains lines.
@@ -45,8 +46,7 @@ struct Explainer {
     observations: Observations,
     /// What the year of a record without one is found by.
     reference: Timestamp,
-    zone: Zone,
-    zone_name: String,
+    zone: NamedZone,
 }
 
 /// How one line was understood.
@@ -62,17 +62,16 @@ struct Understood<'a> {
 /// # Errors
 /// When the input cannot be read, or standard output cannot be written.
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
-    let zone = Zone::named(&args.timezone).map_err(|error| Failure::usage(format!("--timezone: {error}")))?;
+    let zone = args.timezone.unwrap_or_default();
     let (input, modified) = open(&args.file)?;
-    let reference = args.year.map_or(modified, |year| {
+    let reference = args.year.year.map_or(modified, |year| {
         // A day before the end of the year, because parsing allows for a day.
-        zone.instant(Timestamp::from_civil(i64::from(year), 12, 31, 0, -1))
+        zone.zone.instant(Timestamp::from_civil(i64::from(year), 12, 31, 0, -1))
     });
     let detector = Detector::new(Interest { sshd: true, records: false });
     let scratch = detector.scratch();
     let observations = Observations::default();
-    let mut explainer =
-        Explainer { detector, scratch, observations, reference, zone, zone_name: args.timezone };
+    let mut explainer = Explainer { detector, scratch, observations, reference, zone };
     let name = args.file.display();
     explain(&mut explainer, input, args.format).with_context(|| format!("explaining {name}"))?;
     Ok(Exit::Done)
@@ -102,7 +101,7 @@ impl Explainer {
     fn line(&mut self, line: &[u8], truncated: bool, tell: impl FnOnce(&Understood<'_>)) {
         let mut observations = std::mem::take(&mut self.observations);
         observations.clear();
-        let record = Record::parse(line, self.reference, &self.zone);
+        let record = Record::parse(line, self.reference, &self.zone.zone);
         if let Ok(record) = &record {
             let subject = Subject { record, bytes: line, frame: 0, truncated, arrival: self.reference };
             self.detector.observe(&mut self.scratch, subject, &mut observations);

@@ -63,7 +63,7 @@ fn header(understood: &Understood<'_>, record: &Record<'_>) -> String {
         None => format!("{format}, no time"),
     };
     if record.format == Format::Rfc3164 && record.timestamp.is_some() {
-        write!(said, " ({} assumed)", understood.explainer.zone_name).ok();
+        write!(said, " ({} assumed)", understood.explainer.zone.name).ok();
     }
     for (what, value) in [("host", record.hostname), ("program", record.app_name), ("process", record.procid)]
     {

@@ -280,7 +280,7 @@ fn text(value: Value<'_>) -> String {
 /// A block for the events of these applications.
 pub(crate) fn block(apps: &[App]) -> EventBlock {
     let modules = Correlator::modules(apps);
-    EventBlock::new(Arc::new(Stamp { stream: StreamId(1), run: 0, replay: true, modules }))
+    EventBlock::new(Arc::new(Stamp { stream: StreamId(1), run: 0, modules }))
 }
 
 /// The events of a block.

@@ -12,7 +12,7 @@ const HOSTILE: &[u8] = b"x\",\"kind\":\"Forged\"} \n\x1b[31m\\xff\xff\xe2\x80\xa
 
 fn block() -> EventBlock {
     let module = ModuleName { app: "fleet".into(), module: "open\"ssh".into() };
-    EventBlock::new(Arc::new(Stamp { stream: StreamId(33), run: 3, replay: false, modules: vec![module] }))
+    EventBlock::new(Arc::new(Stamp { stream: StreamId(33), run: 3, modules: vec![module] }))
 }
 
 fn head(kind: Kind) -> Head {

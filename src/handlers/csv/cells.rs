@@ -153,7 +153,7 @@ mod tests {
             module in "[a,\"\n]{0,3}",
         ) {
             let modules = vec![ModuleName { app: "app".into(), module }];
-            let stamp = Stamp { stream: StreamId(1), run: 1, replay: false, modules };
+            let stamp = Stamp { stream: StreamId(1), run: 1, modules };
             let mut block = EventBlock::new(Arc::new(stamp));
             let (kind, severity, time) = (Kind::SSHDUserEnumeration, Severity::Info, Timestamp::EPOCH);
             let mut writer = block.push(Head { number: 7, ordinal: 0, module: 0, kind, severity, time });

@@ -75,7 +75,7 @@ fn rows(path: &Path) -> Vec<Vec<String>> {
 fn block(modules: &[&str]) -> EventBlock {
     let module = |name: &&str| ModuleName { app: "fleet".into(), module: (*name).into() };
     let modules = modules.iter().map(module).collect();
-    EventBlock::new(Arc::new(Stamp { stream: StreamId(1), run: 1, replay: false, modules }))
+    EventBlock::new(Arc::new(Stamp { stream: StreamId(1), run: 1, modules }))
 }
 
 fn head(kind: Kind, module: u16) -> Head {

@@ -48,9 +48,9 @@ impl Write for Script {
     }
 }
 
-fn events(count: u64, replay: bool) -> Selection {
+fn events(count: u64) -> Selection {
     let modules = vec![ModuleName { app: "fleet".into(), module: "openssh".into() }];
-    let mut block = EventBlock::new(Arc::new(Stamp { stream: StreamId(1), run: 1, replay, modules }));
+    let mut block = EventBlock::new(Arc::new(Stamp { stream: StreamId(1), run: 1, modules }));
     for number in 0..count {
         let (kind, severity, time) = (Kind::SSHDUserDenied, Severity::Notice, Timestamp::EPOCH);
         block
@@ -72,7 +72,7 @@ fn handler(options: Options, writer: &Script) -> Box<dyn Handler> {
 async fn a_delivery_is_one_write_and_one_flush() {
     let writer = Script::default();
     let mut handler = handler(Options::default(), &writer);
-    assert_eq!(handler.deliver(&events(3, false)).await, vec![Outcome::Delivered; 3]);
+    assert_eq!(handler.deliver(&events(3)).await, vec![Outcome::Delivered; 3]);
     assert_eq!(*writer.calls.lock().unwrap(), ["write", "flush"]);
     let text = writer.text();
     let lines: Vec<_> = text.lines().collect();
@@ -84,34 +84,16 @@ async fn a_delivery_is_one_write_and_one_flush() {
 }
 
 #[tokio::test]
-async fn json_is_the_same_bytes_in_a_replay_unless_it_is_to_be_marked() {
-    let mut texts = Vec::new();
-    for (replay, mark_replay) in [(false, false), (true, false), (true, true), (false, true)] {
-        let writer = Script::default();
-        let options = Options { format: Format::Json, mark_replay, ..Options::default() };
-        handler(options, &writer).deliver(&events(2, replay)).await;
-        texts.push(writer.text());
-    }
-    assert_eq!(texts[0], texts[1]);
-    assert_eq!(texts[0], texts[3]);
-    for (plain, marked) in texts[0].lines().zip(texts[2].lines()) {
-        let mut marked: serde_json::Value = serde_json::from_str(marked).unwrap();
-        assert_eq!(marked.as_object_mut().unwrap().remove("replay"), Some(true.into()));
-        assert_eq!(marked, serde_json::from_str::<serde_json::Value>(plain).unwrap());
-    }
-}
-
-#[tokio::test]
 async fn a_closed_pipe_is_a_failure_for_good() {
     let writer = Script::of(&[Step::Fail(io::ErrorKind::BrokenPipe)]);
-    let outcomes = handler(Options::default(), &writer).deliver(&events(2, false)).await;
+    let outcomes = handler(Options::default(), &writer).deliver(&events(2)).await;
     assert_eq!(outcomes, vec![Outcome::Permanent("standard output is closed".into()); 2]);
 }
 
 #[tokio::test]
 async fn a_write_that_breaks_off_counts_what_got_through_and_tears_no_later_line() {
     let whole = Script::default();
-    handler(Options::default(), &whole).deliver(&events(3, false)).await;
+    handler(Options::default(), &whole).deliver(&events(3)).await;
     let lines = whole.text();
     let first = lines.find('\n').unwrap() + 1;
 
@@ -119,13 +101,13 @@ async fn a_write_that_breaks_off_counts_what_got_through_and_tears_no_later_line
     let full = Step::Fail(io::ErrorKind::StorageFull);
     let writer = Script::of(&[Step::Take(first), interrupted, Step::Take(10), full]);
     let mut handler = handler(Options::default(), &writer);
-    let outcomes = handler.deliver(&events(3, false)).await;
+    let outcomes = handler.deliver(&events(3)).await;
     assert_eq!(outcomes[0], Outcome::Delivered);
     assert!(
         matches!(&outcomes[1], Outcome::Temporary(why) if why.starts_with("cannot write to standard output: "))
     );
     assert_eq!(outcomes[1], outcomes[2]);
-    handler.deliver(&events(1, false)).await;
+    handler.deliver(&events(1)).await;
     let text = writer.text();
     assert_eq!(
         text.lines().collect::<Vec<_>>(),
@@ -143,7 +125,7 @@ async fn a_panic_is_the_failure_of_one_delivery() {
         }
     }
     let mut handler = on_own_thread("panics", Panics(false)).unwrap();
-    let outcomes = handler.deliver(&events(1, false)).await;
+    let outcomes = handler.deliver(&events(1)).await;
     assert_eq!(outcomes, [Outcome::Permanent("the handler panicked: out of cheese".into())]);
-    assert_eq!(handler.deliver(&events(1, false)).await, [Outcome::Delivered]);
+    assert_eq!(handler.deliver(&events(1)).await, [Outcome::Delivered]);
 }

@@ -1,0 +1,105 @@
+//! Floor 8: values of arguments: each says what it takes when it is given something else.
+
+use crate::config::NamedZone;
+use crate::limits;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+/// Years that a record without one may be of.
+const YEARS: RangeInclusive<u16> = 1970..=9999;
+
+/// Options of every subcommand that reads records whose times name no year.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct YearArgs {
+    /// Year of the first record, where records name none [default: the latest by the file's modification time]
+    #[arg(long, value_parser = year)]
+    pub(super) year: Option<u16>,
+}
+
+fn year(text: &str) -> Result<u16, String> {
+    number(text, YEARS).ok_or_else(|| format!("expected a year from {} to {}", YEARS.start(), YEARS.end()))
+}
+
+/// Reads a number of worker threads.
+pub(super) fn workers(text: &str) -> Result<NonZeroUsize, String> {
+    let workers = number(text, 1..=limits::MAX_WORKERS).and_then(NonZeroUsize::new);
+    workers.ok_or_else(|| format!("expected a whole number from 1 to {}", limits::MAX_WORKERS))
+}
+
+fn number<T: FromStr + PartialOrd>(text: &str, range: RangeInclusive<T>) -> Option<T> {
+    text.parse().ok().filter(|number| range.contains(number))
+}
+
+/// Finds a time zone.
+pub(super) fn zone(name: &str) -> Result<NamedZone, String> {
+    NamedZone::find(name).map_err(|error| error.to_string())
+}
+
+/// Reads a pace, as in `10x`.
+pub(super) fn speed(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('x').unwrap_or(text);
+    match number.parse::<f64>() {
+        Ok(factor) if factor.is_finite() && factor > 0.0 => Ok(factor),
+        _ => Err("expected a factor above zero, such as `10x` or `0.5x`".to_owned()),
+    }
+}
+
+/// Numbers of records: one, or a range with both of its ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Numbers(pub(super) RangeInclusive<u64>);
+
+impl FromStr for Numbers {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        match (first.parse(), last.parse()) {
+            (Ok(first), Ok(last)) if first <= last => Ok(Self(first..=last)),
+            _ => Err("expected the number of a record, or a range such as `5-7`"),
+        }
+    }
+}
+
+impl fmt::Display for Numbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, last) = (self.0.start(), self.0.end());
+        if first == last { write!(f, "{first}") } else { write!(f, "{first}-{last}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speeds_are_positive_factors() {
+        assert_eq!(speed("10x"), Ok(10.0));
+        assert_eq!(speed("0.5"), Ok(0.5));
+        for bad in ["", "x", "0x", "-1x", "inf", "nan", "10 x", "fast"] {
+            assert!(speed(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_outside_the_range_are_answered_with_it() {
+        assert_eq!(year("1970"), Ok(1970));
+        for bad in ["abc", "", "1969", "10000", "99999999999999999999"] {
+            assert_eq!(year(bad), Err("expected a year from 1970 to 9999".to_owned()), "{bad}");
+        }
+        assert_eq!(workers("256").map(NonZeroUsize::get), Ok(256));
+        for bad in ["0", "257", "-1", "99999999999999999999", "x"] {
+            assert_eq!(workers(bad), Err("expected a whole number from 1 to 256".to_owned()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn records_are_named_one_by_one_or_in_ranges() {
+        assert_eq!("5".parse(), Ok(Numbers(5..=5)));
+        assert_eq!("5-7".parse(), Ok(Numbers(5..=7)));
+        for bad in ["", "-", "5-", "-7", "7-5", "5-6-7", "x", "5..7"] {
+            assert!(bad.parse::<Numbers>().is_err(), "{bad}");
+        }
+    }
+}
