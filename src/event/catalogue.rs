@@ -105,7 +105,7 @@ kinds! {
         "login[ as {user}] to {host}[ from {addr}] failed[, {failures} failures][, {key_failures} keys refused][ ({end_reason})]"
         [User InvalidUser Host Addr Port Pid Methods Failures KeyFailures Start Finish Duration EndReason Trusted Suspicious ClaimedAddr]
     // thresholds
-    10 SSHDAttemptsExceeded on Warning "A source made more failed attempts within the window than is allowed."
+    10 SSHDAttemptsExceeded on Warning "A source reached the limit of failed attempts within the window."
         "{source} made {count} failed attempts within {window}[, {distinct_users} users]"
         [Addr Source Host Count Limit Window Users DistinctUsers Start Finish Trusted]
     11 SSHDSuccessAfterFailures on Critical "A login was accepted from a source that had failed before."
