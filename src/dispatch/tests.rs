@@ -93,7 +93,7 @@ async fn each_handler_gets_the_events_of_the_applications_that_name_it_in_order(
     assert_eq!(*lab_seen.lock().unwrap(), [2, 5, 6]);
     assert_eq!(*none_seen.lock().unwrap(), [6], "what is about the server is for every handler");
     assert_eq!(by_name(&totals, "all").delivered, 6);
-    assert_eq!(by_name(&totals, "lab").to_string(), "lab: 3 delivered");
+    assert_eq!(by_name(&totals, "lab").to_string(), "lab: 3 of 3");
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,6 +172,12 @@ async fn failures_and_panics_are_counted_and_end_nothing() {
     let totals = dispatch.finish(limits::DELIVER_TIME).await;
     assert_eq!(by_name(&totals, "temporary").temporary, 10);
     assert_eq!(by_name(&totals, "works").delivered, 10);
+    assert_eq!(by_name(&totals, "works").undelivered(), None);
+    for (name, why) in [("temporary", "451"), ("permanent", "550"), ("answers nothing", "it gave no answer")]
+    {
+        let said = format!("10 events were not delivered by handler `{name}`: {why}");
+        assert_eq!(by_name(&totals, name).undelivered(), Some(said));
+    }
     for name in ["permanent", "panics", "panics at once", "answers nothing"] {
         assert_eq!(by_name(&totals, name).permanent, 10, "{name}");
     }
@@ -188,7 +194,10 @@ async fn the_end_waits_so_long_and_says_what_still_waits() {
     let begin = Instant::now();
     let totals = dispatch.finish(limits::DELIVER_TIME).await;
     assert_eq!(begin.elapsed(), limits::DELIVER_TIME);
-    assert_eq!(by_name(&totals, "hangs").to_string(), "hangs: 1 delivered, 2 waiting");
+    let hangs = by_name(&totals, "hangs");
+    assert_eq!((hangs.to_string().as_str(), hangs.waiting), ("hangs: 1 of 3", 2));
+    let said = "2 events were not delivered by handler `hangs`: it was not done in time";
+    assert_eq!(hangs.undelivered().as_deref(), Some(said));
     assert_eq!(by_name(&totals, "works").delivered, 3);
     dispatch.offer_async(&block(&[(0, 9)])).await;
     assert_eq!(by_name(&dispatch.totals(), "works").lost, 1, "nothing is taken after the end");

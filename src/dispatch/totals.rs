@@ -3,6 +3,7 @@
 use crate::handlers::Outcome;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 /// What became of the events offered to one handler.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,22 +22,38 @@ pub struct Totals {
     pub lost: u64,
     /// Neither delivered nor failed yet.
     pub waiting: u64,
+    /// Why the last one that failed did.
+    pub why: Option<String>,
 }
 
-/// Writes the counts that are not zero, the delivered always: `archive: 9 delivered, 2 lost`.
+impl Totals {
+    /// Says how many events were not delivered, and why; nothing where all were.
+    pub fn undelivered(&self) -> Option<String> {
+        let failed = self.why.as_deref().unwrap_or("it failed");
+        let reasons = [
+            (self.temporary + self.permanent, failed),
+            (self.lost, "it took none for too long"),
+            (self.waiting, "it was not done in time"),
+        ];
+        let reasons: Vec<_> = reasons.into_iter().filter(|(count, _)| *count > 0).collect();
+        let why = match reasons.as_slice() {
+            [] => return None,
+            [(_, why)] => (*why).to_owned(),
+            several => {
+                let each: Vec<_> = several.iter().map(|(count, why)| format!("{count}: {why}")).collect();
+                each.join("; ")
+            }
+        };
+        let (count, handler) = (self.offered - self.delivered, &self.handler);
+        let events = if count == 1 { "event was" } else { "events were" };
+        Some(format!("{count} {events} not delivered by handler `{handler}`: {why}"))
+    }
+}
+
+/// Writes how many of the events were delivered: `archive: 9 of 11`.
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} delivered", self.handler, self.delivered)?;
-        let rest = [
-            (self.temporary, "failed for now"),
-            (self.permanent, "failed for good"),
-            (self.lost, "lost"),
-            (self.waiting, "waiting"),
-        ];
-        for (count, what) in rest.into_iter().filter(|(count, _)| *count > 0) {
-            write!(f, ", {count} {what}")?;
-        }
-        Ok(())
+        write!(f, "{}: {} of {}", self.handler, self.delivered, self.offered)
     }
 }
 
@@ -48,6 +65,7 @@ pub(super) struct Counters {
     delivered: AtomicU64,
     temporary: AtomicU64,
     permanent: AtomicU64,
+    why: Mutex<Option<String>>,
 }
 
 impl Counters {
@@ -61,6 +79,13 @@ impl Counters {
         let missing = events.saturating_sub(outcomes.len()) as u64;
         self.permanent
             .fetch_add(count(|outcome| matches!(outcome, Outcome::Permanent(_))) + missing, Relaxed);
+        let last = outcomes.iter().rev().find_map(|outcome| match outcome {
+            Outcome::Delivered => None,
+            Outcome::Temporary(why) | Outcome::Permanent(why) => Some(why.as_str()),
+        });
+        if let Some(why) = last.or((missing > 0).then_some("it gave no answer")) {
+            *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+        }
     }
 
     pub(super) fn totals(&self, handler: &str) -> Totals {
@@ -70,6 +95,7 @@ impl Counters {
                 .map(|counter| counter.load(Relaxed));
         let offered = self.offered.load(Relaxed);
         let waiting = offered.saturating_sub(delivered + temporary + permanent + lost);
-        Totals { handler: handler.to_owned(), offered, delivered, temporary, permanent, lost, waiting }
+        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Totals { handler: handler.to_owned(), offered, delivered, temporary, permanent, lost, waiting, why }
     }
 }
