@@ -93,6 +93,14 @@ fn check_tries_what_permissions_do_not_tell() {
 }
 
 #[test]
+fn a_listener_that_is_open_to_everybody_is_warned_about_once() {
+    let listen = ["--listen", "tcp://0.0.0.0:5140", "--listen", "tcp://0.0.0.0:5141"];
+    let (_, _, err) = run(&[&["check", "--app", "fleet", "--data-dir", "/proc/x"][..], &listen].concat());
+    assert_eq!(err.matches("takes plaintext").count(), 1, "{err}");
+    assert!(err.contains("reaches tcp://0.0.0.0:5140 and tcp://0.0.0.0:5141;"), "{err}");
+}
+
+#[test]
 fn values_out_of_range_are_answered_with_what_is_expected() {
     let capture = "captures/openssh-10.6p1.capture";
     for (args, says) in [
@@ -123,7 +131,7 @@ fn config_prints_a_configuration_that_means_the_same() {
     assert!(
         printed.contains("login_failure_limit = 9  # --set apps.fleet.modules.openssh.login_failure_limit=9")
     );
-    assert!(printed.contains("keep = 30  # tests/config/valid/fleet.toml:37"));
+    assert!(printed.contains("keep = 30  # tests/config/valid/fleet.toml:41"));
     assert!(printed.contains("ipv6_prefix = 64  # default"));
     fs::write(&path, printed).unwrap();
 

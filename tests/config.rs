@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test program: its helpers fail by panicking")]
 
-use correlator::config::{Environment, HandlerOptions, Problems, Request, Settings, Source};
+use correlator::config::{Environment, HandlerOptions, LogFormat, Problems, Request, Settings, Source};
 use correlator::correlate::ModuleOptions;
 use proptest::prelude::*;
 use std::fs;
@@ -122,6 +122,8 @@ fn every_option_reaches_its_owner() {
     assert_eq!(server.data_dir, Path::new("/var/lib/correlator"));
     assert_eq!(server.timezone.name, "Europe/Berlin");
     assert_eq!((server.workers, server.handler_patience), (2, Duration::from_secs(5)));
+    assert_eq!((server.log.level.to_string().as_str(), server.log.format), ("debug", LogFormat::Json));
+    assert_eq!((server.capture.segment_size, server.capture.total_size), (8 << 20, 1 << 30));
 
     let [lan, old] = settings.listeners.as_slice() else { panic!("{:?}", settings.listeners) };
     let tcp: Vec<_> = lan.tcp().collect();

@@ -249,6 +249,60 @@ fn stopping_reads_what_has_arrived_and_tells_the_totals() {
 }
 
 #[test]
+fn events_that_a_handler_could_not_deliver_are_told_at_the_end() {
+    let home = tempfile::tempdir().unwrap();
+    // Where the handler wants a directory, there is a file.
+    fs::create_dir(home.path().join("data")).unwrap();
+    fs::write(home.path().join("data/csv"), "").unwrap();
+    let server = Server::start(home.path(), &[]);
+    let mut host = connect("127.0.0.1", server.address);
+    host.write_all(
+        counted("<38>1 - web1 sshd 1 - - Accepted password for a from 192.0.2.1 port 9 ssh2").as_bytes(),
+    )
+    .unwrap();
+    end(host);
+    let ended = server.stop();
+    assert_eq!(ended.code, Some(3), "{}", ended.log);
+    let (said, why) = ended.log.split_once("events were not delivered by handler `csv`: ").expect(&ended.log);
+    assert!(said.contains("delivered     csv: 0 of ") && !said.contains("failed for"), "{said}");
+    assert!(why.contains("Not a directory") || why.contains("File exists"), "{why}");
+}
+
+#[test]
+fn a_log_for_programs_is_json_from_the_first_line_to_the_last() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(home.path(), &["--set", "server.log_format=json"]);
+    let ended = server.stop();
+    assert_eq!(ended.code, Some(0));
+    let lines: Vec<Value> = ended.log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said = |start: &str| lines.iter().any(|line| line["message"].as_str().unwrap().starts_with(start));
+    assert!(said("stopping") && said("received      0"), "{}", ended.log);
+}
+
+#[test]
+fn a_quiet_log_says_no_more_than_it_was_asked_for() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(home.path(), &["--set", "server.log_level=error"]);
+    assert!(!server.stop().log.contains("INFO"));
+}
+
+#[test]
+fn a_capture_goes_on_in_files_of_the_configured_size() {
+    let home = tempfile::tempdir().unwrap();
+    let capture = home.path().join("live.capture");
+    let options = ["--capture", capture.to_str().unwrap(), "--set", "server.capture_segment_size=4MiB"];
+    let server = Server::start(home.path(), &options);
+    let mut host = connect("127.0.0.1", server.address);
+    let record = counted(&format!("<38>1 - web1 cron 1 - - {}", "x".repeat(8000)));
+    for _ in 0..1000 {
+        host.write_all(record.as_bytes()).unwrap();
+    }
+    end(host);
+    assert_eq!(server.stop().total("received"), 1000);
+    assert!(home.path().join("live.capture.0001").exists());
+}
+
+#[test]
 fn a_second_server_on_the_same_data_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let server = Server::start(home.path(), &[]);

@@ -2,6 +2,7 @@
 
 use super::apps::{handlers, modules};
 use super::probe::try_directory;
+use super::text::exposure;
 use super::{ConfigArgs, Exit, Failure};
 use crate::config::Settings;
 use crate::ingest::tcp::BindError;
@@ -75,13 +76,8 @@ impl Findings {
 
     /// Whether the addresses can be listened on. One that is in use is no error: the server may be running.
     fn addresses(&mut self, settings: &Settings) {
+        self.warnings.extend(settings.listeners.iter().filter_map(exposure));
         for options in settings.listeners.iter().flat_map(|listener| listener.tcp()) {
-            if options.is_open() {
-                self.warnings.push(format!(
-                    "listener `{}` takes plaintext from everybody who reaches tcp://{}; name them in `allow_from`",
-                    options.name, options.address
-                ));
-            }
             if let Err(reason) = TcpListener::bind(options.address) {
                 let in_use = reason.kind() == ErrorKind::AddrInUse;
                 let error = BindError { name: options.name, address: options.address, reason };

@@ -34,7 +34,7 @@ use exit::Failure;
 /// Receives syslog, understands OpenSSH, and acts on what it says.
 ///
 /// Correlator turns the syslog records of many hosts into typed events (a session ended, a login failed, a source
-/// exceeded the allowed attempts) and hands each event to handlers. Without a configuration it runs the built-in
+/// reached the limit of failed attempts) and hands each event to handlers. Without a configuration it runs the built-in
 /// application `ssh-report`.
 #[derive(Debug, Parser)]
 #[command(name = "correlator", version, max_term_width = 100, disable_help_subcommand = true)]
@@ -43,7 +43,7 @@ Exit codes:
   0  done
   1  ran, and what was checked failed
   2  wrong usage or configuration
-  3  trouble with input or the environment: files, addresses, permissions
+  3  trouble with input or the environment: files, addresses, permissions, handlers that fail
   4  durability lost: the journal could not be written")]
 struct Cli {
     #[command(subcommand)]

@@ -69,7 +69,7 @@ pub(super) struct Args {
 /// Says which file could not be read, and why.
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let settings = args.config.load(&args.app, &[])?;
-    logging::start();
+    logging::start(settings.server.log);
     let zone = args.timezone.clone().unwrap_or_default().zone;
     let deliver = args.deliver.iter().map(|name| named(name, &settings)).collect::<Result<Vec<_>, _>>()?;
     let options = file::Options { year: args.year.year, zone: zone.clone(), ..file::Options::default() };
@@ -164,6 +164,9 @@ impl Replay<'_> {
         let failed = unwritten || totals.iter().skip(1).any(|handler| handler.delivered != handler.offered);
         for handler in totals.iter().skip(1) {
             tracing::info!("delivered {handler}");
+            if let Some(undelivered) = handler.undelivered() {
+                tracing::error!("{undelivered}");
+            }
         }
         Ok(if damaged || failed { Exit::Environment } else { Exit::Done })
     }

@@ -3,11 +3,12 @@
 mod report;
 
 use super::delivery::{self, Delivery};
+use super::text::exposure;
 use super::{ConfigArgs, Exit, Failure, logging};
 use crate::capture::{self, Writer};
 use crate::config::{Listener, Settings};
 use crate::correlate::Correlator;
-use crate::dispatch;
+use crate::dispatch::{self, Totals};
 use crate::event::Stamp;
 use crate::journal::Identity;
 use crate::limits;
@@ -26,7 +27,8 @@ use tokio::sync::Mutex;
 ///
 /// Listens until it is told to stop: SIGTERM or an interrupt makes it stop accepting, process what has arrived and
 /// deliver what was raised; a second one ends it at once. Standard output belongs to the handler `log`; standard
-/// error tells the addresses it listens on, its own log, and at the end the totals.
+/// error tells the addresses it listens on, its own log, and at the end the totals. The exit code is 3 when a handler
+/// could not deliver every event.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Args {
     /// Run this application only (may be given several times) [default: all]
@@ -52,7 +54,7 @@ pub(super) struct Args {
 /// Says why it could not start.
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let settings = args.config.load(&args.app, &args.listen)?;
-    logging::start();
+    logging::start(settings.server.log);
     let identity = Identity::claim(&settings.server.data_dir).map_err(anyhow::Error::from)?;
     let apps = settings.modules();
     let modules = Correlator::modules(&apps);
@@ -64,7 +66,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     // Waited for from here on, so that one that comes while the server starts is not lost.
     let signals = Signals::new(delivery.runtime())?;
     let bound = listening(&settings).bind().map_err(anyhow::Error::from)?;
-    let recorder = args.capture.as_deref().map(|path| recorder(path, &identity)).transpose()?;
+    let recorder =
+        args.capture.as_deref().map(|path| recorder(path, &identity, settings.server.capture)).transpose()?;
     let rejected = settings.server.data_dir.join("rejected.jsonl");
     let rejects = RejectFile::open(rejected.clone());
     let rejects = rejects.with_context(|| format!("cannot open {}", rejected.display()))?;
@@ -87,15 +90,23 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let notices = Arc::clone(live.notices());
     let (ledger, _) = live.stop();
     let totals = delivery.finish(limits::DELIVER_TIME);
-    report::ended(&ledger, &notices.totals(), &totals);
-    Ok(Exit::Done)
+    report::ended(&ledger, &notices.totals(), &totals, settings.server.log.format);
+    let undelivered: Vec<_> = totals.iter().filter_map(Totals::undelivered).collect();
+    for undelivered in &undelivered {
+        tracing::error!("{undelivered}");
+    }
+    Ok(if undelivered.is_empty() { Exit::Done } else { Exit::Environment })
 }
 
 /// Begins the capture.
-fn recorder(path: &Path, identity: &Identity) -> Result<Box<dyn Recorder>, Failure> {
+fn recorder(
+    path: &Path,
+    identity: &Identity,
+    options: capture::Options,
+) -> Result<Box<dyn Recorder>, Failure> {
     let created = SystemClock.now();
     let identity = capture::Identity { stream: identity.stream, run: identity.run, created };
-    let writer = Writer::create(path, identity, capture::Options::default()).map_err(anyhow::Error::from)?;
+    let writer = Writer::create(path, identity, options).map_err(anyhow::Error::from)?;
     let thread = CaptureThread::start(writer).context("cannot start the capture's thread")?;
     Ok(Box::new(thread))
 }
@@ -121,14 +132,10 @@ fn listening(settings: &Settings) -> Listening {
             "the limit of open files allows fewer connections than max_connections"
         );
     }
-    let listeners: Vec<_> = settings.listeners.iter().flat_map(Listener::tcp).collect();
-    for open in listeners.iter().filter(|options| options.is_open()) {
-        tracing::warn!(
-            listener = open.name,
-            "takes plaintext from everybody who reaches tcp://{}; name them in `allow_from`",
-            open.address
-        );
+    for exposure in settings.listeners.iter().filter_map(exposure) {
+        tracing::warn!("{exposure}");
     }
+    let listeners = settings.listeners.iter().flat_map(Listener::tcp).collect();
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
     Listening { listeners, max_connections: wanted.min(allowed), threads }
 }

@@ -1,5 +1,6 @@
 //! Floor 8: text for people, and lists for programs.
 
+use crate::config::Listener;
 use std::io::{self, Write};
 
 /// Breaks text at blanks into lines of at most `width` characters; a longer word has a line of its own.
@@ -22,6 +23,17 @@ pub(super) fn wrap(text: &str, width: usize) -> impl Iterator<Item = String> {
     }
     lines.push(line);
     lines.into_iter()
+}
+
+/// Warns of a listener that everybody may send to.
+pub(super) fn exposure(listener: &Listener) -> Option<String> {
+    let open = listener.tcp().filter(|options| options.is_open());
+    let urls: Vec<_> = open.map(|options| format!("tcp://{}", options.address)).collect();
+    let (name, urls) = (&listener.name, Some(urls.join(" and ")).filter(|urls| !urls.is_empty())?);
+    Some(format!(
+        "listener `{name}` takes plaintext from everybody who reaches {urls}; `allow_from` in the listener's \
+         configuration says who may send"
+    ))
 }
 
 /// Writes values as one JSON array, each on a line of its own.

@@ -9,10 +9,12 @@ use super::listener::{Listener, Taken};
 use super::option::list;
 use super::problem::{Place, Problem, Problems};
 use super::section::Listed;
+use super::server::LogOptions;
 use super::source::{self, Source};
 use super::suggest::suggest;
 use super::tree::{Table, parse_set};
 use super::zone::NamedZone;
+use crate::capture;
 use crate::correlate;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -62,6 +64,10 @@ pub struct Server {
     pub max_connections: Option<usize>,
     /// How long the correlator waits for a handler.
     pub handler_patience: Duration,
+    /// How the program logs of itself.
+    pub log: LogOptions,
+    /// How long a capture of what is received may become.
+    pub capture: capture::Options,
 }
 
 impl Settings {
@@ -148,6 +154,8 @@ fn complete(
         workers: if server.workers == 0 { environment.cores.max(1) } else { server.workers },
         max_connections: (server.max_connections > 0).then_some(server.max_connections),
         handler_patience: server.handler_patience,
+        log: server.log,
+        capture: server.capture,
     };
     let handlers = handlers.into_iter().map(|(handler, _)| handler).collect();
     Settings { source, server, listeners, apps, handlers, listed }

@@ -1,6 +1,6 @@
 //! Floor 8: what `serve` tells its operator, on standard error: where it listens, and at the end the totals.
 
-use crate::config::{Settings, Source};
+use crate::config::{LogFormat, Settings, Source};
 use crate::dispatch::Totals;
 use crate::ingest::Refusal;
 use crate::journal::Identity;
@@ -10,9 +10,13 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// Writes to standard error; where that is closed, nobody wants to know.
-fn tell(text: &str) {
-    std::io::stderr().lock().write_all(text.as_bytes()).ok();
+/// Writes to standard error; where that is closed, nobody wants to know. Where a program reads it, each line goes to the
+/// log, so that everything is in one format.
+fn tell(text: &str, format: LogFormat) {
+    match format {
+        LogFormat::Text => drop(std::io::stderr().lock().write_all(text.as_bytes())),
+        LogFormat::Json => text.lines().for_each(|line| tracing::info!("{line}")),
+    }
 }
 
 /// Tells where the configuration is from, where data lie, and where the server listens.
@@ -22,7 +26,8 @@ pub(super) fn started(
     addresses: &[(String, SocketAddr)],
     capture: Option<&Path>,
 ) {
-    tell(&start_text(settings, identity, addresses, capture).unwrap_or_default());
+    let text = start_text(settings, identity, addresses, capture).unwrap_or_default();
+    tell(&text, settings.server.log.format);
 }
 
 fn start_text(
@@ -62,8 +67,13 @@ fn start_text(
 }
 
 /// Tells what came in and what became of it.
-pub(super) fn ended(ledger: &Ledger, refused: &[(String, Refusal, u64)], delivered: &[Totals]) {
-    tell(&end_text(ledger, refused, delivered).unwrap_or_default());
+pub(super) fn ended(
+    ledger: &Ledger,
+    refused: &[(String, Refusal, u64)],
+    delivered: &[Totals],
+    format: LogFormat,
+) {
+    tell(&end_text(ledger, refused, delivered).unwrap_or_default(), format);
 }
 
 fn end_text(
@@ -102,4 +112,28 @@ fn end_text(
         writeln!(text)?;
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, Request};
+
+    #[test]
+    fn the_readme_shows_what_is_told_at_the_start() {
+        let environment = Environment {
+            home: Some("/home/you".into()),
+            default_file: "/nonexistent".into(),
+            ..Environment::default()
+        };
+        let settings = Settings::load(&Request::default(), &environment).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let identity = Identity::claim(home.path()).unwrap();
+        let addresses = ["127.0.0.1:5140", "[::1]:5140"].map(|at| ("local".to_owned(), at.parse().unwrap()));
+        let text = start_text(&settings, &identity, &addresses, None).unwrap();
+        let text = text.replace(&identity.stream.to_string(), "8twn2p4se3wm7");
+        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+        let shown: String = text.lines().map(|line| format!("    {line}\n")).collect();
+        assert!(readme.contains(&shown), "README.md lacks\n{shown}");
+    }
 }
