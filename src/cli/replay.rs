@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     app: Vec<String>,
 
-    /// How events are printed
+    /// How events are printed; JSON is an object on each line
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 

@@ -19,7 +19,7 @@ pub(super) struct Args {
     #[arg(value_name = "CAPTURE")]
     capture: PathBuf,
 
-    /// How records are listed
+    /// How records are listed; JSON is an object on each line
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

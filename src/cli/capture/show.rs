@@ -20,7 +20,7 @@ pub(super) struct Args {
     #[arg(required = true, value_name = "NUMBER")]
     numbers: Vec<Numbers>,
 
-    /// How records are shown
+    /// How records are shown; JSON is an object on each line
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

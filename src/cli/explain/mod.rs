@@ -27,7 +27,7 @@ pub(super) struct Args {
     #[arg(default_value = "-", value_name = "FILE")]
     file: PathBuf,
 
-    /// How each line is explained
+    /// How each line is explained; JSON is an object on each line
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
