@@ -75,6 +75,12 @@ impl Timestamp {
     }
 }
 
+impl From<&ArchivedTimestamp> for Timestamp {
+    fn from(archived: &ArchivedTimestamp) -> Self {
+        Self(archived.0.to_native())
+    }
+}
+
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         match time.duration_since(UNIX_EPOCH) {

@@ -48,21 +48,21 @@ pub struct Head {
 
 /// One event's row: its head, and where its cells and evidence start.
 #[derive(Clone, Copy, Debug)]
-struct Row {
-    head: Head,
-    cells: u32,
-    evidence: Span,
+pub(super) struct Row {
+    pub(super) head: Head,
+    pub(super) cells: u32,
+    pub(super) evidence: Span,
 }
 
 /// Events in the order in which they were raised.
 #[derive(Clone, Debug)]
 pub struct EventBlock {
     stamp: Arc<Stamp>,
-    rows: Vec<Row>,
-    cells: Vec<Cell>,
-    items: Vec<Cell>,
-    text: Vec<u8>,
-    evidence: Vec<u64>,
+    pub(super) rows: Vec<Row>,
+    pub(super) cells: Vec<Cell>,
+    pub(super) items: Vec<Cell>,
+    pub(super) text: Vec<u8>,
+    pub(super) evidence: Vec<u64>,
 }
 
 impl EventBlock {

@@ -3,6 +3,7 @@
 //! Invariant: an event's fields stand in the order of its kind's schema, each of the type that the schema names or
 //! null; [`EventWriter`] is the only way to make one.
 
+mod archive;
 mod block;
 mod catalogue;
 mod field;
@@ -11,6 +12,7 @@ pub mod render;
 mod severity;
 mod value;
 
+pub use archive::{ArchivedEventTable, EventTable, ThawError};
 pub use block::{Event, EventBlock, EventWriter, Head, ModuleName, Stamp};
 pub use catalogue::{Kind, KindSpec};
 pub use field::{Field, FieldSpec, FieldType};

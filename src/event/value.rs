@@ -27,7 +27,7 @@ pub enum Value<'a> {
 }
 
 /// The value of one field, as a block stores it: text and lists are spans into the block.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum Cell {
     /// Not known.
     #[default]

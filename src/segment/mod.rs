@@ -18,12 +18,14 @@ mod block;
 mod header;
 mod map;
 mod reader;
+mod storage;
 mod writer;
 
 pub use block::{Entry, Schema, Tag};
 pub use header::{FileHeader, FileKind, HeaderError, Program, random_salt};
 pub use reader::{Damage, Fault, OpenError, Segment, Step};
-pub use writer::{SegmentWriter, WriteError, create_private};
+pub use storage::{Disk, Storage, StorageFile};
+pub use writer::{BlockEncoder, EncodeError, SegmentWriter, WriteError, create_private};
 
 /// Everything in a segment begins at a multiple of this many bytes, which is what archives need.
 const ALIGNMENT: usize = 16;

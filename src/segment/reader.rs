@@ -73,6 +73,17 @@ pub enum Step {
     Damage(u64, Fault),
 }
 
+impl Step {
+    /// Where what comes after it begins.
+    pub fn end(&self) -> u64 {
+        match self {
+            Self::Block(entry) => entry.end(),
+            Self::Damage(at, Fault::Gap(bytes) | Fault::Torn(bytes)) => at.saturating_add(*bytes),
+            Self::Damage(at, _) => at.saturating_add(ALIGNMENT as u64),
+        }
+    }
+}
+
 /// An open segment: its header, and the index of its blocks.
 #[derive(Debug)]
 pub struct Segment {
@@ -89,12 +100,29 @@ impl Segment {
     /// When the file cannot be mapped or its header cannot be gone by. Damage further in is no error: it is a
     /// [`Step`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let mut segment = Self::map(path)?;
+        let mut at = Self::START;
+        while let Some(step) = segment.step(at) {
+            at = step.end();
+            segment.steps.push(step);
+        }
+        Ok(segment)
+    }
+
+    /// Where the first block of every segment stands.
+    pub const START: u64 = FileHeader::SIZE as u64;
+
+    /// Opens and maps a segment without looking for its blocks: they are found by [`Segment::step`], also those that
+    /// are written later.
+    ///
+    /// # Errors
+    /// When the file cannot be mapped or its header cannot be gone by.
+    pub fn map(path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::Io { path: path.to_owned(), source };
         let file = map::map(&File::open(path).map_err(io_error)?).map_err(io_error)?;
         let header = FileHeader::decode(&file)
             .map_err(|source| OpenError::Header { path: path.to_owned(), source })?;
-        let steps = walk(&file, header.salt);
-        Ok(Self { path: path.to_owned(), header, file, steps })
+        Ok(Self { path: path.to_owned(), header, file, steps: Vec::new() })
     }
 
     /// The file.
@@ -105,6 +133,29 @@ impl Segment {
     /// What stands at its head.
     pub fn header(&self) -> &FileHeader {
         &self.header
+    }
+
+    /// What stands at an offset where a block may begin: nothing, where the file ends or was not written yet.
+    pub fn step(&self, at: u64) -> Option<Step> {
+        let (file, end) = (&self.file, self.file.len() as u64);
+        if at >= end {
+            return None;
+        }
+        if let Some(entry) = self.block_at(at) {
+            return Some(Step::Block(entry));
+        }
+        if is_unwritten(file, at) {
+            return None;
+        }
+        let next = (at..end).step_by(ALIGNMENT).skip(1).find(|&place| self.block_at(place).is_some());
+        let skipped = next.unwrap_or(end).saturating_sub(at);
+        let fault = if next.is_some() { Fault::Gap(skipped) } else { Fault::Torn(skipped) };
+        Some(Step::Damage(at, fault))
+    }
+
+    /// The entry of the block at an offset, when its header is sound and the file holds all of its payload.
+    pub fn block_at(&self, at: u64) -> Option<Entry> {
+        Entry::decode(&self.file, at, self.header.salt).filter(|entry| entry.padded(&self.file).is_some())
     }
 
     /// Its blocks and damages, in the order of the file.
@@ -149,32 +200,6 @@ impl Segment {
             .and_then(|padded| padded.get(..usize::try_from(entry.length).ok()?))
             .ok_or_else(|| self.damage(entry.offset, Fault::Checksum(entry.length)))
     }
-}
-
-/// Follows the chain of block headers from the file's header to its end, or to where nothing was written yet.
-fn walk(file: &[u8], salt: u64) -> Vec<Step> {
-    let end = file.len() as u64;
-    let mut steps = Vec::new();
-    let mut at = FileHeader::SIZE as u64;
-    while at < end && !is_unwritten(file, at) {
-        if let Some(entry) = whole_block(file, at, salt) {
-            at = entry.end();
-            steps.push(Step::Block(entry));
-            continue;
-        }
-        let next =
-            (at..end).step_by(ALIGNMENT).skip(1).find(|&place| whole_block(file, place, salt).is_some());
-        let skipped = next.unwrap_or(end).saturating_sub(at);
-        let fault = if next.is_some() { Fault::Gap(skipped) } else { Fault::Torn(skipped) };
-        steps.push(Step::Damage(at, fault));
-        at = next.unwrap_or(end);
-    }
-    steps
-}
-
-/// The entry of the block at an offset, when its header is sound and the file holds all of its payload.
-fn whole_block(file: &[u8], at: u64, salt: u64) -> Option<Entry> {
-    Entry::decode(file, at, salt).filter(|entry| entry.padded(file).is_some())
 }
 
 /// Whether a file holds nothing but zeros from an offset on: space that was allocated and never written.

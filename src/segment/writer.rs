@@ -19,15 +19,112 @@ pub enum WriteError {
     /// The system did not take the bytes.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The block could not be archived.
-    #[error("the block could not be archived")]
-    Encode(#[source] BoxedError),
-    /// The block is longer than a block's header can say.
-    #[error("a block of {0} bytes is too long")]
-    TooLong(usize),
+    /// The block could not be laid out.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
     /// An earlier write failed.
     #[error("an earlier write failed")]
     Finished,
+}
+
+/// Why a block could not be laid out.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// The block could not be archived.
+    #[error("the block could not be archived")]
+    Archive(#[source] BoxedError),
+    /// The block is longer than a block's header can say.
+    #[error("a block of {0} bytes is too long")]
+    TooLong(usize),
+}
+
+/// Lays out blocks as they stand in a segment, one after the other, until they are written.
+#[derive(Debug)]
+pub struct BlockEncoder {
+    salt: u64,
+    /// Where the first of the waiting bytes will stand.
+    position: u64,
+    waiting: AlignedVec,
+}
+
+impl BlockEncoder {
+    /// Begins at a place of a segment, which is a multiple of 16.
+    pub fn new(salt: u64, position: u64) -> Self {
+        Self { salt, position, waiting: AlignedVec::new() }
+    }
+
+    /// Lays out a block behind those that wait and returns its entry in the index; `first` and `arrival` are those of
+    /// the first input in it.
+    ///
+    /// # Errors
+    /// When the block cannot be archived. Nothing of it is left.
+    pub fn push<T: Schema>(
+        &mut self,
+        block: &T,
+        first: u64,
+        arrival: Timestamp,
+    ) -> Result<Entry, EncodeError> {
+        let start = self.waiting.len();
+        let entry = self.lay_out(block, first, arrival);
+        if entry.is_err() {
+            self.waiting.resize(start, 0);
+        }
+        entry
+    }
+
+    /// The header is filled in last: it needs the checksum.
+    fn lay_out<T: Schema>(&mut self, block: &T, first: u64, arrival: Timestamp) -> Result<Entry, EncodeError> {
+        let start = self.waiting.len();
+        let offset = self.end();
+        self.waiting.extend_from_slice(&[0; Entry::SIZE]);
+        to_bytes_in::<_, BoxedError>(block, &mut self.waiting).map_err(EncodeError::Archive)?;
+        let length = self.waiting.len().saturating_sub(start).saturating_sub(Entry::SIZE);
+        self.waiting.resize(self.waiting.len().next_multiple_of(ALIGNMENT), 0);
+        let Some((header, payload)) =
+            self.waiting.get_mut(start..).and_then(<[u8]>::split_first_chunk_mut::<{ Entry::SIZE }>)
+        else {
+            return Err(EncodeError::TooLong(length));
+        };
+        let entry = Entry {
+            offset,
+            tag: T::TAG,
+            length: u32::try_from(length).map_err(|_| EncodeError::TooLong(length))?,
+            first,
+            arrival,
+            checksum: crc32fast::hash(payload),
+        };
+        *header = entry.encode(self.salt);
+        Ok(entry)
+    }
+
+    /// Where the waiting bytes belong.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Where the next block will stand.
+    pub fn end(&self) -> u64 {
+        self.position.saturating_add(self.waiting.len() as u64)
+    }
+
+    /// The blocks that wait for being written.
+    pub fn waiting(&self) -> &[u8] {
+        &self.waiting
+    }
+
+    /// Takes the waiting bytes for written.
+    pub fn written(&mut self) {
+        self.position = self.end();
+        self.waiting.clear();
+    }
+
+    /// Forgets the blocks from a place on that have not been written.
+    pub fn truncate(&mut self, end: u64) {
+        let keep = usize::try_from(end.saturating_sub(self.position)).unwrap_or(usize::MAX);
+        if keep < self.waiting.len() {
+            self.waiting.resize(keep, 0);
+        }
+    }
 }
 
 /// Creates a file that only its owner may read, where none is yet.
@@ -42,9 +139,7 @@ pub fn create_private(path: &Path) -> io::Result<File> {
 #[derive(Debug)]
 pub struct SegmentWriter<W> {
     out: W,
-    salt: u64,
-    position: u64,
-    buffer: AlignedVec,
+    blocks: BlockEncoder,
     failed: bool,
 }
 
@@ -55,8 +150,8 @@ impl<W: Write> SegmentWriter<W> {
     /// When the header cannot be written.
     pub fn begin(mut out: W, header: &FileHeader) -> Result<Self, WriteError> {
         out.write_all(&header.encode())?;
-        let position = FileHeader::SIZE as u64;
-        Ok(Self { out, salt: header.salt, position, buffer: AlignedVec::new(), failed: false })
+        let blocks = BlockEncoder::new(header.salt, FileHeader::SIZE as u64);
+        Ok(Self { out, blocks, failed: false })
     }
 
     /// Appends a block and returns its entry in the index; `first` and `arrival` are those of the first input in it.
@@ -73,36 +168,16 @@ impl<W: Write> SegmentWriter<W> {
             return Err(WriteError::Finished);
         }
         self.failed = true;
-        let entry = self.encode(block, first, arrival)?;
-        self.out.write_all(&self.buffer)?;
-        self.position = entry.end();
+        let entry = self.blocks.push(block, first, arrival)?;
+        self.out.write_all(self.blocks.waiting())?;
+        self.blocks.written();
         self.failed = false;
-        Ok(entry)
-    }
-
-    /// Lays out a block in the buffer: its header, which needs the checksum, is filled in last.
-    fn encode<T: Schema>(&mut self, block: &T, first: u64, arrival: Timestamp) -> Result<Entry, WriteError> {
-        self.buffer.clear();
-        self.buffer.extend_from_slice(&[0; Entry::SIZE]);
-        to_bytes_in::<_, BoxedError>(block, &mut self.buffer).map_err(WriteError::Encode)?;
-        let length = self.buffer.len().saturating_sub(Entry::SIZE);
-        self.buffer.resize(self.buffer.len().next_multiple_of(ALIGNMENT), 0);
-        let (header, payload) = self.buffer.split_at_mut(Entry::SIZE);
-        let entry = Entry {
-            offset: self.position,
-            tag: T::TAG,
-            length: u32::try_from(length).map_err(|_| WriteError::TooLong(length))?,
-            first,
-            arrival,
-            checksum: crc32fast::hash(payload),
-        };
-        header.copy_from_slice(&entry.encode(self.salt));
         Ok(entry)
     }
 
     /// Length of the segment so far, in bytes.
     pub fn position(&self) -> u64 {
-        self.position
+        self.blocks.position()
     }
 
     /// What the segment is written to.

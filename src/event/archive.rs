@@ -1,0 +1,338 @@
+//! Floor 1: blocks of events in the shape in which they are archived.
+//!
+//! Kinds and fields stand there by their codes, and with each kind the fields that it had when the block was written: a
+//! later version, whose kinds have more fields, reads them all the same.
+//!
+//! Invariant: a block that thaws is as sound as one that the correlator made: every span lies within its column, every
+//! cell is of its field's type.
+
+use super::block::Row;
+use super::{Cell, EventBlock, Field, Head, Kind, ModuleName, Severity, Stamp, StreamId};
+use crate::span::Span;
+use crate::time::Timestamp;
+use rkyv::rancor::BoxedError;
+use rkyv::with::InlineAsBox;
+use rkyv::{Archive, Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A block of events, borrowed for being archived.
+#[derive(Debug, Archive, Serialize)]
+pub struct EventTable<'a> {
+    stream: u64,
+    run: u32,
+    modules: Vec<ModuleRow>,
+    schemas: Vec<SchemaRow>,
+    rows: Vec<EventRow>,
+    #[rkyv(with = InlineAsBox)]
+    cells: &'a [Cell],
+    #[rkyv(with = InlineAsBox)]
+    items: &'a [Cell],
+    #[rkyv(with = InlineAsBox)]
+    text: &'a [u8],
+    #[rkyv(with = InlineAsBox)]
+    evidence: &'a [u64],
+}
+
+#[derive(Debug, Archive, Serialize, Deserialize)]
+struct ModuleRow {
+    app: String,
+    module: String,
+}
+
+/// The fields that a kind had.
+#[derive(Debug, Archive, Serialize, Deserialize)]
+struct SchemaRow {
+    kind: u8,
+    fields: Vec<u8>,
+}
+
+#[derive(Debug, Archive, Serialize, Deserialize)]
+struct EventRow {
+    number: u64,
+    time: Timestamp,
+    ordinal: u32,
+    cells: u32,
+    evidence: Span,
+    module: u16,
+    kind: u8,
+    severity: u8,
+}
+
+/// Why an archived block is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ThawError {
+    /// A kind, field or severity that this version does not know.
+    #[error("{what} {code} is not known to this version")]
+    Unknown {
+        /// What it is.
+        what: &'static str,
+        /// Its code.
+        code: u8,
+    },
+    /// Something points where nothing is, or is of another type than it must be.
+    #[error("{0}")]
+    Contradiction(&'static str),
+}
+
+impl EventBlock {
+    /// The block as it is archived.
+    pub fn table(&self) -> EventTable<'_> {
+        let stamp = self.stamp();
+        let modules = stamp.modules.iter();
+        let modules =
+            modules.map(|name| ModuleRow { app: name.app.clone(), module: name.module.clone() }).collect();
+        let mut seen = [false; 256];
+        let mut schemas = Vec::new();
+        let rows = self.rows.iter().map(|row| {
+            let kind = row.head.kind;
+            if let Some(seen) = seen.get_mut(usize::from(kind as u8)).filter(|seen| !**seen) {
+                *seen = true;
+                let fields = kind.spec().fields.iter().map(|field| *field as u8).collect();
+                schemas.push(SchemaRow { kind: kind as u8, fields });
+            }
+            EventRow {
+                number: row.head.number,
+                time: row.head.time,
+                ordinal: row.head.ordinal,
+                cells: row.cells,
+                evidence: row.evidence,
+                module: row.head.module,
+                kind: kind as u8,
+                severity: row.head.severity as u8,
+            }
+        });
+        let rows = rows.collect();
+        EventTable {
+            stream: stamp.stream.0,
+            run: stamp.run,
+            modules,
+            schemas,
+            rows,
+            cells: &self.cells,
+            items: &self.items,
+            text: &self.text,
+            evidence: &self.evidence,
+        }
+    }
+}
+
+impl ArchivedEventTable<'_> {
+    /// How many events there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The events as a block.
+    ///
+    /// # Errors
+    /// When the table contradicts itself, or names what this version does not know.
+    pub fn thaw(&self) -> Result<EventBlock, ThawError> {
+        let modules = self.modules.iter();
+        let modules = modules
+            .map(|row| ModuleName { app: row.app.as_str().to_owned(), module: row.module.as_str().to_owned() })
+            .collect();
+        let stamp = Stamp {
+            stream: StreamId(self.stream.to_native()),
+            run: self.run.to_native(),
+            replay: false,
+            modules,
+        };
+        let mut block = EventBlock::new(Arc::new(stamp));
+        block.text = self.text.to_vec();
+        block.evidence = self.evidence.iter().map(|number| number.to_native()).collect();
+        block.items = self.items.iter().map(cell).collect::<Result<_, _>>()?;
+        if !block.items.iter().all(|item| is_within(item, &block, 0)) {
+            return Err(ThawError::Contradiction("an item points outside"));
+        }
+        let schemas = self.schemas.iter().map(Schema::read).collect::<Result<Vec<_>, _>>()?;
+        block.rows.reserve(self.rows.len());
+        for row in self.rows.iter() {
+            self.thaw_row(row, &schemas, &mut block)?;
+        }
+        Ok(block)
+    }
+
+    fn thaw_row(
+        &self,
+        row: &ArchivedEventRow,
+        schemas: &[Schema],
+        block: &mut EventBlock,
+    ) -> Result<(), ThawError> {
+        let schema = schemas.iter().find(|schema| schema.code == row.kind);
+        let schema = schema.ok_or(ThawError::Contradiction("an event of a kind without a schema"))?;
+        let severity = Severity::ALL.into_iter().find(|severity| *severity as u8 == row.severity);
+        let severity = severity.ok_or(ThawError::Unknown { what: "severity", code: row.severity })?;
+        let start = row.cells.to_native() as usize;
+        let cells = self.cells.get().get(start..start.saturating_add(schema.places.len()));
+        let cells = cells.ok_or(ThawError::Contradiction("an event without its cells"))?;
+        let evidence = Span::new(row.evidence.start.to_native(), row.evidence.len.to_native());
+        let end = evidence.start as usize + evidence.len as usize;
+        if end > block.evidence.len() {
+            return Err(ThawError::Contradiction("an event's evidence is not there"));
+        }
+
+        let fields = schema.kind.spec().fields;
+        let place = block.cells.len();
+        block.cells.resize(place + fields.len(), Cell::Null);
+        for (archived, to) in cells.iter().zip(&schema.places) {
+            let Some(to) = *to else { continue };
+            let value = cell(archived)?;
+            let field = fields.get(to).ok_or(ThawError::Contradiction("a field outside its schema"))?;
+            if !field.spec().ty.admits(&value) || !is_within(&value, block, block.items.len()) {
+                return Err(ThawError::Contradiction("a field's value is not of its type, or points outside"));
+            }
+            if let Some(slot) = block.cells.get_mut(place + to) {
+                *slot = value;
+            }
+        }
+        let cells = u32::try_from(place).map_err(|_| ThawError::Contradiction("too many cells"))?;
+        let head = Head {
+            number: row.number.to_native(),
+            ordinal: row.ordinal.to_native(),
+            module: row.module.to_native(),
+            kind: schema.kind,
+            severity,
+            time: (&row.time).into(),
+        };
+        block.rows.push(Row { head, cells, evidence });
+        Ok(())
+    }
+}
+
+/// Where the archived fields of a kind stand today.
+struct Schema {
+    code: u8,
+    kind: Kind,
+    /// The place of each; none where the field is gone.
+    places: Vec<Option<usize>>,
+}
+
+impl Schema {
+    fn read(row: &ArchivedSchemaRow) -> Result<Self, ThawError> {
+        let code = row.kind;
+        let kind = Kind::ALL.iter().copied().find(|kind| *kind as u8 == code);
+        let kind = kind.ok_or(ThawError::Unknown { what: "kind", code })?;
+        let place = |code: &u8| {
+            let field = Field::ALL.iter().copied().find(|field| *field as u8 == *code);
+            field.map(|field| kind.place(field)).ok_or(ThawError::Unknown { what: "field", code: *code })
+        };
+        Ok(Self { code, kind, places: row.fields.iter().map(place).collect::<Result<_, _>>()? })
+    }
+}
+
+fn cell(archived: &super::value::ArchivedCell) -> Result<Cell, ThawError> {
+    rkyv::deserialize::<Cell, BoxedError>(archived).map_err(|_| ThawError::Contradiction("an unreadable value"))
+}
+
+/// Whether what a cell points at is there; a list may have the first `items` items.
+fn is_within(cell: &Cell, block: &EventBlock, items: usize) -> bool {
+    let ends_by = |span: Span, length| span.start as usize + span.len as usize <= length;
+    match *cell {
+        Cell::Text(span) => ends_by(span, block.text.len()),
+        Cell::List(span) => ends_by(span, items),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rkyv::util::AlignedVec;
+
+    fn sample() -> EventBlock {
+        let modules = vec![ModuleName { app: "fleet".into(), module: "openssh".into() }];
+        let stamp = Stamp { stream: StreamId(7), run: 3, replay: false, modules };
+        let mut block = EventBlock::new(Arc::new(stamp));
+        let kinds = Kind::ALL.iter().copied().cycle().take(100);
+        for (number, kind) in (1..).zip(kinds) {
+            let (time, severity) = (Timestamp::from_micros(number), kind.spec().severity);
+            let number = number.unsigned_abs();
+            block
+                .push(Head { number, ordinal: 1, module: 0, kind, severity, time })
+                .text(Field::Host, b"web1")
+                .text(Field::User, &[0xFF, b'x'])
+                .addr(Field::Addr, "2001:db8::1".parse().unwrap())
+                .count(Field::Port, 22)
+                .texts(Field::Users, [&b"a"[..], b"b"])
+                .addrs(Field::Addrs, ["192.0.2.1".parse().unwrap()])
+                .evidence([number, number + 1]);
+        }
+        block
+    }
+
+    fn archive(block: &EventBlock) -> AlignedVec {
+        rkyv::to_bytes::<BoxedError>(&block.table()).unwrap()
+    }
+
+    fn thaw(bytes: &[u8]) -> Result<EventBlock, String> {
+        let table =
+            rkyv::access::<ArchivedEventTable<'static>, BoxedError>(bytes).map_err(|error| error.to_string())?;
+        table.thaw().map_err(|error| error.to_string())
+    }
+
+    fn json(block: &EventBlock) -> Vec<String> {
+        let line = |event| {
+            let mut line = Vec::new();
+            crate::event::render::json(&mut line, event);
+            String::from_utf8(line).unwrap()
+        };
+        block.iter().map(line).collect()
+    }
+
+    #[test]
+    fn a_block_thaws_to_the_same_events() {
+        let block = sample();
+        let thawed = thaw(&archive(&block)).unwrap();
+        assert_eq!(json(&thawed), json(&block));
+        let evidence = |block: &EventBlock| block.iter().map(|e| e.evidence().to_vec()).collect::<Vec<_>>();
+        assert_eq!(evidence(&thawed), evidence(&block));
+        assert_eq!(**thawed.stamp(), **block.stamp());
+    }
+
+    #[test]
+    fn a_kind_that_has_gained_fields_reads_its_older_events() {
+        let block = sample();
+        let mut table = block.table();
+        for schema in &mut table.schemas {
+            // As an older version wrote it: without the last field of the schema, and so with rows that are shorter.
+            schema.fields.pop();
+        }
+        let bytes = rkyv::to_bytes::<BoxedError>(&table).unwrap();
+        let thawed = thaw(&bytes).unwrap();
+        for (old, new) in block.iter().zip(thawed.iter()) {
+            let fields: Vec<_> = old.fields().collect();
+            let (last, others) = fields.split_last().unwrap();
+            assert!(new.fields().take(others.len()).eq(others.iter().copied()));
+            assert_eq!(new.get(last.0), crate::event::Value::Null);
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_is_named() {
+        let block = sample();
+        let mut table = block.table();
+        table.schemas[0].kind = 250;
+        let bytes = rkyv::to_bytes::<BoxedError>(&table).unwrap();
+        assert_eq!(thaw(&bytes).unwrap_err(), "kind 250 is not known to this version");
+    }
+
+    proptest! {
+        #[test]
+        fn changed_bytes_never_panic(at in 0usize..20_000, with in any::<u8>()) {
+            let mut bytes = archive(&sample());
+            let at = at % bytes.len();
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= with;
+            }
+            if let Ok(block) = thaw(&bytes) {
+                prop_assert_eq!(json(&block).len(), block.len());
+            }
+        }
+    }
+}
