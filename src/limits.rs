@@ -213,3 +213,21 @@ pub const MAX_PENDING_FACTS: usize = 4;
 
 /// Midnights that one input may pass with statistics for each; a longer leap of the clock skips the others.
 pub const MAX_MIDNIGHTS_PER_INPUT: usize = 31;
+
+/// For how long a journal is kept by default.
+pub const JOURNAL_RETENTION_AGE: Duration = Duration::from_secs(30 * 86_400);
+
+/// Bytes that a journal may take by default.
+pub const JOURNAL_RETENTION_SIZE: u64 = 10 * 1024 * 1024 * 1024;
+
+/// Length of a segment of inputs, in bytes.
+pub const INPUTS_SEGMENT_SIZE: u64 = 64 * 1024 * 1024;
+
+/// Length of a segment of events, in bytes; as much again is held in reserve for when the disk is full.
+pub const EVENTS_SEGMENT_SIZE: u64 = 16 * 1024 * 1024;
+
+/// Bytes of inputs after which a snapshot of the correlator's state is due.
+pub const SNAPSHOT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Time after which a snapshot of the correlator's state is due.
+pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(300);

@@ -3,7 +3,9 @@
 /// A part of a byte buffer: where it starts and how long it is.
 ///
 /// A span says nothing of which buffer it belongs to; the type that carries it does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
 pub struct Span {
     /// Offset of the first byte.
     pub start: u32,

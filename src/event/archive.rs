@@ -134,7 +134,10 @@ impl ArchivedEventTable<'_> {
     pub fn thaw(&self) -> Result<EventBlock, ThawError> {
         let modules = self.modules.iter();
         let modules = modules
-            .map(|row| ModuleName { app: row.app.as_str().to_owned(), module: row.module.as_str().to_owned() })
+            .map(|row| ModuleName {
+                app: row.app.as_str().to_owned(),
+                module: row.module.as_str().to_owned(),
+            })
             .collect();
         let stamp = Stamp {
             stream: StreamId(self.stream.to_native()),
@@ -184,7 +187,9 @@ impl ArchivedEventTable<'_> {
             let value = cell(archived)?;
             let field = fields.get(to).ok_or(ThawError::Contradiction("a field outside its schema"))?;
             if !field.spec().ty.admits(&value) || !is_within(&value, block, block.items.len()) {
-                return Err(ThawError::Contradiction("a field's value is not of its type, or points outside"));
+                return Err(ThawError::Contradiction(
+                    "a field's value is not of its type, or points outside",
+                ));
             }
             if let Some(slot) = block.cells.get_mut(place + to) {
                 *slot = value;
@@ -226,7 +231,8 @@ impl Schema {
 }
 
 fn cell(archived: &super::value::ArchivedCell) -> Result<Cell, ThawError> {
-    rkyv::deserialize::<Cell, BoxedError>(archived).map_err(|_| ThawError::Contradiction("an unreadable value"))
+    rkyv::deserialize::<Cell, BoxedError>(archived)
+        .map_err(|_| ThawError::Contradiction("an unreadable value"))
 }
 
 /// Whether what a cell points at is there; a list may have the first `items` items.
@@ -271,8 +277,8 @@ mod tests {
     }
 
     fn thaw(bytes: &[u8]) -> Result<EventBlock, String> {
-        let table =
-            rkyv::access::<ArchivedEventTable<'static>, BoxedError>(bytes).map_err(|error| error.to_string())?;
+        let table = rkyv::access::<ArchivedEventTable<'static>, BoxedError>(bytes)
+            .map_err(|error| error.to_string())?;
         table.thaw().map_err(|error| error.to_string())
     }
 

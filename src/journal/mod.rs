@@ -1,7 +1,40 @@
-//! Floor 3: what survives a restart.
+//! Floor 3: what survives a restart: the durable streams of inputs and events, snapshots, and who a data directory is.
 //!
-//! Invariant: a run number is durable before anything bears it, and one data directory serves one process.
+//! Two streams of segments stand in the directory `journal`. *inputs* holds what the correlator folded, *events* what it
+//! raised, what became of that in each handler, and, at the head of each segment, a checkpoint: where every handler
+//! stood. A snapshot of the correlator's state and the inputs after it give the state again.
+//!
+//! Invariants: a run number is durable before anything bears it, and one data directory serves one process. Inputs are
+//! durable before the events that they raised, and events before anybody acts on them. One input's events stand in one
+//! block. A byte, once written, is not changed, and no file is made shorter; where a crash has left half a block, an end
+//! mark is written over it, and the stream goes on in its next segment.
 
+mod error;
+mod events;
+mod files;
 mod identity;
+mod inputs;
+mod layout;
+mod ranges;
+mod reader;
+mod recovery;
+mod retention;
+mod schema;
+mod snapshots;
+mod standing;
+mod stream;
+mod verify;
+mod writer;
 
+#[cfg(test)]
+mod tests;
+
+pub use error::{Flaw, JournalError, ReadError, StartError};
+pub use events::{EventReader, InputReader, Page};
 pub use identity::{Identity, IdentityError};
+pub use inputs::{Kept, Recovered, RecoveredBlock};
+pub use ranges::Ranges;
+pub use snapshots::Snapshot;
+pub use standing::{Retry, Settled, Standing, Standings, State};
+pub use verify::{Report, verify};
+pub use writer::{Group, Journal, Options, Recovery};

@@ -73,7 +73,12 @@ impl BlockEncoder {
     }
 
     /// The header is filled in last: it needs the checksum.
-    fn lay_out<T: Schema>(&mut self, block: &T, first: u64, arrival: Timestamp) -> Result<Entry, EncodeError> {
+    fn lay_out<T: Schema>(
+        &mut self,
+        block: &T,
+        first: u64,
+        arrival: Timestamp,
+    ) -> Result<Entry, EncodeError> {
         let start = self.waiting.len();
         let offset = self.end();
         self.waiting.extend_from_slice(&[0; Entry::SIZE]);

@@ -1,0 +1,99 @@
+//! Floor 3: what can go wrong with a journal.
+
+use crate::segment::{Damage, EncodeError, OpenError};
+use std::io;
+use std::path::PathBuf;
+
+/// Why a journal cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The disk is full. Nothing was lost: the same can be tried again once there is room.
+    #[error("no room for {}", path.display())]
+    Full {
+        /// The file that there is no room for.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Nobody knows what is durable any more.
+    #[error("cannot {action} {}", path.display())]
+    Lost {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A block cannot be laid out.
+    #[error("a block of the journal cannot be laid out")]
+    Encode(#[from] EncodeError),
+}
+
+impl JournalError {
+    /// Whether room on the disk would help.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+
+    /// Classes an error of the system.
+    pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path, source },
+            _ => Self::Lost { action, path, source },
+        }
+    }
+
+    /// An error after which nobody knows what is durable, whatever its kind.
+    pub(super) fn lost(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Lost { action, path, source }
+    }
+}
+
+/// Why a journal cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The directory cannot be listed.
+    #[error("cannot list {}", path.display())]
+    List {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A segment cannot be opened, or is of a newer version.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// Why a journal cannot be opened for writing.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It cannot be written.
+    #[error("the journal cannot be written")]
+    Write(#[from] JournalError),
+    /// It cannot be read.
+    #[error("the journal cannot be read")]
+    Read(#[from] ReadError),
+}
+
+/// Something in a journal that cannot be read; everything else can.
+#[derive(Debug, thiserror::Error)]
+pub enum Flaw {
+    /// A place in a segment or snapshot.
+    #[error(transparent)]
+    Damage(#[from] Damage),
+    /// A file that cannot be gone by at all.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A segment is missing between others.
+    #[error("segment {part} of {} is missing", directory.display())]
+    Missing {
+        /// Where it should be.
+        directory: PathBuf,
+        /// Its place in the series.
+        part: u32,
+    },
+}

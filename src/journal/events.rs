@@ -1,0 +1,130 @@
+//! Floor 3: reads events and inputs back, while the journal is being written or afterwards.
+
+use super::error::{Flaw, ReadError};
+use super::inputs::{self, RecoveredBlock};
+use super::layout;
+use super::reader::{Item, StreamReader};
+use super::recovery;
+use super::schema::{Deliveries, Events, Inputs};
+use super::standing::Settled;
+use crate::event::EventBlock;
+use crate::segment::{Entry, Fault, Schema, Segment};
+use crate::time::Timestamp;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Reads inputs from a position on.
+#[derive(Debug)]
+pub struct InputReader {
+    blocks: StreamReader,
+    after: u64,
+}
+
+impl InputReader {
+    /// The inputs after a position, in a directory of segments.
+    pub(super) fn after(directory: &Path, after: u64) -> Result<Self, ReadError> {
+        // A block bears the position through which it reaches, so the one that is wanted may stand one segment before.
+        Ok(Self { blocks: StreamReader::from_first(directory, after)?, after })
+    }
+
+    /// The inputs from a position on, in a data directory: what the evidence of an event is found by.
+    ///
+    /// # Errors
+    /// When the journal cannot be listed.
+    pub fn open(data: &Path, from: u64) -> Result<Self, ReadError> {
+        let [inputs, ..] = layout::rooms(data);
+        Self::after(&inputs, from.saturating_sub(1))
+    }
+
+    /// The next block with inputs after the position, or something that cannot be read.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed.
+    pub fn next_block(&mut self) -> Result<Option<Result<RecoveredBlock, Flaw>>, ReadError> {
+        while let Some(item) = self.blocks.next()? {
+            let (segment, entry) = match item {
+                Item::Block(segment, entry) => (segment, entry),
+                Item::Flaw(flaw) => return Ok(Some(Err(flaw))),
+            };
+            if entry.first <= self.after {
+                continue;
+            }
+            let read = segment.read::<Inputs>(&entry).and_then(|block| {
+                let contents = |what: &str| Fault::Contents(Inputs::TAG, what.to_owned());
+                inputs::read(block, &segment).map_err(|what| segment.damage(entry.offset, contents(what)))
+            });
+            let (after, base) = (self.after, read.as_ref().map_or(0, |block| block.base));
+            return Ok(Some(read.map_err(Flaw::from).map(|mut block| {
+                block.inputs.retain(|input| base.saturating_add(input.number()) > after);
+                block
+            })));
+        }
+        Ok(None)
+    }
+}
+
+/// What the stream of events holds, piece by piece.
+#[derive(Debug)]
+pub enum Page {
+    /// Events.
+    Events {
+        /// The sequence number of the first.
+        first: u64,
+        /// When they were committed.
+        time: Timestamp,
+        /// The events.
+        block: EventBlock,
+    },
+    /// What became of some in handlers.
+    Settled(Vec<Settled>),
+    /// Something that cannot be read.
+    Flaw(Flaw),
+}
+
+/// Reads events from a sequence number on.
+#[derive(Debug)]
+pub struct EventReader {
+    blocks: StreamReader,
+}
+
+impl EventReader {
+    /// Reads the events of a data directory from the block on that may hold the event `first`.
+    ///
+    /// # Errors
+    /// When the journal cannot be listed.
+    pub fn open(data: &Path, first: u64) -> Result<Self, ReadError> {
+        let [_, events, _] = layout::rooms(data);
+        Ok(Self { blocks: StreamReader::from_first(&events, first)? })
+    }
+
+    /// The next page; nothing where the journal ends so far. `wants` says of a block of events whether it is wanted, by
+    /// its first sequence number: others are passed over unread.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed.
+    pub fn next_page(&mut self) -> Result<Option<Page>, ReadError> {
+        while let Some(item) = self.blocks.next()? {
+            let (segment, entry) = match item {
+                Item::Block(segment, entry) => (segment, entry),
+                Item::Flaw(flaw) => return Ok(Some(Page::Flaw(flaw))),
+            };
+            let page = match entry.tag {
+                tag if tag == Events::TAG => events(&segment, &entry),
+                tag if tag == Deliveries::TAG => {
+                    recovery::settled(&segment, &entry).map(Page::Settled).map_err(Flaw::from)
+                }
+                _ => continue,
+            };
+            return Ok(Some(page.unwrap_or_else(Page::Flaw)));
+        }
+        Ok(None)
+    }
+}
+
+fn events(segment: &Arc<Segment>, entry: &Entry) -> Result<Page, Flaw> {
+    let block = segment.read::<Events<'static>>(entry)?;
+    let thawed = block.table.thaw();
+    let block = thawed
+        .map_err(|error| segment.damage(entry.offset, Fault::Contents(Events::TAG, error.to_string())))?;
+    Ok(Page::Events { first: entry.first, time: entry.arrival, block })
+}

@@ -1,0 +1,119 @@
+//! Floor 3: reads a stream block by block, also while it is being written.
+//!
+//! Invariant: what is damaged is told once, where it stands, and everything else is handed out, in order.
+
+use super::error::{Flaw, ReadError};
+use super::files;
+use super::stream::is_end;
+use crate::segment::{Entry, Fault, Segment, Step};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What stands next in a stream.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// A block.
+    Block(Arc<Segment>, Entry),
+    /// Something that cannot be read.
+    Flaw(Flaw),
+}
+
+/// Reads one stream.
+#[derive(Debug)]
+pub(super) struct StreamReader {
+    directory: PathBuf,
+    segment: Option<Arc<Segment>>,
+    /// The segment's place in the series, or that of the first one to read.
+    part: u32,
+    /// Where the next block of the segment stands.
+    at: u64,
+}
+
+impl StreamReader {
+    /// Begins with a segment, or the first after it that is there.
+    pub(super) fn from_part(directory: &Path, part: u32) -> Self {
+        Self { directory: directory.to_owned(), segment: None, part, at: Segment::START }
+    }
+
+    /// Begins with the last segment that begins at `first` or before: no earlier one holds it.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed.
+    pub(super) fn from_first(directory: &Path, first: u64) -> Result<Self, ReadError> {
+        let segments = files::segments(directory)?;
+        let begins = |path: &Path| {
+            let segment = Segment::map(path).ok()?;
+            segment.block_at(Segment::START).map(|entry| entry.first)
+        };
+        let found =
+            segments.iter().rev().find(|(_, path)| begins(path).is_some_and(|begins| begins <= first));
+        let part = found.or(segments.first()).map_or(0, |(part, _)| *part);
+        Ok(Self::from_part(directory, part))
+    }
+
+    /// What stands next; nothing where the stream ends so far. More may come later.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed.
+    pub(super) fn next(&mut self) -> Result<Option<Item>, ReadError> {
+        loop {
+            let Some(segment) = &self.segment else {
+                match self.open()? {
+                    Opened::Segment => continue,
+                    Opened::Nothing => return Ok(None),
+                    Opened::Flaw(flaw) => return Ok(Some(Item::Flaw(flaw))),
+                }
+            };
+            match segment.step(self.at) {
+                Some(Step::Block(entry)) if !is_end(&entry) => {
+                    self.at = entry.end();
+                    return Ok(Some(Item::Block(Arc::clone(segment), entry)));
+                }
+                // A torn tail is one only when the writer has gone: recovery closes it, and goes on in another segment.
+                Some(Step::Damage(at, fault)) if matches!(fault, Fault::Gap(_)) || self.has_next()? => {
+                    let flaw = segment.damage(at, fault.clone());
+                    self.at = Step::Damage(at, fault).end();
+                    return Ok(Some(Item::Flaw(flaw.into())));
+                }
+                _ if self.has_next()? => {
+                    self.segment = None;
+                    self.part = self.part.saturating_add(1);
+                    self.at = Segment::START;
+                }
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    fn has_next(&self) -> Result<bool, ReadError> {
+        Ok(files::segments(&self.directory)?.last().is_some_and(|(last, _)| *last > self.part))
+    }
+
+    fn open(&mut self) -> Result<Opened, ReadError> {
+        let segments = files::segments(&self.directory)?;
+        let Some((part, path)) = segments.into_iter().find(|(part, _)| *part >= self.part) else {
+            return Ok(Opened::Nothing);
+        };
+        if part > self.part && self.part > 0 {
+            let missing = std::mem::replace(&mut self.part, part);
+            return Ok(Opened::Flaw(Flaw::Missing { directory: self.directory.clone(), part: missing }));
+        }
+        self.part = part;
+        match Segment::map(&path) {
+            Ok(segment) => {
+                self.segment = Some(Arc::new(segment));
+                Ok(Opened::Segment)
+            }
+            Err(error) => {
+                self.part = part.saturating_add(1);
+                Ok(Opened::Flaw(error.into()))
+            }
+        }
+    }
+}
+
+enum Opened {
+    Segment,
+    Nothing,
+    Flaw(Flaw),
+}

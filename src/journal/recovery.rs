@@ -1,0 +1,193 @@
+//! Floor 3: what a journal holds when it is opened: where everything stood when the last run ended, however it ended.
+//!
+//! Invariant: nothing is changed here; what is damaged is told, and passed over.
+
+use super::error::{Flaw, ReadError, StartError};
+use super::files;
+use super::reader::{Item, StreamReader};
+use super::schema::{Checkpoint, Deliveries, Events, Inputs, RunStart, RunStop};
+use super::standing::{Settled, Standing, Standings, State};
+use super::stream::{Resume, is_end};
+use crate::segment::{Damage, Entry, Fault, FileKind, HeaderError, OpenError, Schema, Segment, Step};
+use crate::time::Timestamp;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What the stream of events tells.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    pub(super) standings: Standings,
+    /// The sequence number of the next event.
+    pub(super) next: u64,
+    /// The position of the last input of which the events are there.
+    pub(super) through: u64,
+    /// When the last block was written.
+    pub(super) last_time: Option<Timestamp>,
+    /// Whether the last run has ended as it should; true also when there was none.
+    pub(super) stopped: bool,
+    /// The configuration of the last run, by its hash.
+    pub(super) configuration: Option<u64>,
+    pub(super) flaws: Vec<Flaw>,
+}
+
+/// Refuses what a newer version wrote, before anything is touched.
+pub(super) fn refuse_newer(directory: &Path) -> Result<(), StartError> {
+    for (_, path) in files::segments(directory)? {
+        if let Err(error @ OpenError::Header { source: HeaderError::TooNew(_), .. }) = Segment::map(&path) {
+            return Err(ReadError::from(error).into());
+        }
+    }
+    Ok(())
+}
+
+/// Reads the stream of events from its last checkpoint on.
+pub(super) fn past(directory: &Path) -> Result<Past, ReadError> {
+    let segments = files::segments(directory)?;
+    let has_checkpoint = |path: &Path| {
+        let segment = Segment::map(path).ok();
+        segment.is_some_and(|segment| {
+            let first = segment.block_at(Segment::START).filter(|entry| entry.tag == Checkpoint::TAG);
+            first.is_some_and(|entry| segment.read::<Checkpoint>(&entry).is_ok())
+        })
+    };
+    let start = segments.iter().rev().find(|(_, path)| has_checkpoint(path)).or(segments.first());
+    let mut past = Past { stopped: true, ..Past::default() };
+    let mut reader = StreamReader::from_part(directory, start.map_or(0, |(part, _)| *part));
+    while let Some(item) = reader.next()? {
+        match item {
+            Item::Flaw(flaw) => past.flaws.push(flaw),
+            Item::Block(segment, entry) => {
+                if let Err(damage) = past.take(&segment, &entry) {
+                    past.flaws.push(damage.into());
+                }
+            }
+        }
+    }
+    Ok(past)
+}
+
+impl Past {
+    fn take(&mut self, segment: &Segment, entry: &Entry) -> Result<(), Damage> {
+        self.last_time = Some(entry.arrival);
+        match entry.tag {
+            tag if tag == Checkpoint::TAG => {
+                let block = segment.read::<Checkpoint>(entry)?;
+                self.next = entry.first;
+                self.through = block.through.to_native();
+                self.standings = block
+                    .handlers
+                    .iter()
+                    .map(|row| (row.name.as_str().to_owned(), Standing::from_row(row)))
+                    .collect();
+            }
+            tag if tag == Events::TAG => {
+                // Events whose block is damaged are lost, but their numbers are not given again.
+                self.next = self.next.max(entry.first);
+                let block = segment.read::<Events<'static>>(entry)?;
+                self.next = entry.first.saturating_add(block.table.len() as u64);
+                self.through = self.through.max(block.through.to_native());
+            }
+            tag if tag == Deliveries::TAG => {
+                for settled in settled(segment, entry)? {
+                    if let Some(standing) = self.standings.get_mut(&*settled.handler) {
+                        standing.apply(&settled);
+                    } else {
+                        let mut standing = Standing::new(settled.events.start);
+                        standing.apply(&settled);
+                        self.standings.insert(settled.handler.to_string(), standing);
+                    }
+                }
+            }
+            tag if tag == RunStart::TAG => {
+                let block = segment.read::<RunStart>(entry)?;
+                self.stopped = false;
+                self.configuration = Some(block.configuration.to_native());
+            }
+            tag if tag == RunStop::TAG => self.stopped = true,
+            tag => return Err(segment.damage(entry.offset, Fault::UnknownTag(tag))),
+        }
+        Ok(())
+    }
+}
+
+/// Reads a block of deliveries.
+pub(super) fn settled(segment: &Segment, entry: &Entry) -> Result<Vec<Settled>, Damage> {
+    let contradiction =
+        |what: &str| segment.damage(entry.offset, Fault::Contents(Deliveries::TAG, what.to_owned()));
+    let block = segment.read::<Deliveries>(entry)?;
+    let names: Vec<Arc<str>> = block.handlers.iter().map(|name| Arc::from(name.as_str())).collect();
+    let row = |row: &super::schema::ArchivedDeliveryRow| {
+        let handler = names.get(usize::from(row.handler.to_native()));
+        let state = State::from_code(row.state).ok_or_else(|| contradiction("a state that is unknown"))?;
+        let first = row.first.to_native();
+        let note = row.note.as_ref().and_then(|note| block.notes.get(usize::from(note.to_native())));
+        Ok(Settled {
+            handler: Arc::clone(handler.ok_or_else(|| contradiction("a handler without a name"))?),
+            events: first..first.saturating_add(row.count.to_native()),
+            state,
+            attempts: row.attempts.to_native(),
+            time: Timestamp::from_micros(row.time.to_native()),
+            note: note.map(|note| note.as_str().to_owned()),
+        })
+    };
+    block.rows.iter().map(row).collect()
+}
+
+/// The position of the last input that a stream of inputs accounts for.
+pub(super) fn last_position(directory: &Path) -> Result<u64, ReadError> {
+    let segments = files::segments(directory)?;
+    let mut last = 0;
+    for (_, path) in segments.iter().rev() {
+        let Ok(segment) = Segment::open(path) else { continue };
+        for step in segment.steps() {
+            let Step::Block(entry) = step else { continue };
+            if entry.tag == Inputs::TAG
+                && let Ok(block) = segment.read::<Inputs>(entry)
+            {
+                last = last.max(block.through.to_native());
+            }
+        }
+        if last > 0 {
+            break;
+        }
+    }
+    Ok(last)
+}
+
+/// Where a stream is gone on with: the number of the next new segment, and the open segment, if there is one.
+pub(super) fn resume(
+    directory: &Path,
+    kind: FileKind,
+    stream: u64,
+) -> Result<(u32, Option<Resume>), ReadError> {
+    let Some((part, path)) = files::segments(directory)?.into_iter().next_back() else {
+        return Ok((1, None));
+    };
+    let next = part.saturating_add(1);
+    let Ok(segment) = Segment::map(&path) else { return Ok((next, None)) };
+    if segment.header().kind != kind || segment.header().stream != stream {
+        return Ok((next, None));
+    }
+    let mut at = Segment::START;
+    let mut torn = 0;
+    while let Some(step) = segment.step(at) {
+        match step {
+            Step::Block(entry) if is_end(&entry) => return Ok((next, None)),
+            Step::Damage(start, Fault::Torn(bytes)) => {
+                (at, torn) = (start, trimmed(&segment, start, bytes));
+                break;
+            }
+            step => at = step.end(),
+        }
+    }
+    let size = segment.bytes().len() as u64;
+    Ok((next, Some(Resume { part, salt: segment.header().salt, end: at, size, torn })))
+}
+
+/// How many of the bytes from a place on were written, going by the last that is not zero.
+fn trimmed(segment: &Segment, start: u64, bytes: u64) -> u64 {
+    let from = usize::try_from(start).unwrap_or(usize::MAX);
+    let rest = segment.bytes().get(from..).unwrap_or_default();
+    let written = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
+    written.min(bytes).max(1)
+}

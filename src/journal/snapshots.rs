@@ -1,0 +1,112 @@
+//! Floor 3: snapshots of the correlator's state, which are opaque bytes here.
+//!
+//! Invariant: a file with a snapshot's name is whole and durable; the two newest are kept, so that one that is damaged
+//! has another before it.
+
+use super::error::{Flaw, JournalError, ReadError};
+use super::files;
+use super::schema::{ArchivedSnapshotBody, SNAPSHOT, SnapshotBody};
+use super::stream::Series;
+use crate::segment::{BlockEncoder, Damage, Fault, FileHeader, Program, Schema, Segment, Step, random_salt};
+use crate::time::Timestamp;
+use rkyv::util::AlignedVec;
+use std::path::Path;
+
+/// Snapshots that are kept.
+const KEPT: usize = 2;
+
+/// The state of the correlator between two inputs.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The run in which it was taken.
+    pub run: u32,
+    /// Inputs of all runs before that one.
+    pub base: u64,
+    /// The position of the last input in it.
+    pub position: u64,
+    /// What the correlator saved.
+    pub state: AlignedVec,
+}
+
+/// Writes snapshots.
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    pub(super) series: Series,
+    /// The positions of those that are kept, ascending.
+    pub(super) kept: Vec<u64>,
+}
+
+impl Snapshots {
+    /// Writes a snapshot, and lets go of those before the one before it.
+    pub(super) fn write(&mut self, snapshot: &Snapshot, now: Timestamp) -> Result<(), JournalError> {
+        let Series { storage, directory, .. } = &self.series;
+        let header = FileHeader {
+            kind: SNAPSHOT,
+            stream: self.series.stream,
+            run: snapshot.run,
+            part: 0,
+            created: now,
+            salt: random_salt(),
+            program: Program::this(),
+        };
+        let mut block = BlockEncoder::new(header.salt, Segment::START);
+        let Snapshot { run, base, position, state } = snapshot;
+        let body = SnapshotBody { run: *run, base: *base, position: *position, state };
+        block.push(&body, *position, now)?;
+
+        let aside = directory.join("snapshot.new");
+        let mut file = storage.create(&aside, block.end()).map_err(JournalError::io("create", &aside))?;
+        file.write_at(&header.encode(), 0).map_err(JournalError::io("write", &aside))?;
+        file.write_at(block.waiting(), block.position()).map_err(JournalError::io("write", &aside))?;
+        file.sync().map_err(JournalError::lost("sync", &aside))?;
+        let path = files::snapshot(directory, *position);
+        storage.rename(&aside, &path).map_err(JournalError::io("rename", &aside))?;
+        storage.sync_directory(directory).map_err(JournalError::lost("sync", directory))?;
+
+        self.kept.retain(|kept| kept != position);
+        self.kept.push(*position);
+        while self.kept.len() > KEPT {
+            let gone = files::snapshot(directory, self.kept.remove(0));
+            storage.remove(&gone).map_err(JournalError::lost("remove", &gone))?;
+        }
+        Ok(())
+    }
+
+    /// The position before which no snapshot that is kept needs any input.
+    pub(super) fn oldest(&self) -> u64 {
+        self.kept.first().copied().unwrap_or_default()
+    }
+}
+
+/// The newest snapshot that is sound, and what is wrong with those that are not.
+pub(super) fn newest(directory: &Path) -> Result<(Option<Snapshot>, Vec<Flaw>), ReadError> {
+    let mut flaws = Vec::new();
+    for (_, path) in files::snapshots(directory)?.into_iter().rev() {
+        match read(&path) {
+            Ok(snapshot) => return Ok((Some(snapshot), flaws)),
+            Err(flaw) => flaws.push(flaw),
+        }
+    }
+    Ok((None, flaws))
+}
+
+/// Reads one snapshot.
+pub(super) fn read(path: &Path) -> Result<Snapshot, Flaw> {
+    let segment = Segment::map(path)?;
+    let damage = |fault| Damage { path: path.to_owned(), offset: Segment::START, fault };
+    match segment.step(Segment::START) {
+        Some(Step::Block(entry)) => {
+            let body: &ArchivedSnapshotBody<'static> = segment.read::<SnapshotBody<'static>>(&entry)?;
+            let mut state = AlignedVec::new();
+            state.extend_from_slice(&body.state);
+            let (run, base, position) =
+                (body.run.to_native(), body.base.to_native(), body.position.to_native());
+            Ok(Snapshot { run, base, position, state })
+        }
+        Some(Step::Damage(_, fault)) => Err(damage(fault).into()),
+        None => {
+            let fault = Fault::Contents(SnapshotBody::TAG, "it is empty".to_owned());
+            Err(damage(fault).into())
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Floor 3: where each handler stands: what of the journal it has settled, what waits, what is dead.
+//!
+//! Invariant: from its start on, each event is settled in just one way or waits: the counts add up.
+
+use super::ranges::Ranges;
+use super::schema::{RangeRow, RetryRow, StandingRow};
+use crate::time::Timestamp;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What became of an event in a handler. The codes stand in journals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum State {
+    /// It is of an application that does not name the handler.
+    Skipped = 0,
+    /// The handler's filter left it out.
+    Filtered = 1,
+    /// The handler took it.
+    Delivered = 2,
+    /// It came within the cool-down of one like it.
+    Suppressed = 3,
+    /// It went as a part of a digest.
+    Digested = 4,
+    /// It could not be delivered, for good or for too long.
+    Dead = 5,
+    /// An operator dropped it.
+    Dropped = 6,
+    /// It waits for the digest that it is a part of.
+    Gathered = 7,
+    /// An attempt failed; it waits for the next.
+    Failed = 8,
+    /// It was dead, and an operator wants it delivered.
+    Requeued = 9,
+}
+
+impl State {
+    /// All states.
+    pub const ALL: [Self; 10] = [
+        Self::Skipped,
+        Self::Filtered,
+        Self::Delivered,
+        Self::Suppressed,
+        Self::Digested,
+        Self::Dead,
+        Self::Dropped,
+        Self::Gathered,
+        Self::Failed,
+        Self::Requeued,
+    ];
+
+    /// The name in output. What is gathered, failed or to be sent again is waiting.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Skipped => "skipped",
+            Self::Filtered => "filtered",
+            Self::Delivered => "delivered",
+            Self::Suppressed => "suppressed",
+            Self::Digested => "digested",
+            Self::Dead => "dead",
+            Self::Dropped => "dropped",
+            Self::Gathered | Self::Failed | Self::Requeued => "waiting",
+        }
+    }
+
+    /// Whether nothing more will happen by itself.
+    pub const fn is_settled(self) -> bool {
+        !matches!(self, Self::Gathered | Self::Failed | Self::Requeued)
+    }
+
+    pub(super) fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| *state as u8 == code)
+    }
+}
+
+/// A run of events to which the same happened in a handler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The handler.
+    pub handler: Arc<str>,
+    /// Sequence numbers of the events.
+    pub events: Range<u64>,
+    /// What happened.
+    pub state: State,
+    /// How often delivery was tried, so far.
+    pub attempts: u32,
+    /// When.
+    pub time: Timestamp,
+    /// Why.
+    pub note: Option<String>,
+}
+
+/// A delivery that is being tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The first event of it.
+    pub first: u64,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was first tried.
+    pub since: Timestamp,
+    /// Why it failed the last time.
+    pub note: String,
+}
+
+/// Where one handler stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The first event that was its to settle.
+    pub start: u64,
+    /// The next event to look at.
+    pub cursor: u64,
+    /// Events that wait for their digest.
+    pub gathered: Ranges,
+    /// Events that an operator wants sent again.
+    pub requeued: Ranges,
+    /// Events that were given up.
+    pub dead: Ranges,
+    /// The delivery that is being tried again.
+    pub retry: Option<Retry>,
+    counts: [u64; State::ALL.len()],
+}
+
+impl Standing {
+    /// A handler that begins at an event.
+    pub fn new(start: u64) -> Self {
+        Self { start, cursor: start, ..Self::default() }
+    }
+
+    /// How many events are in a settled state.
+    pub fn count(&self, state: State) -> u64 {
+        self.counts.get(state as usize).copied().unwrap_or_default()
+    }
+
+    /// How many events wait, of a journal whose next event is `next`.
+    pub fn waiting(&self, next: u64) -> u64 {
+        next.saturating_sub(self.cursor) + self.gathered.len() + self.requeued.len()
+    }
+
+    /// Whether every event up to `next` is accounted for.
+    pub fn is_balanced(&self, next: u64) -> bool {
+        self.counts.iter().sum::<u64>() + self.waiting(next) == next.saturating_sub(self.start)
+    }
+
+    /// The first event that may still be needed.
+    pub fn oldest_needed(&self) -> u64 {
+        let waiting = [self.gathered.first(), self.requeued.first()];
+        waiting.into_iter().flatten().fold(self.cursor, u64::min)
+    }
+
+    /// Takes note of what happened to events. What lies behind the cursor and is not pending any more has been settled
+    /// before: it is left as it is.
+    pub fn apply(&mut self, settled: &Settled) {
+        let Settled { events, state, .. } = settled;
+        if *state == State::Failed {
+            let since = self.retry.as_ref().filter(|retry| retry.first == events.start).map(|r| r.since);
+            self.retry = Some(Retry {
+                first: events.start,
+                attempts: settled.attempts,
+                since: since.unwrap_or(settled.time),
+                note: settled.note.clone().unwrap_or_default(),
+            });
+            return;
+        }
+        if self.retry.as_ref().is_some_and(|retry| events.contains(&retry.first)) {
+            self.retry = None;
+        }
+        let revived = self.dead.take(events);
+        self.uncount(State::Dead, revived.len());
+        let fresh = if events.start <= self.cursor { self.cursor..events.end.max(self.cursor) } else { 0..0 };
+        self.cursor = self.cursor.max(fresh.end);
+        let mut affected = revived;
+        affected.extend(self.gathered.take(events));
+        affected.extend(self.requeued.take(events));
+        affected.insert(fresh);
+        if let Some(count) = self.counts.get_mut(*state as usize).filter(|_| state.is_settled()) {
+            *count += affected.len();
+        }
+        match state {
+            State::Gathered => self.gathered.extend(affected),
+            State::Requeued => self.requeued.extend(affected),
+            State::Dead => self.dead.extend(affected),
+            _ => {}
+        }
+    }
+
+    fn uncount(&mut self, state: State, gone: u64) {
+        if let Some(count) = self.counts.get_mut(state as usize) {
+            *count = count.saturating_sub(gone);
+        }
+    }
+
+    pub(super) fn row(&self, name: &str) -> StandingRow {
+        let rows = |ranges: &Ranges| ranges.iter().map(|r| RangeRow { start: r.start, end: r.end }).collect();
+        StandingRow {
+            name: name.to_owned(),
+            start: self.start,
+            cursor: self.cursor,
+            counts: self.counts.to_vec(),
+            gathered: rows(&self.gathered),
+            requeued: rows(&self.requeued),
+            dead: rows(&self.dead),
+            retry: self.retry.as_ref().map(|retry| RetryRow {
+                first: retry.first,
+                attempts: retry.attempts,
+                since: retry.since.as_micros(),
+                note: retry.note.clone(),
+            }),
+        }
+    }
+
+    pub(super) fn from_row(row: &super::schema::ArchivedStandingRow) -> Self {
+        let ranges = |rows: &rkyv::vec::ArchivedVec<super::schema::ArchivedRangeRow>| {
+            rows.iter().map(|row| row.start.to_native()..row.end.to_native()).collect()
+        };
+        let mut counts = [0; State::ALL.len()];
+        for (count, archived) in counts.iter_mut().zip(row.counts.iter()) {
+            *count = archived.to_native();
+        }
+        Self {
+            start: row.start.to_native(),
+            cursor: row.cursor.to_native(),
+            gathered: ranges(&row.gathered),
+            requeued: ranges(&row.requeued),
+            dead: ranges(&row.dead),
+            retry: row.retry.as_ref().map(|retry| Retry {
+                first: retry.first.to_native(),
+                attempts: retry.attempts.to_native(),
+                since: Timestamp::from_micros(retry.since.to_native()),
+                note: retry.note.as_str().to_owned(),
+            }),
+            counts,
+        }
+    }
+}
+
+/// Where all handlers stand, by name.
+pub type Standings = BTreeMap<String, Standing>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn settled(events: Range<u64>, state: State) -> Settled {
+        Settled { handler: "h".into(), events, state, attempts: 1, time: Timestamp::EPOCH, note: None }
+    }
+
+    #[test]
+    fn a_dead_letter_that_is_sent_again_counts_once() {
+        let mut standing = Standing::new(10);
+        standing.apply(&settled(10..15, State::Delivered));
+        standing.apply(&settled(15..18, State::Dead));
+        assert!(standing.is_balanced(18));
+        standing.apply(&settled(16..17, State::Requeued));
+        assert_eq!((standing.count(State::Dead), standing.waiting(18)), (2, 1));
+        standing.apply(&settled(16..17, State::Delivered));
+        assert_eq!((standing.count(State::Dead), standing.count(State::Delivered)), (2, 6));
+        assert!(standing.is_balanced(18) && standing.oldest_needed() == 18);
+    }
+
+    #[test]
+    fn what_was_gathered_is_needed_until_its_digest_went() {
+        let mut standing = Standing::new(0);
+        standing.apply(&settled(0..4, State::Gathered));
+        standing.apply(&settled(4..9, State::Delivered));
+        assert_eq!((standing.oldest_needed(), standing.waiting(9)), (0, 4));
+        standing.apply(&settled(0..4, State::Digested));
+        assert_eq!((standing.oldest_needed(), standing.waiting(9)), (9, 0));
+        assert!(standing.is_balanced(9));
+    }
+
+    proptest! {
+        #[test]
+        fn the_counts_always_add_up(steps in proptest::collection::vec((0u64..20, 0usize..10), 1..60)) {
+            let mut standing = Standing::new(5);
+            for (length, state) in steps {
+                // Something new at the cursor, and the same once more to what was there before.
+                let start = standing.cursor.saturating_sub(length / 3).max(5);
+                standing.apply(&settled(start..start + length, State::ALL[state]));
+                prop_assert!(standing.is_balanced(standing.cursor + 3), "{:?}", standing);
+            }
+        }
+
+        #[test]
+        fn a_standing_survives_being_archived(steps in proptest::collection::vec((0u64..20, 0usize..10), 1..30)) {
+            let mut standing = Standing::new(5);
+            for (length, state) in steps {
+                standing.apply(&settled(standing.cursor..standing.cursor + length, State::ALL[state]));
+            }
+            let bytes = rkyv::to_bytes::<rkyv::rancor::BoxedError>(&standing.row("h")).unwrap();
+            let row = rkyv::access::<super::super::schema::ArchivedStandingRow, rkyv::rancor::BoxedError>(&bytes).unwrap();
+            prop_assert_eq!(Standing::from_row(row), standing);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Floor 3: the writing end of one of a journal's two streams.
+//!
+//! Blocks are laid out in memory and go to the disk together, by [`StreamWriter::flush`]. A segment is allocated whole
+//! and given its header before it gets its name, so that a full disk shows there and not in the middle of a block.
+//!
+//! Invariant: whatever fails for want of room can be tried again, and is then done just once; after any other failure
+//! the writer must not be used.
+
+use super::error::JournalError;
+use super::files;
+use super::schema::EndMark;
+use crate::segment::{
+    BlockEncoder, Entry, FileHeader, FileKind, Program, Schema, Segment, Storage, StorageFile, random_salt,
+};
+use crate::time::Timestamp;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Room that is kept free at the end of each segment for its end mark.
+const END_ROOM: u64 = 128;
+
+/// What all segments of a stream have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Series {
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) directory: PathBuf,
+    pub(super) kind: FileKind,
+    pub(super) stream: u64,
+    pub(super) run: u32,
+    /// Length of a segment, unless a single block needs more.
+    pub(super) segment_size: u64,
+    /// Whether a segment is held in reserve, for when the disk is full.
+    pub(super) reserve: bool,
+}
+
+/// Writes one stream.
+#[derive(Debug)]
+pub(super) struct StreamWriter {
+    series: Series,
+    open: Option<Open>,
+    next_part: u32,
+    /// Blocks of the reader's order so far: what the end mark of a segment repeats.
+    last: (u64, Timestamp),
+    has_reserve: bool,
+}
+
+/// The segment that is being written.
+#[derive(Debug)]
+struct Open {
+    path: PathBuf,
+    file: Box<dyn StorageFile>,
+    size: u64,
+    blocks: BlockEncoder,
+    /// Whether its end mark has been laid out.
+    ended: bool,
+}
+
+/// Whether a block was laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pushed {
+    /// In the segment that was open.
+    Here,
+    /// Not at all: a segment has just been begun, whose first block ought to be a checkpoint; to be pushed again.
+    Begun,
+}
+
+impl StreamWriter {
+    /// Goes on behind what recovery has found.
+    pub(super) fn new(series: Series, next_part: u32, resume: Option<Resume>) -> Result<Self, JournalError> {
+        let mut writer =
+            Self { series, open: None, next_part, last: (0, Timestamp::EPOCH), has_reserve: false };
+        if let Some(resume) = resume {
+            let path = files::segment(&writer.series.directory, resume.part);
+            let file = writer.series.storage.open(&path).map_err(JournalError::lost("open", &path))?;
+            let blocks = BlockEncoder::new(resume.salt, resume.end);
+            writer.open = Some(Open { path, file, size: resume.size, blocks, ended: false });
+            if resume.torn > 0 {
+                writer.end_segment(resume.torn)?;
+                writer.flush()?;
+                writer.open = None;
+            }
+        }
+        Ok(writer)
+    }
+
+    /// Lays out a block; `first` and `time` are what the index says of it.
+    pub(super) fn push<T: Schema>(
+        &mut self,
+        block: &T,
+        first: u64,
+        time: Timestamp,
+    ) -> Result<Pushed, JournalError> {
+        let Some(open) = self.open.as_mut().filter(|open| !open.ended) else {
+            self.rotate(0)?;
+            return Ok(Pushed::Begun);
+        };
+        let start = open.blocks.end();
+        let entry = open.blocks.push(block, first, time)?;
+        if entry.end().saturating_add(END_ROOM) <= open.size {
+            self.last = (first, time);
+            return Ok(Pushed::Here);
+        }
+        open.blocks.truncate(start);
+        let needed = FileHeader::SIZE as u64 + (entry.end() - start) + END_ROOM;
+        self.rotate(needed)?;
+        Ok(Pushed::Begun)
+    }
+
+    /// Ends the open segment and begins the next, which has room for `needed` bytes and then some.
+    pub(super) fn rotate(&mut self, needed: u64) -> Result<(), JournalError> {
+        if self.open.is_some() {
+            self.end_segment(0)?;
+            self.flush()?;
+            self.open = None;
+        }
+        // A checkpoint may stand before the block that needs the room.
+        let size = self.series.segment_size.max(needed.saturating_add(self.series.segment_size / 2));
+        self.begin(size)
+    }
+
+    fn end_segment(&mut self, torn: u64) -> Result<(), JournalError> {
+        let Some(open) = self.open.as_mut().filter(|open| !open.ended) else { return Ok(()) };
+        open.blocks.push(&EndMark { torn }, self.last.0, self.last.1)?;
+        open.ended = true;
+        Ok(())
+    }
+
+    fn begin(&mut self, size: u64) -> Result<(), JournalError> {
+        let Series { storage, directory, .. } = &self.series;
+        let aside = self.reserve_path();
+        let took_reserve = self.has_reserve && size <= self.series.segment_size;
+        let mut file = if took_reserve {
+            storage.open(&aside).map_err(JournalError::lost("open", &aside))?
+        } else {
+            storage.create(&aside, size).map_err(JournalError::io("create", &aside))?
+        };
+        let header = self.header();
+        file.write_at(&header.encode(), 0).map_err(JournalError::io("write", &aside))?;
+        file.sync().map_err(JournalError::lost("sync", &aside))?;
+        let path = files::segment(directory, self.next_part);
+        storage.rename(&aside, &path).map_err(JournalError::io("rename", &aside))?;
+        storage.sync_directory(directory).map_err(JournalError::lost("sync", directory))?;
+        self.has_reserve = false;
+        self.next_part = self.next_part.saturating_add(1);
+        let blocks = BlockEncoder::new(header.salt, Segment::START);
+        self.open = Some(Open { path, file, size, blocks, ended: false });
+        Ok(())
+    }
+
+    fn header(&self) -> FileHeader {
+        FileHeader {
+            kind: self.series.kind,
+            stream: self.series.stream,
+            run: self.series.run,
+            part: self.next_part,
+            created: self.last.1,
+            salt: random_salt(),
+            program: Program::this(),
+        }
+    }
+
+    fn reserve_path(&self) -> PathBuf {
+        self.series.directory.join("next.new")
+    }
+
+    /// Sets a segment aside for when the disk is full, if this stream has a reserve and it is not there.
+    pub(super) fn replenish(&mut self) -> Result<(), JournalError> {
+        if self.series.reserve && !self.has_reserve {
+            let path = self.reserve_path();
+            let created = self.series.storage.create(&path, self.series.segment_size);
+            created.map_err(JournalError::io("create", &path))?;
+            self.has_reserve = true;
+        }
+        Ok(())
+    }
+
+    /// Whether nothing waits to be written.
+    pub(super) fn is_clean(&self) -> bool {
+        self.open.as_ref().is_none_or(|open| open.blocks.waiting().is_empty())
+    }
+
+    /// Writes what was laid out, and makes it durable.
+    pub(super) fn flush(&mut self) -> Result<(), JournalError> {
+        let Some(open) = self.open.as_mut().filter(|open| !open.blocks.waiting().is_empty()) else {
+            return Ok(());
+        };
+        let written = open.file.write_at(open.blocks.waiting(), open.blocks.position());
+        written.map_err(JournalError::io("write", &open.path))?;
+        open.file.sync().map_err(JournalError::lost("sync", &open.path))?;
+        open.blocks.written();
+        Ok(())
+    }
+
+    /// What all segments of the stream have in common.
+    pub(super) fn series(&self) -> &Series {
+        &self.series
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.series.directory
+    }
+}
+
+/// A segment that recovery has found, to be gone on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Resume {
+    pub(super) part: u32,
+    pub(super) salt: u64,
+    /// Where the next block goes.
+    pub(super) end: u64,
+    pub(super) size: u64,
+    /// Bytes behind that which are no block.
+    pub(super) torn: u64,
+}
+
+/// Whether an entry is the end of its segment.
+pub(super) fn is_end(entry: &Entry) -> bool {
+    entry.tag == EndMark::TAG
+}

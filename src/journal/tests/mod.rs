@@ -1,0 +1,250 @@
+//! A journal over a disk on which each single operation fails in turn.
+
+mod disk;
+
+use super::*;
+use crate::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
+use crate::event::{Event, EventBlock, Field, Head, Kind, ModuleName, Severity, Stamp};
+use crate::segment::{Disk, Storage};
+use crate::span::Span;
+use crate::time::Timestamp;
+use bytes::Bytes;
+use disk::{Fault, FaultyDisk};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Segments so small that a run has several.
+fn options() -> Options {
+    Options { inputs_segment: 2 * 1024, events_segment: 4 * 1024, ..Options::default() }
+}
+
+fn at(second: u64) -> Timestamp {
+    Timestamp::EPOCH.plus(Duration::from_secs(second))
+}
+
+fn block(stamp: &Arc<Stamp>, numbers: std::ops::Range<u64>) -> Arc<EventBlock> {
+    let mut block = EventBlock::new(Arc::clone(stamp));
+    for number in numbers {
+        let (kind, severity) = (Kind::SSHDLoginFailed, Severity::Notice);
+        let head = Head { number, ordinal: 0, module: 0, kind, severity, time: at(number) };
+        block.push(head).text(Field::User, format!("user {number}").as_bytes()).evidence([number]);
+    }
+    Arc::new(block)
+}
+
+/// A batch of three frames, of which the first and the last meant something.
+fn kept(first: u64) -> Kept {
+    let text = format!("{first:<10}{:<10}{:<10}", "nothing", first + 2);
+    let frames = (0..3).map(|index| FrameSpan { span: Span::new(index * 10, 10), truncated: index == 2 });
+    let origin = Arc::new(Origin { listener: "lan".into(), peer: "192.0.2.1".into() });
+    let batch = Batch { origin, bytes: Bytes::from(text), frames: frames.collect() };
+    let sequenced = Sequenced { slot: 0, first, arrivals: Arrivals::One(at(first)), batch };
+    Kept { sequenced, frames: vec![0, 2], fired: first.is_multiple_of(2) }
+}
+
+/// What a run has been promised.
+#[derive(Debug, Default)]
+struct Promised {
+    /// Events, by sequence number.
+    events: Vec<(u64, String)>,
+    /// The position through which inputs are durable.
+    through: u64,
+    /// Whether the run was ended.
+    stopped: bool,
+}
+
+const GROUPS: u64 = 12;
+
+/// Tries again for as long as the disk is full.
+fn insist<T>(mut action: impl FnMut() -> Result<T, JournalError>) -> Result<T, JournalError> {
+    loop {
+        match action() {
+            Err(error) if error.is_full() => {}
+            result => return result,
+        }
+    }
+}
+
+/// A run: groups of inputs and events, deliveries, snapshots, retention.
+fn run(home: &Path, disk: &FaultyDisk, promised: &mut Promised) -> Result<(), Box<dyn std::error::Error>> {
+    let identity = Identity::claim(home)?;
+    let open = || Journal::open(home, &identity, options(), Arc::new(disk.clone()));
+    let (mut journal, recovery) = match open() {
+        Err(StartError::Write(error)) if error.is_full() => open()?,
+        opened => opened?,
+    };
+    let modules = vec![ModuleName { app: "fleet".into(), module: "openssh".into() }];
+    let stamp = Arc::new(Stamp { stream: identity.stream, run: identity.run, replay: false, modules });
+    journal.enrol([("archive", false)]);
+    let base = recovery.base;
+    insist(|| journal.begin_run(identity.run, base, at(0)))?;
+    for number in 0..GROUPS {
+        let first = number * 3 + 1;
+        let mut group = Group::new(identity.run, base, base + first + 2);
+        group.kept.push(kept(first));
+        group.blocks.extend([block(&stamp, first..first + 2), block(&stamp, first + 2..first + 3)]);
+        insist(|| journal.commit(&mut group, at(first)))?;
+        promised.through = base + first + 2;
+        for (seq, block) in group.committed() {
+            promised.events.extend((seq..).zip(block.iter().map(id)));
+        }
+        let cursor = journal.standings()["archive"].cursor;
+        let events = cursor..cursor + 2;
+        let (handler, state) = (Arc::from("archive"), State::Delivered);
+        let settled = [Settled { handler, events, state, attempts: 1, time: at(first), note: None }];
+        insist(|| journal.settle(&settled, at(first)))?;
+        if number % 4 == 3 {
+            let mut state = rkyv::util::AlignedVec::new();
+            state.extend_from_slice(format!("state at {}", base + first + 2).as_bytes());
+            let snapshot = Snapshot { run: identity.run, base, position: base + first + 2, state };
+            insist(|| journal.snapshot(&snapshot, at(first)))?;
+            journal.prune(at(first))?;
+        }
+        insist(|| journal.flush())?;
+    }
+    insist(|| journal.stop(identity.run, at(GROUPS * 3)))?;
+    promised.stopped = true;
+    Ok(())
+}
+
+fn id(event: Event<'_>) -> String {
+    event.id().to_string()
+}
+
+fn events(home: &Path) -> (Vec<(u64, String)>, Vec<String>) {
+    let mut reader = EventReader::open(home, 0).unwrap();
+    let (mut events, mut flaws) = (Vec::new(), Vec::new());
+    while let Some(page) = reader.next_page().unwrap() {
+        match page {
+            Page::Events { first, block, .. } => events.extend((first..).zip(block.iter().map(id))),
+            Page::Settled(_) => {}
+            Page::Flaw(flaw) => flaws.push(flaw.to_string()),
+        }
+    }
+    (events, flaws)
+}
+
+/// What a data directory must hold after a run that was promised this.
+fn check(home: &Path, promised: &Promised, what: &str) {
+    let identity = Identity::claim(home).unwrap();
+    let (mut journal, mut recovery) =
+        Journal::open(home, &identity, options(), Arc::new(Disk) as Arc<dyn Storage>).unwrap();
+    assert_eq!(recovery.flaws.len(), 0, "{what}: {:?}", recovery.flaws);
+    assert!(recovery.stopped || !promised.stopped, "{what}");
+    assert!(recovery.base >= promised.through, "{what}: {} < {}", recovery.base, promised.through);
+
+    let report = verify(home).unwrap();
+    assert!(report.flaws.is_empty(), "{what}: {:?}", report.flaws);
+    let (found, flaws) = events(home);
+    assert!(flaws.is_empty(), "{what}: {flaws:?}");
+    assert!(found.starts_with(&promised.events), "{what}: {} of {}", found.len(), promised.events.len());
+    assert!(found.iter().map(|(seq, _)| *seq).eq(0..found.len() as u64), "{what}: no gap, none twice");
+    assert_eq!(journal.next(), found.len() as u64, "{what}");
+
+    let mut last = recovery.snapshot.as_ref().map_or(0, |snapshot| snapshot.position);
+    if let Some(snapshot) = &recovery.snapshot {
+        assert_eq!(&*snapshot.state, format!("state at {last}").as_bytes(), "{what}");
+    }
+    let mut was_tick = false;
+    while let Some(block) = recovery.inputs.next_block().unwrap() {
+        let block = block.unwrap();
+        for input in &block.inputs {
+            let Recovered::Input(input) = input else { panic!("{what}: an end") };
+            let position = block.base + input.first;
+            // What fires timers has the number of the first frame that came with it.
+            assert!(position > last || (position == last && was_tick), "{what}: {position} after {last}");
+            (last, was_tick) = (position, input.is_tick());
+            if let Some(frame) = input.batch.frames.first() {
+                let text = format!("{:<10}", input.first);
+                assert_eq!(frame.span.of(&input.batch.bytes), text.as_bytes(), "{what}");
+            }
+        }
+    }
+    assert!(last >= promised.through, "{what}: inputs to {last} of {}", promised.through);
+
+    // It goes on where it was.
+    journal.enrol([("archive", false)]);
+    if let Some(standing) = journal.standings().get("archive") {
+        assert!(standing.is_balanced(journal.next()), "{what}: {standing:?}");
+    }
+    journal.begin_run(identity.run, recovery.base, at(500)).unwrap();
+    let stamp = Stamp { stream: identity.stream, run: identity.run, replay: false, modules: Vec::new() };
+    let mut group = Group::new(identity.run, recovery.base, recovery.base + 1);
+    group.blocks.push(block(&Arc::new(stamp), 1..2));
+    journal.commit(&mut group, at(501)).unwrap();
+    assert_eq!(events(home).0.len(), found.len() + 1, "{what}");
+}
+
+#[test]
+fn whatever_operation_fails_nothing_promised_is_lost() {
+    let whole = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::default();
+    let mut promised = Promised::default();
+    run(whole.path(), &disk, &mut promised).unwrap();
+    check(whole.path(), &promised, "without a fault");
+    let operations = disk.operations();
+    assert!(operations > 120, "{operations} operations are no run");
+
+    for fault in [Fault::Full, Fault::Error, Fault::Short, Fault::Crash] {
+        for at in 0..operations {
+            let home = tempfile::tempdir().unwrap();
+            let disk = FaultyDisk::failing(at, fault);
+            let mut promised = Promised::default();
+            let result = run(home.path(), &disk, &mut promised);
+            let what = format!("{fault:?} at {at}: {result:?}");
+            match fault {
+                // A sync or a removal that fails is never tried again, whatever the reason; all else is.
+                Fault::Full => assert!(result.is_ok() || disk.has_failed(), "{what}"),
+                // A write that is not short is none of those that can be.
+                Fault::Short => {}
+                Fault::Error | Fault::Crash => assert!(result.is_err(), "{what}"),
+            }
+            disk.crash();
+            check(home.path(), &promised, &what);
+        }
+    }
+}
+
+#[test]
+fn a_newer_journal_is_refused_untouched() {
+    let home = tempfile::tempdir().unwrap();
+    run(home.path(), &FaultyDisk::default(), &mut Promised::default()).unwrap();
+    let [_, events, _] = layout::rooms(home.path());
+    let (_, path) = files::segments(&events).unwrap().pop().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[10] = 9;
+    let checksum = crc32fast::hash(&bytes[..92]);
+    bytes[92..96].copy_from_slice(&checksum.to_le_bytes());
+    std::fs::write(&path, &bytes).unwrap();
+    let identity = Identity::claim(home.path()).unwrap();
+    let error = Journal::open(home.path(), &identity, options(), Arc::new(Disk)).unwrap_err();
+    let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    assert!(source.contains("cannot read") && source.contains("segment"), "{source}");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn a_flipped_bit_anywhere_costs_its_block_and_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let mut promised = Promised::default();
+    run(home.path(), &FaultyDisk::default(), &mut promised).unwrap();
+    let [_, directory, _] = layout::rooms(home.path());
+    let segments = files::segments(&directory).unwrap();
+    let (part, path) = &segments[1];
+    let whole = std::fs::read(path).unwrap();
+    let used = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    for place in (0..used).step_by(37) {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0x10;
+        std::fs::write(path, &bytes).unwrap();
+        let (found, flaws) = events(home.path());
+        let lost = promised.events.len() - found.len();
+        assert!(found.iter().all(|event| promised.events.contains(event)), "at {place}");
+        // A header of the file takes the segment with it; a block its own events.
+        let most = if place < 96 { promised.events.len() } else { 2 };
+        assert!(lost <= most, "{lost} events at {place} of segment {part}");
+        assert!(flaws.len() as u64 <= lost.min(1) as u64 + 1, "{flaws:?}");
+        assert!(!verify(home.path()).unwrap().flaws.is_empty(), "nothing was said of {place}");
+    }
+}

@@ -1,0 +1,413 @@
+//! Floor 3: the journal as its one writer sees it.
+//!
+//! Invariant: what [`Journal::commit`] has returned from is durable. Where it fails for want of room, the same group can
+//! be committed again, and nothing of it is written twice.
+
+use super::error::{Flaw, JournalError, StartError};
+use super::events::InputReader;
+use super::identity::Identity;
+use super::inputs::Kept;
+use super::schema::{Checkpoint, Deliveries, DeliveryRow, EVENTS, Events, INPUTS, Inputs, RunStart, RunStop};
+use super::snapshots::{self, Snapshot, Snapshots};
+use super::standing::{Settled, Standing, Standings};
+use super::stream::{Pushed, Series, StreamWriter};
+use super::{files, layout, recovery, retention};
+use crate::event::EventBlock;
+use crate::limits;
+use crate::segment::{Schema, Storage};
+use crate::time::Timestamp;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a journal is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whether inputs are kept too, so that no state is lost with a crash.
+    pub observations: bool,
+    /// For how long segments are kept.
+    pub retention_age: Duration,
+    /// Bytes that all segments together may take before the oldest go.
+    pub retention_size: u64,
+    /// Length of a segment of inputs, in bytes.
+    pub inputs_segment: u64,
+    /// Length of a segment of events, in bytes.
+    pub events_segment: u64,
+    /// A hash of the configuration, so that a change shows.
+    pub configuration: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            observations: true,
+            retention_age: limits::JOURNAL_RETENTION_AGE,
+            retention_size: limits::JOURNAL_RETENTION_SIZE,
+            inputs_segment: limits::INPUTS_SEGMENT_SIZE,
+            events_segment: limits::EVENTS_SEGMENT_SIZE,
+            configuration: 0,
+        }
+    }
+}
+
+/// What a journal held when it was opened.
+#[derive(Debug)]
+pub struct Recovery {
+    /// The newest state of the correlator that is sound.
+    pub snapshot: Option<Snapshot>,
+    /// The inputs after it.
+    pub inputs: InputReader,
+    /// The position of the last input whose events are there: what is raised again up to it is there already.
+    pub through: u64,
+    /// Inputs of all runs so far: what the numbers of the next run are counted from.
+    pub base: u64,
+    /// When the last run was last heard of; nothing where there was none.
+    pub last_time: Option<Timestamp>,
+    /// Whether the last run ended as it should.
+    pub stopped: bool,
+    /// Whether the configuration is another than in the last run.
+    pub reconfigured: bool,
+    /// What cannot be read.
+    pub flaws: Vec<Flaw>,
+    /// Bytes that a crash left of blocks, which nobody was told of; they have been closed off.
+    pub torn: u64,
+}
+
+/// What is to be durable together.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// The run.
+    pub run: u32,
+    /// Inputs of all runs before it.
+    pub base: u64,
+    /// The position of the last input that was folded.
+    pub through: u64,
+    /// What of the inputs meant something.
+    pub kept: Vec<Kept>,
+    /// The end of the run's inputs: its number and time.
+    pub end: Option<(u64, Timestamp)>,
+    /// The events that were raised.
+    pub blocks: Vec<Arc<EventBlock>>,
+    /// Sequence numbers of the first event of each block that has been laid out.
+    firsts: Vec<u64>,
+    inputs_laid_out: bool,
+}
+
+impl Group {
+    /// A group with nothing in it, of a run with so many inputs before it, that reaches through a position.
+    pub fn new(run: u32, base: u64, through: u64) -> Self {
+        Self { run, base, through, ..Self::default() }
+    }
+
+    /// The blocks of events with the sequence number of the first event of each, once they are committed.
+    pub fn committed(self) -> impl Iterator<Item = (u64, Arc<EventBlock>)> {
+        self.firsts.into_iter().zip(self.blocks)
+    }
+
+    fn inputs(&self) -> Inputs {
+        let mut inputs =
+            Inputs { run: self.run, base: self.base, through: self.through, ..Inputs::default() };
+        self.kept.iter().for_each(|kept| inputs.push(kept));
+        if let Some((number, time)) = self.end {
+            inputs.push_end(number, time);
+        }
+        inputs
+    }
+}
+
+/// An open journal.
+#[derive(Debug)]
+pub struct Journal {
+    directory: PathBuf,
+    options: Options,
+    inputs: StreamWriter,
+    events: StreamWriter,
+    snapshots: Snapshots,
+    standings: Standings,
+    /// The handlers that there are; all others' standings are orphans.
+    active: BTreeSet<String>,
+    /// The sequence number of the next event.
+    next: u64,
+    through: u64,
+    /// Bytes of inputs since the last snapshot.
+    unsaved: u64,
+}
+
+impl Journal {
+    /// Opens the journal of a data directory, or creates it, and tells what it holds. The caller has claimed the
+    /// directory.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, or is of a newer version; then nothing was touched.
+    pub fn open(
+        data: &Path,
+        identity: &Identity,
+        options: Options,
+        storage: Arc<dyn Storage>,
+    ) -> Result<(Self, Recovery), StartError> {
+        let directory = layout::journal(data);
+        let [inputs, events, snapshots] = layout::rooms(data);
+        recovery::refuse_newer(&inputs)?;
+        recovery::refuse_newer(&events)?;
+        let create = |path: &Path| {
+            storage.create_directory(path).map_err(JournalError::io("create", path))?;
+            storage.sync_directory(path).map_err(JournalError::lost("sync", path))
+        };
+        [&inputs, &events, &snapshots].into_iter().try_for_each(|room| create(room))?;
+        [directory.as_path(), data]
+            .into_iter()
+            .try_for_each(|path| storage.sync_directory(path).map_err(JournalError::lost("sync", path)))?;
+        for path in [&inputs, &events, &snapshots].into_iter().map(|room| files::half_made(room)) {
+            for path in path? {
+                storage.remove(&path).map_err(JournalError::lost("remove", &path))?;
+            }
+        }
+
+        let past = recovery::past(&events)?;
+        let (snapshot, snapshot_flaws) = snapshots::newest(&snapshots)?;
+        let kept = files::snapshots(&snapshots)?.into_iter().map(|(position, _)| position).collect();
+        let position = snapshot.as_ref().map_or(0, |snapshot| snapshot.position);
+        let base = recovery::last_position(&inputs)?.max(past.through).max(position);
+        let reader = InputReader::after(&inputs, position)?;
+        let series = |directory: &Path, kind, segment_size, reserve| Series {
+            storage: Arc::clone(&storage),
+            directory: directory.to_owned(),
+            kind,
+            stream: identity.stream.0,
+            run: identity.run,
+            segment_size,
+            reserve,
+        };
+        let open = |series: Series| -> Result<_, StartError> {
+            let (next, resume) = recovery::resume(&series.directory, series.kind, series.stream)?;
+            let torn = resume.map_or(0, |resume| resume.torn);
+            Ok((StreamWriter::new(series, next, resume)?, torn))
+        };
+        let (input_writer, torn_inputs) = open(series(&inputs, INPUTS, options.inputs_segment, false))?;
+        let (event_writer, torn_events) = open(series(&events, EVENTS, options.events_segment, true))?;
+        let journal = Self {
+            directory,
+            options,
+            inputs: input_writer,
+            events: event_writer,
+            snapshots: Snapshots { series: series(&snapshots, INPUTS, 0, false), kept },
+            active: BTreeSet::new(),
+            next: past.next,
+            through: past.through,
+            standings: past.standings,
+            unsaved: 0,
+        };
+        let mut flaws = past.flaws;
+        flaws.extend(snapshot_flaws);
+        let recovery = Recovery {
+            snapshot,
+            inputs: reader,
+            through: past.through,
+            base,
+            last_time: past.last_time,
+            stopped: past.stopped,
+            reconfigured: past.configuration.is_some_and(|hash| hash != options.configuration),
+            flaws,
+            torn: torn_inputs + torn_events,
+        };
+        Ok((journal, recovery))
+    }
+
+    /// Says which handlers there are. A new one begins with the next event, or with the first that is still there.
+    pub fn enrol<'a>(&mut self, handlers: impl IntoIterator<Item = (&'a str, bool)>) {
+        for (name, from_beginning) in handlers {
+            let start = if from_beginning { self.first() } else { self.next };
+            self.standings.entry(name.to_owned()).or_insert_with(|| Standing::new(start));
+            self.active.insert(name.to_owned());
+        }
+    }
+
+    /// The sequence number of the first event that is still there.
+    fn first(&self) -> u64 {
+        retention::first_event(self.events.directory()).unwrap_or(self.next)
+    }
+
+    /// Begins a run.
+    ///
+    /// # Errors
+    /// When that cannot be made durable.
+    pub fn begin_run(&mut self, run: u32, base: u64, now: Timestamp) -> Result<(), JournalError> {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let start = RunStart { run, base, version, configuration: self.options.configuration };
+        self.through = self.through.max(base);
+        self.push_to_events(&start, self.next, now)?;
+        // A handler that is new is known from here on, whatever comes: what is raised now is its to deliver.
+        self.push_to_events(&self.checkpoint(), self.next, now)?;
+        self.events.flush()?;
+        self.events.replenish()
+    }
+
+    /// Ends a run as it should.
+    ///
+    /// # Errors
+    /// When that cannot be made durable.
+    pub fn stop(&mut self, run: u32, now: Timestamp) -> Result<(), JournalError> {
+        self.push_to_events(&RunStop { run }, self.next, now)?;
+        self.events.flush()
+    }
+
+    /// Lays out what became of events; it is written with the next commit, or by [`Journal::flush`].
+    ///
+    /// # Errors
+    /// When a segment has to be begun and cannot. What is full may be tried again.
+    pub fn settle(&mut self, settled: &[Settled], now: Timestamp) -> Result<(), JournalError> {
+        if settled.is_empty() {
+            return Ok(());
+        }
+        self.push_to_events(&deliveries(settled), self.next, now)?;
+        for settled in settled {
+            if let Some(standing) = self.standings.get_mut(&*settled.handler) {
+                standing.apply(settled);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a group durable: first the inputs, then the events.
+    ///
+    /// # Errors
+    /// When that fails. Where the disk is full, the same group may be committed again.
+    pub fn commit(&mut self, group: &mut Group, now: Timestamp) -> Result<(), JournalError> {
+        let has_inputs = !group.kept.is_empty() || group.end.is_some();
+        if self.options.observations && has_inputs && !group.inputs_laid_out {
+            let inputs = group.inputs();
+            while self.inputs.push(&inputs, group.through, now)? == Pushed::Begun {}
+            self.unsaved += inputs.bytes.len() as u64;
+            group.inputs_laid_out = true;
+        }
+        self.inputs.flush()?;
+        while let Some(block) = group.blocks.get(group.firsts.len()) {
+            let raised = block.iter().map(|event| event.head().number).filter(|number| *number > 0);
+            let through = raised.last().map_or(self.through, |number| group.base.saturating_add(number));
+            let events = Events { through: through.max(self.through), table: block.table() };
+            self.push_to_events(&events, self.next, now)?;
+            self.through = self.through.max(through);
+            group.firsts.push(self.next);
+            self.next += block.len() as u64;
+        }
+        self.events.flush()
+    }
+
+    /// Writes what was laid out, and makes it durable.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn flush(&mut self) -> Result<(), JournalError> {
+        self.events.flush()?;
+        self.events.replenish()
+    }
+
+    /// Whether nothing waits for being written.
+    pub fn is_clean(&self) -> bool {
+        self.events.is_clean()
+    }
+
+    fn push_to_events<T: Schema>(
+        &mut self,
+        block: &T,
+        first: u64,
+        now: Timestamp,
+    ) -> Result<(), JournalError> {
+        while self.events.push(block, first, now)? == Pushed::Begun {
+            let checkpoint = self.checkpoint();
+            // The segment is new, and as large as it has to be.
+            while self.events.push(&checkpoint, self.next, now)? == Pushed::Begun {}
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        let handlers = self.standings.iter().map(|(name, standing)| standing.row(name)).collect();
+        Checkpoint { through: self.through, handlers }
+    }
+
+    /// Writes a snapshot of the correlator's state. Everything up to it has been committed.
+    ///
+    /// # Errors
+    /// When it cannot be made durable. Without room, the older ones still stand.
+    pub fn snapshot(&mut self, snapshot: &Snapshot, now: Timestamp) -> Result<(), JournalError> {
+        self.snapshots.write(snapshot, now)?;
+        self.unsaved = 0;
+        Ok(())
+    }
+
+    /// Whether so much came since the last snapshot that another is due.
+    pub fn wants_snapshot(&self) -> bool {
+        self.unsaved >= limits::SNAPSHOT_BYTES
+    }
+
+    /// Removes segments that are older or more than what is kept, unless something still needs them.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn prune(&mut self, now: Timestamp) -> Result<(), JournalError> {
+        let needed = retention::Needed {
+            event: self
+                .standings
+                .iter()
+                .filter(|(name, _)| self.active.contains(*name))
+                .fold(self.next, |oldest, (_, standing)| oldest.min(standing.oldest_needed())),
+            input: self.snapshots.oldest(),
+        };
+        let gone = retention::removable(
+            [self.inputs.directory(), self.events.directory()],
+            needed,
+            &self.options,
+            now,
+        );
+        for path in gone {
+            self.events.series().storage.remove(&path).map_err(JournalError::lost("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Where every handler stands, orphans among them.
+    pub fn standings(&self) -> &Standings {
+        &self.standings
+    }
+
+    /// The sequence number of the next event.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Where the journal is.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
+/// What became of events, with each name and note once.
+fn deliveries(settled: &[Settled]) -> Deliveries {
+    let mut block = Deliveries::default();
+    for settled in settled {
+        let handler = place(&mut block.handlers, &settled.handler);
+        let note = settled.note.as_deref().map(|note| place(&mut block.notes, note));
+        block.rows.push(DeliveryRow {
+            first: settled.events.start,
+            count: settled.events.end.saturating_sub(settled.events.start),
+            time: settled.time.as_micros(),
+            attempts: settled.attempts,
+            handler,
+            state: settled.state as u8,
+            note,
+        });
+    }
+    block
+}
+
+/// Where a text stands in a list; it is added where it is not there.
+fn place(list: &mut Vec<String>, text: &str) -> u16 {
+    let known = list.iter().position(|item| item == text);
+    let index = known.unwrap_or_else(|| {
+        list.push(text.to_owned());
+        list.len() - 1
+    });
+    u16::try_from(index).unwrap_or(u16::MAX)
+}
