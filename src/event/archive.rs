@@ -139,12 +139,7 @@ impl ArchivedEventTable<'_> {
                 module: row.module.as_str().to_owned(),
             })
             .collect();
-        let stamp = Stamp {
-            stream: StreamId(self.stream.to_native()),
-            run: self.run.to_native(),
-            replay: false,
-            modules,
-        };
+        let stamp = Stamp { stream: StreamId(self.stream.to_native()), run: self.run.to_native(), modules };
         let mut block = EventBlock::new(Arc::new(stamp));
         block.text = self.text.to_vec();
         block.evidence = self.evidence.iter().map(|number| number.to_native()).collect();
@@ -253,7 +248,7 @@ mod tests {
 
     fn sample() -> EventBlock {
         let modules = vec![ModuleName { app: "fleet".into(), module: "openssh".into() }];
-        let stamp = Stamp { stream: StreamId(7), run: 3, replay: false, modules };
+        let stamp = Stamp { stream: StreamId(7), run: 3, modules };
         let mut block = EventBlock::new(Arc::new(stamp));
         let kinds = Kind::ALL.iter().copied().cycle().take(100);
         for (number, kind) in (1..).zip(kinds) {

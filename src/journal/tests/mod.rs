@@ -75,7 +75,7 @@ fn run(home: &Path, disk: &FaultyDisk, promised: &mut Promised) -> Result<(), Bo
         opened => opened?,
     };
     let modules = vec![ModuleName { app: "fleet".into(), module: "openssh".into() }];
-    let stamp = Arc::new(Stamp { stream: identity.stream, run: identity.run, replay: false, modules });
+    let stamp = Arc::new(Stamp { stream: identity.stream, run: identity.run, modules });
     journal.enrol([("archive", false)]);
     let base = recovery.base;
     insist(|| journal.begin_run(identity.run, base, at(0)))?;
@@ -169,7 +169,7 @@ fn check(home: &Path, promised: &Promised, what: &str) {
         assert!(standing.is_balanced(journal.next()), "{what}: {standing:?}");
     }
     journal.begin_run(identity.run, recovery.base, at(500)).unwrap();
-    let stamp = Stamp { stream: identity.stream, run: identity.run, replay: false, modules: Vec::new() };
+    let stamp = Stamp { stream: identity.stream, run: identity.run, modules: Vec::new() };
     let mut group = Group::new(identity.run, recovery.base, recovery.base + 1);
     group.blocks.push(block(&Arc::new(stamp), 1..2));
     journal.commit(&mut group, at(501)).unwrap();
