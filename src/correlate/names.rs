@@ -1,9 +1,10 @@
 //! Floor 3: interned texts: hosts, users, keys, kept once and known by a number.
 //!
-//! Invariant: equal numbers are equal bytes; a text lives as long as somebody holds it.
+//! Invariant: equal numbers are equal bytes; a text lives as long as somebody holds it; what it is found by can be
+//! made again from the text alone.
 
+use crate::detect::NameHasher;
 use crate::limits;
-use ahash::RandomState;
 use hashbrown::HashTable;
 
 /// A held text; [`NameId::NONE`] is none at all, which is not the empty text.
@@ -39,20 +40,24 @@ pub(super) struct Names {
     entries: Vec<Entry>,
     free: Vec<u32>,
     bytes: usize,
-    random: RandomState,
+    hasher: NameHasher,
 }
 
 /// Capacity up to which an unused slot keeps its memory for the next text.
 const KEPT_CAPACITY: usize = 64;
 
 impl Names {
-    pub(super) fn new(random: RandomState) -> Self {
-        Self { table: HashTable::new(), entries: Vec::new(), free: Vec::new(), bytes: 0, random }
+    pub(super) fn new(hasher: NameHasher) -> Self {
+        Self { table: HashTable::new(), entries: Vec::new(), free: Vec::new(), bytes: 0, hasher }
     }
 
     /// The number of a text, if anybody holds it.
-    pub(super) fn find(&self, hash: u64, text: &[u8]) -> Option<NameId> {
-        let text = cut(text);
+    pub(super) fn find(&self, borne: u64, text: &[u8]) -> Option<NameId> {
+        let (hash, text) = self.key(borne, text);
+        self.look_up(hash, text)
+    }
+
+    fn look_up(&self, hash: u64, text: &[u8]) -> Option<NameId> {
         let found = self.table.find(hash, |&index| {
             self.entries.get(index as usize).is_some_and(|entry| entry.hash == hash && entry.text == text)
         });
@@ -60,11 +65,11 @@ impl Names {
     }
 
     /// Holds a text by the hash that its observation bears.
-    pub(super) fn hold(&mut self, hash: u64, text: &[u8]) -> NameId {
-        if let Some(id) = self.find(hash, text) {
+    pub(super) fn hold(&mut self, borne: u64, text: &[u8]) -> NameId {
+        let (hash, text) = self.key(borne, text);
+        if let Some(id) = self.look_up(hash, text) {
             return self.share(id);
         }
-        let text = cut(text);
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
@@ -88,7 +93,7 @@ impl Names {
         if text.is_empty() {
             return NameId::NONE;
         }
-        self.hold(self.random.hash_one(cut(text)), text)
+        self.hold(self.hasher.hash(text), text)
     }
 
     /// Holds a text once more.
@@ -140,13 +145,19 @@ impl Names {
         self.table.len() >= limits::MAX_NAMES || self.bytes >= limits::MAX_NAME_BYTES
     }
 
+    /// What a text is kept by. An observation without a name bears no hash, and one of a name that is cut here bears
+    /// that of the whole.
+    fn key<'t>(&self, borne: u64, text: &'t [u8]) -> (u64, &'t [u8]) {
+        match text.get(..limits::MAX_NAME_LEN) {
+            Some(kept) if kept.len() < text.len() => (self.hasher.hash(kept), kept),
+            _ if text.is_empty() => (self.hasher.hash(text), text),
+            _ => (borne, text),
+        }
+    }
+
     fn entry_mut(&mut self, id: NameId) -> Option<&mut Entry> {
         self.entries.get_mut((id.0 as usize).wrapping_sub(1))
     }
-}
-
-fn cut(text: &[u8]) -> &[u8] {
-    text.get(..limits::MAX_NAME_LEN).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -155,7 +166,7 @@ mod tests {
 
     #[test]
     fn texts_are_kept_once_and_go_with_their_last_holder() {
-        let mut names = Names::new(RandomState::with_seed(1));
+        let mut names = Names::new(NameHasher::of_process());
         let alice = names.hold(7, b"alice");
         assert_eq!(names.hold(7, b"alice"), alice);
         let bob = names.hold(7, b"bob");
@@ -172,17 +183,19 @@ mod tests {
 
     #[test]
     fn the_empty_name_is_a_name() {
-        let mut names = Names::new(RandomState::with_seed(1));
+        let mut names = Names::new(NameHasher::of_process());
         assert!(names.hold(0, b"").is_some());
         assert_eq!(names.hold_text(b""), NameId::NONE);
     }
 
     #[test]
     fn a_long_text_is_cut_and_still_found() {
-        let mut names = Names::new(RandomState::with_seed(1));
+        let mut names = Names::new(NameHasher::of_process());
         let long = vec![b'x'; limits::MAX_NAME_LEN + 9];
         let id = names.hold(3, &long);
         assert_eq!(names.text(id).len(), limits::MAX_NAME_LEN);
         assert_eq!(names.find(3, &long), Some(id));
+        let kept = names.text(id).to_vec();
+        assert_eq!(names.hold_text(&kept), id, "what is kept of it leads to it too");
     }
 }

@@ -4,12 +4,11 @@
 
 use super::reader::{App, Caches, Message, Reader};
 use super::reading::{Client, Reading};
-use super::{Flags, Kind, Name, Observation, Observations, fast, vis};
+use super::{Flags, Kind, Name, NameHasher, Observation, Observations, fast, vis};
 use crate::limits::{MAX_DETECTED_MESSAGE, SSHD_MESSAGE_CUT};
 use crate::span::Span;
 use crate::time::Timestamp;
 use crate::wire::Record;
-use std::hash::{BuildHasher, Hasher};
 
 /// What the modules that are switched on want to see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +39,7 @@ pub struct Subject<'a> {
 pub struct Detector {
     interest: Interest,
     reader: Option<Reader>,
-    hasher: ahash::RandomState,
+    names: NameHasher,
 }
 
 /// What one worker needs to run a [`Detector`]: caches that would be contended if they were shared.
@@ -53,18 +52,11 @@ pub struct Scratch {
 }
 
 impl Detector {
-    /// Compiles what `interest` asks for, and draws the key of the names' hashes.
+    /// Compiles what `interest` asks for.
     pub fn new(interest: Interest) -> Self {
         #[expect(clippy::expect_used, reason = "the patterns are constants, and every test compiles them")]
         let reader = interest.sshd.then(|| Reader::compile().expect("the patterns compile"));
-        // The standard library's keys are random; ahash without its own source of randomness takes them from us.
-        let keys = std::hash::RandomState::new();
-        let key = |n: u64| {
-            let mut hasher = keys.build_hasher();
-            hasher.write_u64(n);
-            hasher.finish()
-        };
-        Self { interest, reader, hasher: ahash::RandomState::with_seeds(key(0), key(1), key(2), key(3)) }
+        Self { interest, reader, names: NameHasher::of_process() }
     }
 
     /// Makes the scratch space of one worker.
@@ -215,7 +207,7 @@ impl Detector {
 
     #[inline]
     fn hash(&self, name: &[u8]) -> u64 {
-        self.hasher.hash_one(name)
+        self.names.hash(name)
     }
 }
 

@@ -13,6 +13,7 @@ use super::{Input, Module};
 use crate::correlate::sink::{Raise, Sink};
 use crate::detect::Flags;
 use crate::event::{Field, Kind, Severity};
+use crate::limits;
 use crate::time::Timestamp;
 use std::time::Duration;
 
@@ -50,6 +51,34 @@ impl Ending {
     pub(super) fn at(deadline: Timestamp, reason: EndReason) -> Self {
         Self { reason, finish: deadline, time: deadline, now: deadline, number: None }
     }
+}
+
+/// The end of the last login that was not seen to begin.
+#[derive(Debug, Default)]
+pub(super) struct UnseenEnd {
+    pub(super) host: Vec<u8>,
+    pub(super) user: Vec<u8>,
+    pub(super) arrival: Option<Timestamp>,
+}
+
+impl UnseenEnd {
+    fn note(&mut self, input: &Input<'_>) {
+        for (kept, text) in [(&mut self.host, input.view.host()), (&mut self.user, input.view.user())] {
+            kept.clear();
+            kept.extend_from_slice(shortened(text));
+        }
+        self.arrival = Some(input.arrival);
+    }
+
+    /// Forgets the end; whether a record tells of the same one.
+    fn take(&mut self, input: &Input<'_>) -> bool {
+        let just_now = self.arrival.take().is_some_and(|at| input.arrival.since(at) < SAME_END);
+        just_now && self.host == shortened(input.view.host()) && self.user == shortened(input.view.user())
+    }
+}
+
+fn shortened(text: &[u8]) -> &[u8] {
+    text.get(..limits::MAX_NAME_LEN).unwrap_or(text)
 }
 
 impl Module {
@@ -95,7 +124,7 @@ impl Module {
         if !input.view.user().is_empty() {
             // `user NAME`: a login ends whose beginning was not seen.
             self.stats.partial += 1;
-            self.unseen_end = Some((entry.host.hash, entry.user.hash, input.arrival));
+            self.unseen_end.note(input);
             return None;
         }
         // Without a port it may as well be the child of a login that OpenSSH before 7.2 leaves without one.
@@ -147,11 +176,7 @@ impl Module {
     /// Takes `session closed` of PAM: the end of a login.
     pub(super) fn pam_closed(&mut self, input: &Input<'_>, sink: &mut Sink<'_>) {
         let Some(id) = self.find(input, sink) else {
-            let entry = input.view.entry;
-            let told = self.unseen_end.take().is_some_and(|(host, user, at)| {
-                (host, user) == (entry.host.hash, entry.user.hash) && input.arrival.since(at) < SAME_END
-            });
-            self.stats.partial += u64::from(!told);
+            self.stats.partial += u64::from(!self.unseen_end.take(input));
             return;
         };
         let connection = self.connections.get(id);

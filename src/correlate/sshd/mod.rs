@@ -27,12 +27,12 @@ pub use options::{Options, Switch};
 
 use super::names::{NameId, Names};
 use super::sink::Sink;
-use crate::detect::{Flags, Kind as Message, View};
+use crate::detect::{Flags, Kind as Message, NameHasher, View};
 use crate::limits;
 use crate::time::Timestamp;
 use ahash::RandomState;
 use connection::{EndReason, Phase};
-use ends::Ending;
+use ends::{Ending, UnseenEnd};
 use network::SourceKey;
 use sources::{Ledger, Source, Target, Throttle};
 use stats::Stats;
@@ -64,8 +64,7 @@ pub(super) struct Module {
     stats: Stats,
     /// Whether the record at hand is from an ignored network.
     ignored: bool,
-    /// The host and user, by hash, of the last login that ended without having been seen to begin.
-    unseen_end: Option<(u64, u64, Timestamp)>,
+    unseen_end: UnseenEnd,
     scratch: Vec<u8>,
 }
 
@@ -74,7 +73,7 @@ impl Module {
         let random = RandomState::new();
         let memory = thresholds::SOURCE_MEMORY.max(options.login_failure_window);
         Self {
-            names: Names::new(random.clone()),
+            names: Names::new(NameHasher::of_process()),
             connections: Connections::new(random.clone()),
             most_connections: limits::MAX_CONNECTIONS_TRACKED,
             sources: Ledger::new(limits::MAX_SOURCES, memory, random.clone()),
@@ -82,7 +81,7 @@ impl Module {
             throttles: Ledger::new(limits::MAX_THROTTLED_HOSTS, throttles::THROTTLE_PAUSE, random),
             stats: Stats::default(),
             ignored: false,
-            unseen_end: None,
+            unseen_end: UnseenEnd::default(),
             scratch: Vec::new(),
             options,
         }

@@ -4,7 +4,7 @@
 
 use crate::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
 use crate::correlate::{App, Correlator, End, ModuleOptions, Totals, sshd};
-use crate::detect::{Flags, Kind as Message, Method, Name, Observation, Observations};
+use crate::detect::{Flags, Kind as Message, Method, Name, NameHasher, Observation, Observations};
 use crate::event::{EventBlock, Field, Kind, Severity, Stamp, StreamId, Value};
 use crate::span::Span;
 use crate::time::{Timestamp, Zone};
@@ -228,8 +228,8 @@ fn observe(line: &Line, frame: u32, arrival: Timestamp, bytes: &mut Vec<u8>) -> 
         bytes.extend_from_slice(text.as_bytes());
         span
     };
-    // A poor hash that collides now and then, which must not matter.
-    let hash = |text: &str| text.bytes().map(u64::from).sum::<u64>() | (text.len() as u64) << 57;
+    let hasher = NameHasher::of_process();
+    let hash = |text: &str| if text.is_empty() { 0 } else { hasher.hash(text.as_bytes()) };
     let time = Timestamp::from_micros(arrival.as_micros() - micros(line.delay));
     let mut entry = Observation { frame, time, ..line.entry };
     entry.host = Name { span: put(&line.host), derived: false, hash: hash(&line.host) };
