@@ -1,5 +1,8 @@
 //! Floor 3: the fold: inputs in the order of their numbers, timers before the inputs that they are due by.
 //!
+//! An input's number counts within a run and is part of its events' ids. What the state keeps of an input, and an event
+//! names as evidence, is its position: the number, counted on from the inputs of all earlier runs.
+//!
 //! Invariant: the events, their ids and their order depend on the inputs and the options only, not on how the inputs
 //! are split into batches.
 
@@ -45,9 +48,17 @@ impl Module {
         (state, Sink { turn, switches, events })
     }
 
-    /// Lets everything happen that is due by `now`, the statistics of each midnight among it.
-    fn fire(&mut self, number: u64, midnights: &[Timestamp], now: Timestamp, events: &mut EventBlock) {
+    /// Lets everything happen that is due by `now`, the statistics of each midnight among it; whether that raised
+    /// anything, if only of a kind that is switched off.
+    fn fire(
+        &mut self,
+        number: u64,
+        midnights: &[Timestamp],
+        now: Timestamp,
+        events: &mut EventBlock,
+    ) -> bool {
         let (state, mut sink) = self.turn(number, events);
+        let before = sink.turn.ordinal();
         for midnight in midnights {
             if let State::Sshd(module) = state {
                 module.fire(*midnight, &mut sink);
@@ -57,6 +68,7 @@ impl Module {
         if let State::Sshd(module) = state {
             module.fire(now, &mut sink);
         }
+        sink.turn.ordinal() != before
     }
 }
 
@@ -75,9 +87,13 @@ pub struct Correlator {
     modules: Vec<Module>,
     server: Turn,
     zone: Zone,
-    /// Arrivals of the first and the last input.
-    arrivals: Option<(Timestamp, Timestamp)>,
+    /// Arrival of the run's first input.
+    first_arrival: Option<Timestamp>,
+    /// Arrival of the last input of all runs.
+    last_arrival: Option<Timestamp>,
     last_number: u64,
+    /// How many inputs all earlier runs had.
+    base: u64,
     next_midnight: Timestamp,
 }
 
@@ -88,8 +104,16 @@ impl Correlator {
         let modules: Vec<_> =
             options.enumerate().map(|(index, options)| Module::new(index, options)).collect();
         let server = Turn::new(u16::try_from(modules.len()).unwrap_or(u16::MAX));
-        let next_midnight = Timestamp::MAX;
-        Self { modules, server, zone, arrivals: None, last_number: 0, next_midnight }
+        Self {
+            modules,
+            server,
+            zone,
+            first_arrival: None,
+            last_arrival: None,
+            last_number: 0,
+            base: 0,
+            next_midnight: Timestamp::MAX,
+        }
     }
 
     /// The names of the modules, by the index that events hold; the last is the server itself.
@@ -112,40 +136,60 @@ impl Correlator {
         interest
     }
 
-    /// Takes the inputs of one batch, in the order of their numbers, and appends the events they raise.
-    pub fn fold(&mut self, batch: &Sequenced, observations: &Observations, events: &mut EventBlock) {
+    /// Begins a run, whose inputs are numbered from 1 again, after `base` inputs in all earlier ones. What `ServerStats`
+    /// tells of begins anew; clocks, connections and counts go on.
+    pub fn begin_run(&mut self, base: u64) {
+        (self.base, self.last_number, self.first_arrival) = (base, 0, None);
+        self.server.begin_run();
+        for module in &mut self.modules {
+            module.turn.begin_run();
+        }
+    }
+
+    /// How many inputs all earlier runs had.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Takes the inputs of one batch, in the order of their numbers, and appends the events they raise. Whether a timer
+    /// that was due by one of their arrivals raised anything, if only of a kind that is switched off.
+    pub fn fold(&mut self, batch: &Sequenced, observations: &Observations, events: &mut EventBlock) -> bool {
+        let mut timers = false;
         let mut views = observations.views(&batch.batch.bytes).peekable();
         let mut runs = batch.arrivals.runs().peekable();
         while let Some((start, arrival)) = runs.next() {
             let end = runs.peek().map(|(start, _)| *start);
-            let arrival = self.arrive(batch.first.saturating_add(start.into()), arrival, events);
+            let (arrival, fired) = self.arrive(batch.first.saturating_add(start.into()), arrival, events);
+            timers |= fired;
             while let Some(view) = views.next_if(|view| end.is_none_or(|end| view.entry.frame < end)) {
                 let number = batch.first.saturating_add(view.entry.frame.into());
+                let position = self.base.saturating_add(number);
                 let time = own_time(view.entry, arrival);
                 for module in &mut self.modules {
                     let record = view.entry.kind == Message::Record;
                     let (state, mut sink) = module.turn(number, events);
                     match state {
                         State::Sshd(module) if !record => {
-                            module.take(&sshd::Input { view, number, arrival, time }, &mut sink);
+                            let input = sshd::Input { view, number: position, arrival, time };
+                            module.take(&input, &mut sink);
                         }
-                        State::Report(module) if record => module.take(view, number, time, &mut sink),
+                        State::Report(module) if record => module.take(view, position, time, &mut sink),
                         State::Sshd(_) | State::Report(_) => {}
                     }
                 }
             }
         }
         self.last_number = batch.first.saturating_add(batch.inputs()).saturating_sub(1);
+        timers
     }
 
     /// Takes the end of the inputs: raises what is due, and then the statistics. The end is an input of its own, and
     /// takes the next number.
     pub fn finish(&mut self, end: End, totals: Totals, events: &mut EventBlock) {
         let number = self.last_number.saturating_add(1);
-        let last = self.arrivals.map(|(_, last)| last);
         let time = match end {
-            End::At(time) => self.arrive(number, time, events),
-            End::OfInput => last.unwrap_or_default(),
+            End::At(time) => self.arrive(number, time, events).0,
+            End::OfInput => self.last_arrival.unwrap_or_default(),
         };
         for module in &mut self.modules {
             let (state, mut sink) = module.turn(number, events);
@@ -161,7 +205,7 @@ impl Correlator {
     }
 
     fn tell_totals(&mut self, number: u64, time: Timestamp, totals: Totals, events: &mut EventBlock) {
-        let start = self.arrivals.map_or(time, |(first, _)| first);
+        let start = self.first_arrival.unwrap_or(time);
         self.server.take(number);
         // This event counts itself.
         let raised = 1 + self.modules.iter().map(|module| module.turn.raised()).sum::<u64>();
@@ -179,14 +223,15 @@ impl Correlator {
         }
     }
 
-    /// Moves on to the arrival of an input, which every timer due by then belongs to. Arrivals never go back.
-    fn arrive(&mut self, number: u64, arrival: Timestamp, events: &mut EventBlock) -> Timestamp {
-        let (first, last) = self.arrivals.unwrap_or_else(|| {
+    /// Moves on to the arrival of an input, which every timer due by then belongs to; whether one raised anything.
+    /// Arrivals never go back.
+    fn arrive(&mut self, number: u64, arrival: Timestamp, events: &mut EventBlock) -> (Timestamp, bool) {
+        if self.last_arrival.is_none() {
             self.next_midnight = self.zone.next_midnight(arrival);
-            (arrival, arrival)
-        });
-        let arrival = arrival.max(last);
-        self.arrivals = Some((first, arrival));
+        }
+        let arrival = self.last_arrival.map_or(arrival, |last| arrival.max(last));
+        self.last_arrival = Some(arrival);
+        self.first_arrival.get_or_insert(arrival);
         let mut midnights = Vec::new();
         while self.next_midnight <= arrival && midnights.len() < limits::MAX_MIDNIGHTS_PER_INPUT {
             midnights.push(self.next_midnight);
@@ -195,10 +240,11 @@ impl Correlator {
         if self.next_midnight <= arrival {
             self.next_midnight = self.zone.next_midnight(arrival);
         }
+        let mut fired = false;
         for module in &mut self.modules {
-            module.fire(number, &midnights, arrival, events);
+            fired |= module.fire(number, &midnights, arrival, events);
         }
-        arrival
+        (arrival, fired)
     }
 }
 

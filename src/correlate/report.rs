@@ -52,8 +52,8 @@ impl Module {
         Self { max_length: options.max_length, start: None, records: 0, own: 0, scratch: Vec::new() }
     }
 
-    /// Reports one record.
-    pub(super) fn take(&mut self, view: View<'_>, number: u64, time: Timestamp, sink: &mut Sink<'_>) {
+    /// Reports one record, whose input stands at this position.
+    pub(super) fn take(&mut self, view: View<'_>, position: u64, time: Timestamp, sink: &mut Sink<'_>) {
         self.start.get_or_insert(time);
         if view.entry.flags.has(Flags::OWN) {
             self.own += 1;
@@ -61,7 +61,7 @@ impl Module {
         }
         self.records += 1;
         let Some(mut event) = sink.raise(Raise::new(Kind::ReportRecord, time)) else { return };
-        event.evidence([number]);
+        event.evidence([position]);
         let msgid = view.user();
         let texts = [
             (Field::Host, view.host()),

@@ -67,6 +67,16 @@ impl Turn {
         }
     }
 
+    /// Begins a run: its first input is no continuation, whatever its number, and nothing was raised yet.
+    pub(super) fn begin_run(&mut self) {
+        *self = Self::new(self.module);
+    }
+
+    /// The ordinal that the input's next event takes.
+    pub(super) fn ordinal(&self) -> u32 {
+        self.ordinal
+    }
+
     /// How many events the module raised.
     pub(super) fn raised(&self) -> u64 {
         self.raised

@@ -43,7 +43,7 @@ use table::{Connections, Id};
 pub(super) struct Input<'a> {
     /// The observation.
     pub(super) view: View<'a>,
-    /// The number of its input.
+    /// The position of its input: its number, counted on from all earlier runs.
     pub(super) number: u64,
     /// When it arrived.
     pub(super) arrival: Timestamp,

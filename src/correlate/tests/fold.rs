@@ -100,11 +100,48 @@ fn a_tick_fires_what_is_due_and_takes_a_number() {
     let apps = app(Options::default());
     let (mut correlator, mut events) = (Correlator::new(&apps, Zone::UTC), block(&apps));
     fold(&mut correlator, &[sshd("web1", 30).failed("alice", CLIENT)], &[1], &mut events);
-    correlator.fold(&tick(2, noon_plus(600.9)), &Observations::default(), &mut events);
+    let none = Observations::default();
+    assert!(!correlator.fold(&tick(2, noon_plus(600.9)), &none, &mut events), "nothing was due");
     assert!(events.is_empty());
-    correlator.fold(&tick(3, noon_plus(601.0)), &Observations::default(), &mut events);
+    assert!(correlator.fold(&tick(3, noon_plus(601.0)), &none, &mut events), "a timer raised something");
     let told = told(&events);
     assert_eq!((told[0].id.as_str(), told[0].time), ("0000000000001.0.3.fleet.openssh.0", noon_plus(601.0)));
+}
+
+#[test]
+fn a_timer_that_raises_what_is_switched_off_is_told_of() {
+    let apps = app(Options { events: vec![(Kind::SSHDLoginFailed, Switch::Off)], ..Options::default() });
+    let (mut correlator, mut events) = (Correlator::new(&apps, Zone::UTC), block(&apps));
+    fold(&mut correlator, &[sshd("web1", 30).failed("alice", CLIENT)], &[1], &mut events);
+    let fired = correlator.fold(&tick(2, noon_plus(601.0)), &Observations::default(), &mut events);
+    assert!(fired && events.is_empty(), "it took an ordinal, which ids depend on");
+}
+
+#[test]
+fn evidence_reaches_back_into_earlier_runs() {
+    let apps = app(Options::default());
+    let (mut correlator, mut events) = (Correlator::new(&apps, Zone::UTC), block(&apps));
+    correlator.begin_run(1000);
+    let m = sshd("web1", 30);
+    fold(&mut correlator, &[m.failed("alice", CLIENT), m.accepted("alice", CLIENT)], &[2], &mut events);
+    correlator.begin_run(1002);
+    assert_eq!(correlator.base(), 1002);
+    fold(&mut correlator, &[m.disconnected("alice", CLIENT).after(60.0)], &[1], &mut events);
+    let ended = told(&events).pop().unwrap();
+    assert_eq!((ended.kind, ended.evidence), (Kind::SSHDLoginSucceeded, vec![1001, 1002, 1003]));
+    assert_eq!(ended.id, "0000000000001.0.1.fleet.openssh.0", "numbers begin again");
+}
+
+#[test]
+fn the_first_input_of_a_run_continues_nothing() {
+    let apps = reports(report::Options::default());
+    let (mut correlator, mut events) = (Correlator::new(&apps, Zone::UTC), block(&apps));
+    for run in 0..2 {
+        correlator.begin_run(run);
+        fold(&mut correlator, &[record("web1", "hello")], &[1], &mut events);
+    }
+    let ids: Vec<_> = told(&events).into_iter().map(|event| event.id).collect();
+    assert_eq!(ids, ["0000000000001.0.1.all.report.0"; 2], "the run is the stamp's");
 }
 
 #[test]
