@@ -211,6 +211,9 @@ pub const MAX_SOURCES_PER_TARGET: usize = 32;
 /// Facts that wait for a connection's address before they are told.
 pub const MAX_PENDING_FACTS: usize = 4;
 
+/// Largest count that a saved state may go on from: so far below the largest number that none of ours could reach it.
+pub const MAX_SAVED_COUNT: u64 = 1 << 62;
+
 /// Midnights that one input may pass with statistics for each; a longer leap of the clock skips the others.
 pub const MAX_MIDNIGHTS_PER_INPUT: usize = 31;
 

@@ -16,16 +16,16 @@ use crate::time::{Timestamp, Zone};
 
 /// The state of one module, by its type.
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Sshd(Box<sshd::Module>),
     Report(report::Module),
 }
 
 /// One module: its state, and what it needs to raise events.
 #[derive(Debug)]
-struct Module {
-    state: State,
-    turn: Turn,
+pub(super) struct Module {
+    pub(super) state: State,
+    pub(super) turn: Turn,
     switches: Switches,
 }
 
@@ -84,17 +84,19 @@ impl State {
 /// The state of all modules, and the fold over the inputs.
 #[derive(Debug)]
 pub struct Correlator {
-    modules: Vec<Module>,
-    server: Turn,
-    zone: Zone,
+    pub(super) modules: Vec<Module>,
+    /// Their names; the last is the server's.
+    pub(super) names: Vec<ModuleName>,
+    pub(super) server: Turn,
+    pub(super) zone: Zone,
     /// Arrival of the run's first input.
-    first_arrival: Option<Timestamp>,
+    pub(super) first_arrival: Option<Timestamp>,
     /// Arrival of the last input of all runs.
-    last_arrival: Option<Timestamp>,
-    last_number: u64,
+    pub(super) last_arrival: Option<Timestamp>,
+    pub(super) last_number: u64,
     /// How many inputs all earlier runs had.
-    base: u64,
-    next_midnight: Timestamp,
+    pub(super) base: u64,
+    pub(super) next_midnight: Timestamp,
 }
 
 impl Correlator {
@@ -106,6 +108,7 @@ impl Correlator {
         let server = Turn::new(u16::try_from(modules.len()).unwrap_or(u16::MAX));
         Self {
             modules,
+            names: Self::modules(apps),
             server,
             zone,
             first_arrival: None,
@@ -208,7 +211,7 @@ impl Correlator {
         let start = self.first_arrival.unwrap_or(time);
         self.server.take(number);
         // This event counts itself.
-        let raised = 1 + self.modules.iter().map(|module| module.turn.raised()).sum::<u64>();
+        let raised = self.modules.iter().map(|module| module.turn.raised()).fold(1, u64::saturating_add);
         let mut sink = Sink { turn: &mut self.server, switches: &Switches::new(&[]), events };
         if let Some(mut event) = sink.raise(Raise::new(Kind::ServerStats, time)) {
             event

@@ -7,6 +7,7 @@ use crate::time::Timestamp;
 mod correlator;
 mod names;
 pub mod report;
+mod saved;
 mod sink;
 pub mod sshd;
 #[cfg(test)]
@@ -14,6 +15,8 @@ mod tests;
 mod window;
 
 pub use correlator::Correlator;
+pub use saved::columns::Damaged;
+pub use saved::{RestoreError, SaveError};
 
 /// One application: a named set of modules.
 #[derive(Clone, Debug)]

@@ -93,6 +93,11 @@ impl Names {
         if text.is_empty() {
             return NameId::NONE;
         }
+        self.hold_named(text)
+    }
+
+    /// Holds a text that bears no hash, though it be the empty one.
+    pub(super) fn hold_named(&mut self, text: &[u8]) -> NameId {
         self.hold(self.hasher.hash(text), text)
     }
 

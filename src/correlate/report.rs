@@ -3,6 +3,7 @@
 //! Invariant: a record of our own is counted and never reported, so that a host that sends us our own output makes no
 //! loop of us.
 
+use super::saved::columns::{Damaged, count};
 use super::sink::{Raise, Sink};
 use super::sshd::Switch;
 use crate::detect::{Flags, View};
@@ -37,6 +38,14 @@ const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice",
 /// What stands for a record without a priority.
 const NO_PRIORITY: u64 = 0xFFFF;
 
+/// The state of a report module, to be kept.
+#[derive(Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(super) struct Saved {
+    start: Option<Timestamp>,
+    records: u64,
+    own: u64,
+}
+
 /// The state of one report module.
 #[derive(Debug)]
 pub(super) struct Module {
@@ -50,6 +59,17 @@ pub(super) struct Module {
 impl Module {
     pub(super) fn new(options: &Options) -> Self {
         Self { max_length: options.max_length, start: None, records: 0, own: 0, scratch: Vec::new() }
+    }
+
+    /// The whole state.
+    pub(super) fn save(&self) -> Saved {
+        Saved { start: self.start, records: self.records, own: self.own }
+    }
+
+    /// Goes on with a saved state.
+    pub(super) fn restore(&mut self, saved: &Saved) -> Result<(), Damaged> {
+        (self.start, self.records, self.own) = (saved.start, count(saved.records)?, count(saved.own)?);
+        Ok(())
     }
 
     /// Reports one record, whose input stands at this position.

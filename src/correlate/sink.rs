@@ -72,6 +72,11 @@ impl Turn {
         *self = Self::new(self.module);
     }
 
+    /// Goes on after so many events that were raised.
+    pub(super) fn resume(&mut self, raised: u64) {
+        self.raised = raised;
+    }
+
     /// The ordinal that the input's next event takes.
     pub(super) fn ordinal(&self) -> u32 {
         self.ordinal

@@ -18,10 +18,11 @@ pub(super) enum Counted {
 
 /// Some occurrences at one time, or at several that were joined.
 #[derive(Clone, Copy, Debug)]
-struct Tally {
-    at: Timestamp,
-    number: u64,
-    count: u32,
+pub(super) struct Tally {
+    pub(super) at: Timestamp,
+    /// The newest input that told of them.
+    pub(super) number: u64,
+    pub(super) count: u32,
 }
 
 /// A count over a sliding window, in the records' own time.
@@ -31,6 +32,16 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// A window of these tallies, which are in the order of time.
+    pub(super) fn of(tallies: Vec<Tally>) -> Self {
+        Self { tallies }
+    }
+
+    /// What it counted, in the order of time.
+    pub(super) fn tallies(&self) -> &[Tally] {
+        &self.tallies
+    }
+
     /// Counts `count` occurrences at `at`, which the input of this number told of.
     pub(super) fn add(&mut self, at: Timestamp, count: u32, number: u64, span: Duration) -> Counted {
         let newest = self.newest();
@@ -112,6 +123,16 @@ pub(super) struct Crossing {
 }
 
 impl Crossing {
+    /// One whose next crossing is at this count; at its limit if that is 0.
+    pub(super) fn of(next: u64) -> Self {
+        Self { next }
+    }
+
+    /// The count of its next crossing, or 0 before the first one.
+    pub(super) fn next(self) -> u64 {
+        self.next
+    }
+
     /// Takes a count; whether it is worth an event.
     pub(super) fn crosses(&mut self, count: u64, limit: u64) -> bool {
         let limit = limit.max(1);
@@ -153,10 +174,12 @@ pub(super) struct Seen<K> {
 /// Which keys were seen of late: exact up to `cap` of them, then the one that came first makes room.
 #[derive(Clone, Debug)]
 pub(super) struct Recent<K> {
-    seen: Vec<Seen<K>>,
-    replace: u32,
-    replaced: u32,
-    newest: Timestamp,
+    pub(super) seen: Vec<Seen<K>>,
+    /// The place in `seen` that makes room next.
+    pub(super) replace: u32,
+    /// How many had to make room while they still counted.
+    pub(super) replaced: u32,
+    pub(super) newest: Timestamp,
 }
 
 impl<K> Default for Recent<K> {

@@ -60,6 +60,24 @@ pub(super) enum EndReason {
 }
 
 impl EndReason {
+    /// All reasons, in the order in which saved states number them.
+    pub(super) const ALL: [Self; 14] = [
+        Self::Closed,
+        Self::Disconnected,
+        Self::Reset,
+        Self::Timeout,
+        Self::GraceTimeout,
+        Self::MaxTries,
+        Self::Refused,
+        Self::AccountDenied,
+        Self::ProtocolError,
+        Self::Crashed,
+        Self::Lost,
+        Self::Expired,
+        Self::Evicted,
+        Self::EndOfInput,
+    ];
+
     /// The name in events.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -116,6 +134,16 @@ impl Facts {
     pub(super) const MAX_TRIES: Self = Self(1 << 13);
     /// What was tried counts as one probe of its source, if nothing else did.
     pub(super) const PROBE: Self = Self(1 << 14);
+
+    /// The facts as bits.
+    pub(super) const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// The facts of these bits.
+    pub(super) const fn of_bits(bits: u16) -> Self {
+        Self(bits)
+    }
 
     /// Whether all of `other` are set.
     pub(super) const fn has(self, other: Self) -> bool {

@@ -14,6 +14,7 @@ mod locate;
 mod network;
 mod options;
 mod records;
+mod saved;
 mod sources;
 mod stats;
 mod suspicions;
@@ -24,6 +25,7 @@ mod thresholds;
 mod throttles;
 
 pub use options::{Options, Switch};
+pub(super) use saved::Saved;
 
 use super::names::{NameId, Names};
 use super::sink::Sink;

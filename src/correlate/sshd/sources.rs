@@ -77,6 +77,13 @@ pub(super) struct Ledger<K, T> {
     random: RandomState,
 }
 
+/// When an entry of a [`Ledger`] last spoke, and when it is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    pub(super) last: Timestamp,
+    pub(super) due: Timestamp,
+}
+
 /// Entries that are passed over because they have spoken, before one is given up nevertheless.
 const SECOND_CHANCES: usize = 8;
 
@@ -135,6 +142,26 @@ impl<K: Copy + Eq + Hash, T: Default> Ledger<K, T> {
     pub(super) fn entry(&mut self, key: K, now: Timestamp) -> Option<&mut T> {
         let place = self.place(key, now);
         self.at(place)
+    }
+
+    /// All entries with their keys, in the order of the queue.
+    pub(super) fn queued(&self) -> impl Iterator<Item = (K, Standing, &T)> {
+        self.queue.iter().filter_map(|&(index, due)| {
+            let slot = self.slots.get(index as usize)?;
+            Some((slot.key, Standing { last: slot.last, due }, &slot.entry))
+        })
+    }
+
+    /// Adds an entry at the end of the queue, unless there is no room or the key is there.
+    pub(super) fn restore(&mut self, key: K, standing: Standing) -> Option<&mut T> {
+        if self.is_full() || self.find(key).is_some() {
+            return None;
+        }
+        let index = self.insert(key, standing.last);
+        if let Some((_, due)) = self.queue.back_mut() {
+            *due = standing.due;
+        }
+        self.at(index)
     }
 
     fn insert(&mut self, key: K, now: Timestamp) -> u32 {

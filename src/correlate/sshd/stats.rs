@@ -5,8 +5,8 @@ use crate::correlate::sink::{Raise, Sink};
 use crate::event::{Field, Kind};
 use crate::time::Timestamp;
 
-/// Counts since the last statistics.
-#[derive(Clone, Copy, Debug, Default)]
+/// Counts since the last statistics; saved as they are.
+#[derive(Clone, Copy, Debug, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Stats {
     /// When they began.
     pub(super) start: Option<Timestamp>,
@@ -32,6 +32,27 @@ pub(super) struct Stats {
     pub(super) evicted: u64,
     /// Records from ignored networks.
     pub(super) ignored: u64,
+}
+
+impl Stats {
+    /// All counts.
+    pub(super) fn counts(&self) -> [u64; 11] {
+        let Self { records, login_sessions, denied, lockouts, expired, partial, .. } = *self;
+        let Self { unparsed, truncated, late, evicted, ignored, .. } = *self;
+        [
+            records,
+            login_sessions,
+            denied,
+            lockouts,
+            expired,
+            partial,
+            unparsed,
+            truncated,
+            late,
+            evicted,
+            ignored,
+        ]
+    }
 }
 
 impl Module {

@@ -144,6 +144,57 @@ impl Connections {
         self.free.push(id);
     }
 
+    /// How many connections there have ever been.
+    pub(super) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// For each slot, whether its connection is found by its address and port.
+    pub(super) fn found_by_addr(&self) -> Vec<bool> {
+        let mut found = vec![false; self.slots.len()];
+        for id in &self.by_addr {
+            if let Some(found) = found.get_mut(*id as usize) {
+                *found = true;
+            }
+        }
+        found
+    }
+
+    /// Counts further connections from this one on.
+    pub(super) fn continue_from(&mut self, serial: u64) {
+        self.serial = serial;
+    }
+
+    /// Adds a connection with all that is known of it, at the end of its phase's queue; nothing if what it is found by
+    /// leads elsewhere or nowhere. Afterwards [`Connections::restore_ages`] is needed.
+    pub(super) fn restore(&mut self, connection: Connection, found: bool) -> Option<()> {
+        let id = u32::try_from(self.slots.len()).ok().filter(|id| *id < NIL)?;
+        let Connection { host, addr, port, pids, phase, counted, .. } = connection;
+        self.slots.push(connection);
+        self.logins += u64::from(counted);
+        self.enqueue(id, Some(phase));
+        for pid in pids.into_iter().filter(|pid| *pid != 0) {
+            if self.by_pid(host, pid).is_some() {
+                return None;
+            }
+            self.index_pid(id, pid);
+        }
+        if found {
+            let addr = addr.filter(|addr| port != 0 && self.by_addr(host, *addr, port).is_none())?;
+            self.index_addr(id, addr, port);
+        }
+        Some(())
+    }
+
+    /// Queues the connections that are not authenticated by age, as they came.
+    pub(super) fn restore_ages(&mut self) {
+        let mut ids: Vec<Id> = self.in_phase(Phase::Preauth).collect();
+        ids.sort_unstable_by_key(|id| self.get(*id).serial);
+        for id in ids {
+            self.enqueue(id, None);
+        }
+    }
+
     /// Gives a connection its address and port, by which it is found from now on if the port is known.
     pub(super) fn set_addr(&mut self, id: Id, addr: IpAddr, port: u16) {
         self.forget_addr(id);
@@ -152,6 +203,10 @@ impl Connections {
         if port == 0 {
             return;
         }
+        self.index_addr(id, addr, port);
+    }
+
+    fn index_addr(&mut self, id: Id, addr: IpAddr, port: u16) {
         let hash = addr_hash(&self.random, self.get(id).host, addr, port);
         let (slots, random) = (&self.slots, &self.random);
         self.by_addr.insert_unique(hash, id, |&other| {
@@ -171,6 +226,11 @@ impl Connections {
         );
         let Some(slot) = self.get_mut(id).pids.iter_mut().find(|slot| **slot == 0) else { return };
         *slot = pid;
+        self.index_pid(id, pid);
+    }
+
+    fn index_pid(&mut self, id: Id, pid: u32) {
+        let host = self.get(id).host;
         let hash = pid_hash(&self.random, host, pid);
         let (slots, random) = (&self.slots, &self.random);
         self.by_pid.insert_unique(hash, PidAlias { id, pid }, |alias| {

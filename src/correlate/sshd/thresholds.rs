@@ -5,10 +5,10 @@
 
 use super::connection::{Connection, Facts};
 use super::network::SourceKey;
-use super::sources::Source;
+use super::sources::{Source, Target};
 use super::table::Id;
 use super::{Input, Module};
-use crate::correlate::names::NameId;
+use crate::correlate::names::{NameId, Names};
 use crate::correlate::sink::{Raise, Sink};
 use crate::correlate::window::{Counted, Memory, Noted};
 use crate::detect::Method;
@@ -40,8 +40,9 @@ const GUESSED: u64 = 20;
 const TIMEOUT_LIMIT: u64 = 3;
 pub(super) const TIMEOUT_WINDOW: Duration = Duration::from_secs(180);
 
-const USERS: Memory = Memory { cap: limits::MAX_USERS_PER_SOURCE, window: ENUMERATION_WINDOW, count: HOUR };
-const SOURCES: Memory = Memory { cap: limits::MAX_SOURCES_PER_TARGET, window: HOUR, count: HOUR };
+pub(super) const USERS: Memory =
+    Memory { cap: limits::MAX_USERS_PER_SOURCE, window: ENUMERATION_WINDOW, count: HOUR };
+pub(super) const SOURCES: Memory = Memory { cap: limits::MAX_SOURCES_PER_TARGET, window: HOUR, count: HOUR };
 
 /// How long a source is remembered after its last failure, at least.
 pub(super) const SOURCE_MEMORY: Duration = HOUR;
@@ -150,8 +151,9 @@ impl Module {
         if self.targets.get(user).is_none() {
             if self.targets.is_full() {
                 self.stats.evicted += 1;
-                let evicted = self.targets.evict();
-                clear_target(evicted, &mut self.names);
+                if let Some(evicted) = self.targets.evict() {
+                    clear_target(evicted, &mut self.names);
+                }
             }
             self.names.share(user);
         }
@@ -295,12 +297,13 @@ impl Module {
             clear_source(source, &mut self.names);
         }
         while let Some(target) = self.targets.expire(now) {
-            clear_target(Some(target), &mut self.names);
+            clear_target(target, &mut self.names);
         }
     }
 }
 
-fn clear_source(source: &mut Source, names: &mut crate::correlate::names::Names) {
+/// Forgets what is remembered of a source.
+pub(super) fn clear_source(source: &mut Source, names: &mut Names) {
     source.failures.clear();
     source.timeouts.clear();
     source.attempts.reset();
@@ -308,8 +311,8 @@ fn clear_source(source: &mut Source, names: &mut crate::correlate::names::Names)
     source.users.drain().for_each(|user| names.release(user));
 }
 
-fn clear_target(target: Option<&mut super::sources::Target>, names: &mut crate::correlate::names::Names) {
-    let Some(target) = target else { return };
+/// Forgets what is remembered of a user.
+pub(super) fn clear_target(target: &mut Target, names: &mut Names) {
     names.release(std::mem::replace(&mut target.user, NameId::NONE));
     target.told = None;
     target.sources.drain().for_each(drop);

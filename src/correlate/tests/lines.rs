@@ -205,20 +205,41 @@ pub(crate) fn observed(lines: &[Line], now: &mut i64) -> (Vec<u8>, Observations,
     (bytes, observations, runs)
 }
 
+/// How far a stream of inputs has come.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    next: u64,
+    now: i64,
+}
+
+impl Place {
+    pub(crate) const START: Self = Self { next: 1, now: NOON.as_micros() };
+}
+
 /// Puts lines into batches, of as many frames as `sizes` says in turn, and folds them.
 pub(crate) fn fold(correlator: &mut Correlator, lines: &[Line], sizes: &[usize], events: &mut EventBlock) {
-    let (mut first, mut now, mut rest) = (1_u64, NOON.as_micros(), lines);
+    fold_on(correlator, &mut { Place::START }, (lines, sizes), events);
+}
+
+/// The same from a place on.
+pub(crate) fn fold_on(
+    correlator: &mut Correlator,
+    place: &mut Place,
+    (lines, sizes): (&[Line], &[usize]),
+    events: &mut EventBlock,
+) {
+    let (Place { next: first, now }, mut rest) = (place, lines);
     let mut sizes = sizes.iter().copied().cycle();
     while !rest.is_empty() {
         let (lines, after) = rest.split_at(sizes.next().unwrap().clamp(1, rest.len()));
         rest = after;
-        let (bytes, observations, runs) = observed(lines, &mut now);
+        let (bytes, observations, runs) = observed(lines, now);
         let origin = Arc::new(Origin { listener: String::new(), peer: String::new() });
         let frames = vec![FrameSpan { span: Span::EMPTY, truncated: false }; lines.len()];
         let batch = Batch { origin, bytes: Bytes::from(bytes), frames };
-        let sequenced = Sequenced { slot: first, first, arrivals: Arrivals::Runs(runs), batch };
+        let sequenced = Sequenced { slot: *first, first: *first, arrivals: Arrivals::Runs(runs), batch };
         correlator.fold(&sequenced, &observations, events);
-        first += lines.len() as u64;
+        *first += lines.len() as u64;
     }
 }
 

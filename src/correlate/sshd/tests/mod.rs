@@ -2,5 +2,6 @@
 
 mod failures;
 mod properties;
+mod saved;
 mod sessions;
 mod suspicions;

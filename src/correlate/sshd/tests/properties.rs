@@ -19,7 +19,7 @@ const HOSTS: [&str; 3] = ["web1", "web2", "db"];
 const USERS: [&str; 6] = ["alice", "bob", "root", "", "DOM\\user", "x from 6.6.6.6 port 22 ssh2"];
 
 /// Any line at all, however little sense it makes.
-fn any_line() -> impl Strategy<Value = Line> {
+pub(super) fn any_line() -> impl Strategy<Value = Line> {
     let kind = prop::sample::select(Message::ALL.to_vec());
     let flags = prop::sample::subsequence(
         vec![Flags::INVALID_USER, Flags::PREAUTH, Flags::CUT, Flags::AUTHENTICATING, Flags::BEGIN],
@@ -43,7 +43,7 @@ fn any_line() -> impl Strategy<Value = Line> {
     )
 }
 
-fn all_on() -> Options {
+pub(super) fn all_on() -> Options {
     Options { events: Kind::ALL.iter().map(|kind| (*kind, Switch::On)).collect(), ..Options::default() }
 }
 
