@@ -223,14 +223,62 @@ pub const JOURNAL_RETENTION_AGE: Duration = Duration::from_secs(30 * 86_400);
 /// Bytes that a journal may take by default.
 pub const JOURNAL_RETENTION_SIZE: u64 = 10 * 1024 * 1024 * 1024;
 
+/// Smallest size that the option for the size of a journal may take, in bytes.
+pub const MIN_JOURNAL_SIZE: u64 = 256 * 1024 * 1024;
+
 /// Length of a segment of inputs, in bytes.
 pub const INPUTS_SEGMENT_SIZE: u64 = 64 * 1024 * 1024;
 
 /// Length of a segment of events, in bytes; as much again is held in reserve for when the disk is full.
 pub const EVENTS_SEGMENT_SIZE: u64 = 16 * 1024 * 1024;
 
-/// Bytes of inputs after which a snapshot of the correlator's state is due.
-pub const SNAPSHOT_BYTES: u64 = 64 * 1024 * 1024;
+/// Smallest length that the option for segments of a journal may take, in bytes.
+pub const MIN_JOURNAL_SEGMENT_SIZE: u64 = 64 * 1024;
+
+/// Largest length that the option for segments of a journal may take, in bytes.
+pub const MAX_JOURNAL_SEGMENT_SIZE: u64 = 1024 * 1024 * 1024;
 
 /// Time after which a snapshot of the correlator's state is due.
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(300);
+
+/// The shortest pause before a delivery that failed is tried again.
+pub const RETRY_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest pause before a delivery that failed is tried again.
+pub const RETRY_MOST: Duration = Duration::from_secs(300);
+
+/// Time after which a delivery that fails is given up, and its events become dead letters.
+pub const RETRY_GIVE_UP: Duration = Duration::from_secs(86_400);
+
+/// Time within which a handler has to answer.
+pub const HANDLER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Attempts after which a handler that fails is worth an event.
+pub const FAILING_ATTEMPTS: u32 = 3;
+
+/// Time between two events about the same trouble of the server.
+pub const TROUBLE_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Messages that wait for the journal's thread.
+pub const JOURNAL_QUEUE: usize = 8;
+
+/// Reports of deliveries that wait for the journal's thread.
+pub const REPORT_QUEUE: usize = 256;
+
+/// Commands of operators that wait for a handler.
+pub const COMMAND_QUEUE: usize = 16;
+
+/// Bytes of inputs and events that are made durable together, at most.
+pub const COMMIT_BYTES: usize = 1024 * 1024;
+
+/// Time between the beginnings of two commits, at least.
+pub const COMMIT_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Time that reports of deliveries wait for a commit of events to go with, at most.
+pub const SETTLE_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Time after which a full disk is tried again.
+pub const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
+
+/// Time between two looks at what of the journal may go, and at whether the books add up.
+pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(60);

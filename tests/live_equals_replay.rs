@@ -17,10 +17,11 @@ mod load;
 use correlator::batch::Sequenced;
 use correlator::capture::{self, Reader, Writer};
 use correlator::correlate::{App, Correlator, End, ModuleOptions, report, sshd};
-use correlator::event::{EventBlock, Stamp, StreamId, render};
+use correlator::event::{Stamp, StreamId, render};
 use correlator::ingest::tcp;
 use correlator::pipeline::{
-    CaptureThread, Discard, EventSink, Gate, Ledger, Listening, Live, Options, Outputs, Pace, Pipeline, feed,
+    CaptureThread, Discard, EventSink, Folded, Gate, Ledger, Listening, Live, Options, Outputs, Pace,
+    Pipeline, feed,
 };
 use correlator::time::{SystemClock, Timestamp, Zone};
 use load::Load;
@@ -36,7 +37,8 @@ use std::thread;
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl EventSink for Lines {
-    fn offer(&mut self, block: Arc<EventBlock>) {
+    fn offer(&mut self, folded: Folded) {
+        let Some(block) = folded.events else { return };
         let mut lines = self.0.lock().unwrap();
         for event in block.iter() {
             render::json(&mut lines, event);
@@ -84,6 +86,7 @@ fn live(capture: &Path, peers: &[(Vec<u8>, usize)]) -> (String, Ledger) {
         events: Box::new(lines.clone()),
         recorder: Some(Box::new(CaptureThread::start(writer).unwrap())),
         rejects: Arc::new(Discard),
+        state: None,
     };
     let listeners = vec![tcp::Options::new("lan", "127.0.0.1:0".parse().unwrap())];
     let listening = Listening { listeners, max_connections: 1000, threads: 2 };
@@ -120,7 +123,8 @@ fn replay(capture: &Path, workers: usize, split: bool) -> String {
     let identity = reader.identity();
     let capture::End::Closed(closed) = reader.end() else { panic!("the capture was closed") };
     let lines = Lines::default();
-    let outputs = Outputs { events: Box::new(lines.clone()), recorder: None, rejects: Arc::new(Discard) };
+    let outputs =
+        Outputs { events: Box::new(lines.clone()), recorder: None, rejects: Arc::new(Discard), state: None };
     let (gate, permits) = Gate::for_thread();
     let pipeline = Pipeline::start(options(workers, identity.stream, identity.run), gate, outputs).unwrap();
     let batches = reader.map(|batch| batch.expect("an undamaged capture"));

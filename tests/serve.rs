@@ -254,18 +254,30 @@ fn events_that_a_handler_could_not_deliver_are_told_at_the_end() {
     // Where the handler wants a directory, there is a file.
     fs::create_dir(home.path().join("data")).unwrap();
     fs::write(home.path().join("data/csv"), "").unwrap();
-    let server = Server::start(home.path(), &[]);
-    let mut host = connect("127.0.0.1", server.address);
-    host.write_all(
-        counted("<38>1 - web1 sshd 1 - - Accepted password for a from 192.0.2.1 port 9 ssh2").as_bytes(),
-    )
-    .unwrap();
-    end(host);
-    let ended = server.stop();
+    let one_login = |options: &[&str]| {
+        let server = Server::start(home.path(), options);
+        let mut host = connect("127.0.0.1", server.address);
+        let login = "<38>1 - web1 sshd 1 - - Accepted password for a from 192.0.2.1 port 9 ssh2";
+        host.write_all(counted(login).as_bytes()).unwrap();
+        end(host);
+        server.stop()
+    };
+    let ended = one_login(&["--set", "server.durability=none"]);
     assert_eq!(ended.code, Some(3), "{}", ended.log);
     let (said, why) = ended.log.split_once("events were not delivered by handler `csv`: ").expect(&ended.log);
     assert!(said.contains("delivered     csv: 0 of ") && !said.contains("failed for"), "{said}");
     assert!(why.contains("Not a directory") || why.contains("File exists"), "{why}");
+
+    // With a journal they wait, and the next start delivers them once it can.
+    let ended = one_login(&[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    let (_, why) = ended.log.split_once("events wait in the journal for handler `csv`: ").expect(&ended.log);
+    assert!(why.contains("Not a directory") || why.contains("File exists"), "{why}");
+    fs::remove_file(home.path().join("data/csv")).unwrap();
+    let ended = Server::start(home.path(), &[]).stop();
+    assert!(!ended.log.contains("wait in the journal"), "{}", ended.log);
+    let rows = fs::read_to_string(home.path().join("data/csv/openssh-SSHDSessionStarted.csv")).unwrap();
+    assert_eq!(rows.lines().count(), 2, "{rows}");
 }
 
 #[test]

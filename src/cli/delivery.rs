@@ -3,9 +3,9 @@
 use super::Failure;
 use crate::config::{Handler, HandlerOptions, Settings};
 use crate::dispatch::{self, Apps, Dispatch, Options, Target, Totals};
-use crate::event::{EventBlock, ModuleName};
+use crate::event::ModuleName;
 use crate::handlers::{Environment, csv, log};
-use crate::pipeline::EventSink;
+use crate::pipeline::{EventSink, Folded};
 use crate::time::SystemClock;
 use anyhow::Context;
 use std::sync::Arc;
@@ -63,8 +63,10 @@ impl Sink {
 }
 
 impl EventSink for Sink {
-    fn offer(&mut self, block: Arc<EventBlock>) {
-        self.0.offer(&block);
+    fn offer(&mut self, folded: Folded) {
+        if let Some(block) = &folded.events {
+            self.0.offer(block);
+        }
     }
 }
 
@@ -91,5 +93,5 @@ pub(super) fn target(handler: &Handler, settings: &Settings) -> Result<Target, F
     let built = built.with_context(|| format!("cannot start handler `{handler_name}`"))?;
     let names = settings.apps.iter().filter(|app| app.handlers.contains(&handler.name));
     let apps = Apps::Named(names.map(|app| app.app.name.clone()).collect());
-    Ok(Target { name: handler_name, apps, handler: built })
+    Ok(Target { name: handler_name, apps, handler: built, options: handler.delivery })
 }

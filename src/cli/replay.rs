@@ -8,7 +8,7 @@ use crate::batch::Sequenced;
 use crate::capture;
 use crate::config::{Handler, HandlerOptions, NamedZone, Settings};
 use crate::correlate::{Correlator, End};
-use crate::dispatch::{self, Apps, Target};
+use crate::dispatch::{self, Apps, Target, TargetOptions};
 use crate::event::Stamp;
 use crate::handlers::log;
 use crate::ingest::file::{self, Input, Trouble};
@@ -143,7 +143,12 @@ impl Replay<'_> {
             record_zones: super::serve::record_zones(self.settings),
             other_zone: self.zone.clone(),
         };
-        let outputs = Outputs { events: Box::new(sink.clone()), recorder: None, rejects: Arc::new(Discard) };
+        let outputs = Outputs {
+            events: Box::new(sink.clone()),
+            recorder: None,
+            rejects: Arc::new(Discard),
+            state: None,
+        };
         let pipeline =
             Pipeline::start(options, gate, outputs).context("cannot start the pipeline's threads")?;
 
@@ -180,7 +185,12 @@ impl Replay<'_> {
         let options = log::Options { format, ..log::Options::default() };
         let handler = log::build(options, &delivery::environment(self.settings));
         let handler = handler.context("cannot write to standard output")?;
-        let mut targets = vec![Target { name: "standard output".to_owned(), apps: Apps::All, handler }];
+        let mut targets = vec![Target {
+            name: "standard output".to_owned(),
+            apps: Apps::All,
+            handler,
+            options: TargetOptions::default(),
+        }];
         for handler in &self.deliver {
             targets.push(delivery::target(handler, self.settings)?);
         }

@@ -1,14 +1,15 @@
 //! Floor 8: `correlator serve`: receive, detect, deliver.
 
+mod backend;
 mod report;
 
-use super::delivery::{self, Delivery};
+use self::backend::Backend;
 use super::text::exposure;
 use super::{ConfigArgs, Exit, Failure, logging};
 use crate::capture::{self, Writer};
 use crate::config::{Listener, Settings};
 use crate::correlate::Correlator;
-use crate::dispatch::{self, Totals};
+use crate::dispatch::Totals;
 use crate::event::Stamp;
 use crate::journal::Identity;
 use crate::limits;
@@ -57,14 +58,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     logging::start(settings.server.log);
     let identity = Identity::claim(&settings.server.data_dir).map_err(anyhow::Error::from)?;
     let apps = settings.modules();
-    let modules = Correlator::modules(&apps);
-    let stamp = Stamp { stream: identity.stream, run: identity.run, modules: modules.clone() };
+    let stamp = Stamp { stream: identity.stream, run: identity.run, modules: Correlator::modules(&apps) };
 
-    let targets = settings.active_handlers().map(|handler| delivery::target(handler, &settings));
-    let patience = dispatch::Options { patience: Some(settings.server.handler_patience) };
-    let delivery = Delivery::start(targets.collect::<Result<_, _>>()?, &modules, patience)?;
-    // Waited for from here on, so that one that comes while the server starts is not lost.
-    let signals = Signals::new(delivery.runtime())?;
     let bound = listening(&settings).bind().map_err(anyhow::Error::from)?;
     let recorder =
         args.capture.as_deref().map(|path| recorder(path, &identity, settings.server.capture)).transpose()?;
@@ -80,22 +75,36 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         record_zones: record_zones(&settings),
         other_zone: Zone::UTC,
     };
-    let outputs = Outputs { events: Box::new(delivery.sink()), recorder, rejects: Arc::new(rejects) };
+    let (backend, ends) = Backend::start(&settings, &identity, &options)?;
+    // Waited for from here on, so that one that comes while the server starts is not lost.
+    let signals = Signals::new(backend.runtime())?;
+    let outputs = Outputs { events: ends.events, recorder, rejects: Arc::new(rejects), state: ends.state };
     let live = Live::start(bound, options, outputs, SystemClock).map_err(anyhow::Error::from)?;
     report::started(&settings, &identity, live.addresses(), args.capture.as_deref());
 
-    signals.first(delivery.runtime());
-    signals.exit_at_the_next(delivery.runtime());
+    signals.first(backend.runtime());
+    signals.exit_at_the_next(backend.runtime());
     tracing::info!("stopping: reading what has arrived, delivering what was raised");
     let notices = Arc::clone(live.notices());
     let (ledger, _) = live.stop();
-    let totals = delivery.finish(limits::DELIVER_TIME);
+    let (totals, is_final) = backend.finish();
     report::ended(&ledger, &notices.totals(), &totals, settings.server.log.format);
+    Ok(say_what_is_left(&totals, is_final))
+}
+
+/// Says what was not delivered: lost, or left in the journal for the next start.
+fn say_what_is_left(totals: &[Totals], is_final: bool) -> Exit {
+    if !is_final {
+        for waits in totals.iter().filter_map(Totals::waits) {
+            tracing::warn!("{waits}");
+        }
+        return Exit::Done;
+    }
     let undelivered: Vec<_> = totals.iter().filter_map(Totals::undelivered).collect();
     for undelivered in &undelivered {
         tracing::error!("{undelivered}");
     }
-    Ok(if undelivered.is_empty() { Exit::Done } else { Exit::Environment })
+    if undelivered.is_empty() { Exit::Done } else { Exit::Environment }
 }
 
 /// Begins the capture.

@@ -1,8 +1,9 @@
 //! Floor 7: `[handlers.NAME]`: the options of each type of handler.
 
-use super::codec::{Choice, Count, FilePath, OneOf, Rotation};
+use super::codec::{Choice, Count, FilePath, Lasting, OneOf, Rotation};
 use super::option::{Opt, options};
 use super::section::{Given, Reader, Section};
+use crate::dispatch::{Start, TargetOptions};
 use crate::handlers::{csv, log};
 use crate::limits;
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ pub struct Handler {
     pub name: String,
     /// Its options.
     pub options: HandlerOptions,
+    /// How events are brought to it.
+    pub delivery: TargetOptions,
 }
 
 /// The options of a handler, by its type.
@@ -39,7 +42,7 @@ pub(super) const TYPES: &[(&str, HandlerType)] = &[("csv", HandlerType::Csv), ("
 const LATER_TYPES: &[&str] = &["email", "sms", "webhook", "syslog", "exec"];
 
 /// Keys of all handlers that later versions bring.
-const LATER_KEYS: &[&str] = &["filter", "digest", "cooldown", "required", "start", "retry", "deadline"];
+const LATER_KEYS: &[&str] = &["filter", "digest", "cooldown", "required"];
 
 impl HandlerOptions {
     /// The name of the type.
@@ -68,13 +71,47 @@ impl HandlerOptions {
 }
 
 /// Reads the options of a handler.
-pub(super) fn read(reader: &mut Reader, given: Given<'_>) -> Option<HandlerOptions> {
-    let options = match reader.typed(given, TYPES, LATER_TYPES)? {
-        HandlerType::Log => HandlerOptions::Log(reader.section(given, &["type"])),
-        HandlerType::Csv => HandlerOptions::Csv(reader.section(given, &["type"])),
+pub(super) fn read(reader: &mut Reader, given: Given<'_>) -> Option<(HandlerOptions, TargetOptions)> {
+    let (options, delivery) = match reader.typed(given, TYPES, LATER_TYPES)? {
+        HandlerType::Log => both(reader, given, HandlerOptions::Log),
+        HandlerType::Csv => both(reader, given, HandlerOptions::Csv),
     };
     reader.list_type(given, TYPES);
-    Some(options)
+    Some((options, delivery))
+}
+
+/// Reads the options of a type, and those that all types have.
+fn both<S: Section>(
+    reader: &mut Reader,
+    given: Given<'_>,
+    options: impl FnOnce(S) -> HandlerOptions,
+) -> (HandlerOptions, TargetOptions) {
+    let common = TargetOptions::OPTIONS.iter().map(|option| option.name);
+    let of_type = options(reader.section(given, &common.chain(["type"]).collect::<Vec<_>>()));
+    (of_type, reader.more(given))
+}
+
+impl Choice for Start {
+    const NAMES: &'static [(&'static str, Self)] = &[("now", Self::Now), ("beginning", Self::Beginning)];
+}
+
+impl Section for TargetOptions {
+    const OPTIONS: &'static [Opt<Self>] = options! { Self:
+        start = start as OneOf<Start>,
+            "Where a handler begins that is new: with the next event, or with the first that the journal still has.";
+        retry_first = retry.first as Lasting<1, 3600>,
+            "The shortest pause before a delivery that failed is tried again; pauses double from there.";
+        retry_most = retry.most as Lasting<1, 86_400>,
+            "The longest pause.";
+        retry_for = retry.give_up as Lasting<0, { 365 * 86_400 }>,
+            "The time after which an event is given up and becomes a dead letter, which `events retry` can send again.";
+        deadline = retry.deadline as Lasting<1, 3600>,
+            "The time within which the handler has to answer before the delivery counts as failed.";
+    };
+
+    fn defaults() -> Self {
+        Self::default()
+    }
 }
 
 impl Choice for log::Format {

@@ -34,7 +34,7 @@ pub use listener::Listener;
 pub use option::Row;
 pub use problem::{Place, Problem, Problems};
 pub use section::Listed;
-pub use server::{LogFormat, LogOptions};
+pub use server::{Durability, JournalOptions, LogFormat, LogOptions};
 pub use settings::{Request, Server, Settings};
 pub use source::Source;
 pub use zone::{NamedZone, WrongZone};

@@ -72,6 +72,22 @@ impl Reader {
         target
     }
 
+    /// Reads the rest of a section of which a part has just been read: the options of `S`. All other keys are accounted
+    /// for.
+    pub(super) fn more<S: Section>(&mut self, given: Given<'_>) -> S {
+        let mut target = S::defaults();
+        for option in S::OPTIONS {
+            if let Some(node) = given.table.get(option.name) {
+                let path = join(given.path, option.name);
+                (option.set)(&mut target, node, &mut Sink { path: &path, problems: &mut self.problems });
+            }
+        }
+        if let Some(section) = self.listed.last_mut() {
+            section.rows.extend(rows(S::OPTIONS, &target, &S::defaults(), Some(given.table)));
+        }
+        target
+    }
+
     /// Reads a section whose `type` says what it is, and lists the type with it.
     pub(super) fn typed<T: Copy>(
         &mut self,

@@ -48,6 +48,49 @@ impl Choice for LevelFilter {
     ];
 }
 
+/// What survives a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Everything.
+    Observations,
+    /// What was raised.
+    Events,
+    /// Nothing.
+    None,
+}
+
+impl Choice for Durability {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("observations", Self::Observations), ("events", Self::Events), ("none", Self::None)];
+}
+
+/// How the journal is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalOptions {
+    /// What survives a crash.
+    pub durability: Durability,
+    /// For how long the journal is kept.
+    pub retention: Duration,
+    /// Bytes that it may take.
+    pub max_size: u64,
+    /// Length of a file of inputs, and what comes in between two snapshots.
+    pub segment_size: u64,
+    /// Time between two snapshots.
+    pub snapshot_interval: Duration,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Observations,
+            retention: limits::JOURNAL_RETENTION_AGE,
+            max_size: limits::JOURNAL_RETENTION_SIZE,
+            segment_size: limits::INPUTS_SEGMENT_SIZE,
+            snapshot_interval: limits::SNAPSHOT_INTERVAL,
+        }
+    }
+}
+
 /// What `[server]` says.
 #[derive(Clone, Debug)]
 pub(super) struct ServerOptions {
@@ -58,6 +101,7 @@ pub(super) struct ServerOptions {
     pub(super) handler_patience: Duration,
     pub(super) log: LogOptions,
     pub(super) capture: capture::Options,
+    pub(super) journal: JournalOptions,
 }
 
 impl Section for ServerOptions {
@@ -79,6 +123,18 @@ impl Section for ServerOptions {
         log_format = log.format as OneOf<LogFormat>,
             "How that is written: lines for people, or a JSON object on each line, also for what `serve` tells at its start \
              and end.";
+        durability = journal.durability as OneOf<Durability>,
+            "What survives a crash. `observations`: everything, the state of sessions and counts among it. `events`: what was \
+             raised and is to be delivered; counts fall back to the last snapshot. `none`: nothing, for benchmarks.";
+        retention = journal.retention as Lasting<3600, { 3650 * 86_400 }>,
+            "For how long the journal of inputs and events is kept.";
+        max_size = journal.max_size as Size<{ limits::MIN_JOURNAL_SIZE }, { 1 << 50 }>,
+            "Bytes that the journal may take before its oldest parts go; what a handler has still to deliver stays.";
+        journal_segment_size = journal.segment_size as
+            Size<{ limits::MIN_JOURNAL_SEGMENT_SIZE }, { limits::MAX_JOURNAL_SEGMENT_SIZE }>,
+            "Length of a file of the journal, which is allocated whole. After so many bytes of inputs a snapshot is taken.";
+        snapshot_interval = journal.snapshot_interval as Lasting<1, 86_400>,
+            "Time after which a snapshot of the state is taken at the latest.";
         capture_segment_size = capture.segment_size as
             Size<{ limits::MIN_CAPTURE_SIZE }, { limits::MAX_CAPTURE_SEGMENT_SIZE }>,
             "Length at which `serve --capture` closes a file and goes on in the next one.";
@@ -86,8 +142,7 @@ impl Section for ServerOptions {
             Size<{ limits::MIN_CAPTURE_SIZE }, { limits::MAX_CAPTURE_TOTAL_SIZE }>,
             "Length of all files of a capture together at which it ends; the server goes on without it.";
     };
-    const LATER: &'static [&'static str] =
-        &["durability", "retention", "max_size", "heartbeat", "metrics", "credentials"];
+    const LATER: &'static [&'static str] = &["heartbeat", "metrics", "credentials"];
 
     fn defaults() -> Self {
         Self {
@@ -98,6 +153,7 @@ impl Section for ServerOptions {
             handler_patience: limits::HANDLER_PATIENCE,
             log: LogOptions::default(),
             capture: capture::Options::default(),
+            journal: JournalOptions::default(),
         }
     }
 }

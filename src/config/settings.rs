@@ -9,7 +9,7 @@ use super::listener::{Listener, Taken};
 use super::option::list;
 use super::problem::{Place, Problem, Problems};
 use super::section::Listed;
-use super::server::LogOptions;
+use super::server::{JournalOptions, LogOptions};
 use super::source::{self, Source};
 use super::suggest::suggest;
 use super::tree::{Table, parse_set};
@@ -68,6 +68,8 @@ pub struct Server {
     pub log: LogOptions,
     /// How long a capture of what is received may become.
     pub capture: capture::Options,
+    /// How the journal is kept.
+    pub journal: JournalOptions,
 }
 
 impl Settings {
@@ -156,6 +158,7 @@ fn complete(
         handler_patience: server.handler_patience,
         log: server.log,
         capture: server.capture,
+        journal: server.journal,
     };
     let handlers = handlers.into_iter().map(|(handler, _)| handler).collect();
     Settings { source, server, listeners, apps, handlers, listed }

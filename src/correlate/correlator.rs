@@ -154,6 +154,16 @@ impl Correlator {
         self.base
     }
 
+    /// The number of the last input of this run.
+    pub fn last_number(&self) -> u64 {
+        self.last_number
+    }
+
+    /// The position of the last input: how many there were, in all runs.
+    pub fn position(&self) -> u64 {
+        self.base.saturating_add(self.last_number)
+    }
+
     /// Takes the inputs of one batch, in the order of their numbers, and appends the events they raise. Whether a timer
     /// that was due by one of their arrivals raised anything, if only of a kind that is switched off.
     pub fn fold(&mut self, batch: &Sequenced, observations: &Observations, events: &mut EventBlock) -> bool {
@@ -190,6 +200,7 @@ impl Correlator {
     /// takes the next number.
     pub fn finish(&mut self, end: End, totals: Totals, events: &mut EventBlock) {
         let number = self.last_number.saturating_add(1);
+        self.last_number = number;
         let time = match end {
             End::At(time) => self.arrive(number, time, events).0,
             End::OfInput => self.last_arrival.unwrap_or_default(),

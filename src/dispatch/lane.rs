@@ -1,17 +1,14 @@
 //! Floor 5: one handler's way: what it takes, its channel, its task.
 
+use super::delivery::guarded;
 use super::is_about_server;
 use super::throttle::Throttle;
 use super::totals::{Counters, Totals};
 use crate::event::EventBlock;
-use crate::handlers::{Handler, Outcome, Selection, panic_text};
+use crate::handlers::{Handler, Outcome, Selection};
 use crate::limits;
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -164,15 +161,4 @@ impl Worker {
             tracing::warn!(handler = self.name, events, why, "a handler could not deliver events");
         }
     }
-}
-
-/// Delivers, and takes a panic of the handler for a failure of these events; the handler gets the next ones all the same.
-async fn guarded(handler: &mut dyn Handler, events: &Selection) -> Vec<Outcome> {
-    let mut delivery = pin!(async move { handler.deliver(events).await });
-    poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| delivery.as_mut().poll(context)));
-        polled
-            .unwrap_or_else(|panic| Poll::Ready(vec![Outcome::Permanent(panic_text(&*panic)); events.len()]))
-    })
-    .await
 }

@@ -10,13 +10,22 @@
 //! Invariant: what was offered to a handler is delivered, failed, lost or still waiting, and counted as just one of
 //! these; each handler sees its events in the order in which they were raised.
 
+mod courier;
+mod delivery;
+mod durable;
+mod feed;
 mod lane;
+mod marks;
+mod retry;
 mod throttle;
 mod totals;
 
 #[cfg(test)]
 mod tests;
 
+pub use courier::Command;
+pub use durable::{DurableDispatch, Office};
+pub use retry::RetryOptions;
 pub use totals::Totals;
 
 use self::lane::{Lane, Waiting};
@@ -55,6 +64,27 @@ pub struct Target {
     pub apps: Apps,
     /// The handler.
     pub handler: Box<dyn Handler>,
+    /// How events of a journal are brought to it.
+    pub options: TargetOptions,
+}
+
+/// How events of a journal are brought to a handler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TargetOptions {
+    /// Where a handler begins that the journal does not know yet.
+    pub start: Start,
+    /// How often a delivery is tried again.
+    pub retry: RetryOptions,
+}
+
+/// Where a new handler begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// With the next event.
+    #[default]
+    Now,
+    /// With the first event that the journal still has.
+    Beginning,
 }
 
 /// Options of the dispatch.

@@ -45,7 +45,7 @@ type Seen = Arc<Mutex<Vec<u64>>>;
 fn target(name: &str, apps: Apps, deed: Deed) -> (Target, Seen) {
     let seen = Seen::default();
     let handler = Box::new(Scripted { deed, seen: Arc::clone(&seen) });
-    (Target { name: name.into(), apps, handler }, seen)
+    (Target { name: name.into(), apps, handler, options: TargetOptions::default() }, seen)
 }
 
 fn modules() -> Vec<ModuleName> {
@@ -195,7 +195,7 @@ async fn the_end_waits_so_long_and_says_what_still_waits() {
     let totals = dispatch.finish(limits::DELIVER_TIME).await;
     assert_eq!(begin.elapsed(), limits::DELIVER_TIME);
     let hangs = by_name(&totals, "hangs");
-    assert_eq!((hangs.to_string().as_str(), hangs.waiting), ("hangs: 1 of 3", 2));
+    assert_eq!((hangs.to_string().as_str(), hangs.waiting), ("hangs: 1 of 3, 2 waiting", 2));
     let said = "2 events were not delivered by handler `hangs`: it was not done in time";
     assert_eq!(hangs.undelivered().as_deref(), Some(said));
     assert_eq!(by_name(&totals, "works").delivered, 3);

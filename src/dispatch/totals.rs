@@ -20,6 +20,8 @@ pub struct Totals {
     pub permanent: u64,
     /// Lost, because there was no room in time.
     pub lost: u64,
+    /// Held back: left out by a filter, within a cool-down, in a digest, or dropped by an operator.
+    pub held: u64,
     /// Neither delivered nor failed yet.
     pub waiting: u64,
     /// Why the last one that failed did.
@@ -44,16 +46,29 @@ impl Totals {
                 each.join("; ")
             }
         };
-        let (count, handler) = (self.offered - self.delivered, &self.handler);
+        let (count, handler) = (self.offered - self.delivered - self.held, &self.handler);
         let events = if count == 1 { "event was" } else { "events were" };
         Some(format!("{count} {events} not delivered by handler `{handler}`: {why}"))
+    }
+
+    /// Says how many events wait in the journal, and why; nothing where none does.
+    pub fn waits(&self) -> Option<String> {
+        let (count, handler) = (self.waiting, &self.handler);
+        let events = if count == 1 { "event waits" } else { "events wait" };
+        let why = self.why.as_deref().unwrap_or("it was not done in time");
+        (count > 0).then(|| format!("{count} {events} in the journal for handler `{handler}`: {why}"))
     }
 }
 
 /// Writes how many of the events were delivered: `archive: 9 of 11`.
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} of {}", self.handler, self.delivered, self.offered)
+        write!(f, "{}: {} of {}", self.handler, self.delivered, self.offered)?;
+        let others = [(self.held, "held back"), (self.permanent, "given up"), (self.waiting, "waiting")];
+        others
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .try_for_each(|(count, what)| write!(f, ", {count} {what}"))
     }
 }
 
@@ -96,6 +111,7 @@ impl Counters {
         let offered = self.offered.load(Relaxed);
         let waiting = offered.saturating_sub(delivered + temporary + permanent + lost);
         let why = self.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Totals { handler: handler.to_owned(), offered, delivered, temporary, permanent, lost, waiting, why }
+        let handler = handler.to_owned();
+        Totals { handler, offered, delivered, temporary, permanent, lost, held: 0, waiting, why }
     }
 }

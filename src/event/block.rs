@@ -107,6 +107,15 @@ impl EventBlock {
         self.evidence.clear();
     }
 
+    /// Removes all events but the first so many.
+    pub fn truncate(&mut self, count: usize) {
+        let Some(row) = self.rows.get(count) else { return };
+        // What the columns hold of them stays, unused, until the block is cleared.
+        self.cells.truncate(row.cells as usize);
+        self.evidence.truncate(row.evidence.start as usize);
+        self.rows.truncate(count);
+    }
+
     /// The events, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Event<'_>> {
         self.rows.iter().map(move |row| Event { block: self, row })

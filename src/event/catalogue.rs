@@ -183,6 +183,21 @@ kinds! {
     80 ServerStats on Info "Totals of the run, at the end."
         "{received} received, {parsed} parsed, {rejected} rejected, {observations} observations, {events} events"
         [Start Finish Received Parsed Rejected Own Observations Events]
+    81 ServerStarted on Info "The server has started again; `blind` tells for how long it saw nothing. Not raised at the first start of a data directory."
+        "correlator {version} started, run {run}[, {blind} after the run before ended]"
+        [Start Run Version Blind Crashed]
+    82 ServerDiskLow on Error "The disk is full: the server takes no input until there is room."
+        "no room on the disk: {reason}"
+        [Reason]
+    83 ServerHandlerFailing on Error "A handler fails again and again; its events wait. At most once an hour for each handler."
+        "handler {handler} fails, {waiting} events wait: {reason}"
+        [Handler Waiting Reason]
+    84 ServerDeadLetters on Error "Events were given up, because a handler could not deliver them. At most once an hour for each handler."
+        "handler {handler} has given up {dead} events: {reason}"
+        [Handler Dead Waiting Reason]
+    85 ServerLedgerUnbalanced on Critical "What was raised is not what was delivered, held back and given up, and what waits: a fault of this program."
+        "the books of handler {handler} do not add up: {reason}"
+        [Handler Reason]
 }
 
 #[cfg(test)]

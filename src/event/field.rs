@@ -173,6 +173,14 @@ fields! {
     143 Observations  "observations"    Count    "observations made"
     144 Events        "events"          Count    "events raised"
     145 Own           "own"             Count    "records of our own, left out"
+    // ourselves
+    150 Handler       "handler"         Text     "handler that the event is about"
+    151 Waiting       "waiting"         Count    "events that wait for the handler"
+    152 Dead          "dead"            Count    "events that the handler could not deliver, and that were given up"
+    153 Run           "run"             Count    "number of the run"
+    154 Version       "version"         Text     "version of the program"
+    155 Blind         "blind"           Duration "time from the end of the run before to the start of this one"
+    156 Crashed       "crashed"         Flag     "whether the run before did not end as it should"
 }
 
 #[cfg(test)]

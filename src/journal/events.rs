@@ -5,7 +5,7 @@ use super::inputs::{self, RecoveredBlock};
 use super::layout;
 use super::reader::{Item, StreamReader};
 use super::recovery;
-use super::schema::{Deliveries, Events, Inputs};
+use super::schema::{Deliveries, Events, Inputs, SyncMark};
 use super::standing::Settled;
 use crate::event::EventBlock;
 use crate::segment::{Entry, Fault, Schema, Segment};
@@ -46,7 +46,7 @@ impl InputReader {
                 Item::Block(segment, entry) => (segment, entry),
                 Item::Flaw(flaw) => return Ok(Some(Err(flaw))),
             };
-            if entry.first <= self.after {
+            if entry.tag == SyncMark::TAG || entry.first <= self.after {
                 continue;
             }
             let read = segment.read::<Inputs>(&entry).and_then(|block| {

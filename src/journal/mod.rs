@@ -23,6 +23,7 @@ mod schema;
 mod snapshots;
 mod standing;
 mod stream;
+mod tail;
 mod verify;
 mod writer;
 

@@ -5,7 +5,8 @@
 use super::error::{Flaw, ReadError};
 use super::files;
 use super::stream::is_end;
-use crate::segment::{Entry, Fault, Segment, Step};
+use super::tail::tail;
+use crate::segment::{Entry, Segment, Step};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -66,11 +67,18 @@ impl StreamReader {
             };
             match segment.step(self.at) {
                 Some(Step::Block(entry)) if !is_end(&entry) => {
+                    if let Err(damage) = segment.verify(&entry) {
+                        if !self.has_next()? && tail(segment).end <= self.at {
+                            return Ok(None);
+                        }
+                        self.at = entry.end();
+                        return Ok(Some(Item::Flaw(damage.into())));
+                    }
                     self.at = entry.end();
                     return Ok(Some(Item::Block(Arc::clone(segment), entry)));
                 }
-                // A torn tail is one only when the writer has gone: recovery closes it, and goes on in another segment.
-                Some(Step::Damage(at, fault)) if matches!(fault, Fault::Gap(_)) || self.has_next()? => {
+                // What is being written, or a crash has left half written, is not there yet.
+                Some(Step::Damage(at, fault)) if self.has_next()? || tail(segment).end > at => {
                     let flaw = segment.damage(at, fault.clone());
                     self.at = Step::Damage(at, fault).end();
                     return Ok(Some(Item::Flaw(flaw.into())));

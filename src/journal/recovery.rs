@@ -5,9 +5,10 @@
 use super::error::{Flaw, ReadError, StartError};
 use super::files;
 use super::reader::{Item, StreamReader};
-use super::schema::{Checkpoint, Deliveries, Events, Inputs, RunStart, RunStop};
+use super::schema::{Checkpoint, Deliveries, Events, Inputs, RunStart, RunStop, SyncMark};
 use super::standing::{Settled, Standing, Standings, State};
-use super::stream::{Resume, is_end};
+use super::stream::Resume;
+use super::tail::{Tail, tail};
 use crate::segment::{Damage, Entry, Fault, FileKind, HeaderError, OpenError, Schema, Segment, Step};
 use crate::time::Timestamp;
 use std::path::Path;
@@ -104,6 +105,7 @@ impl Past {
                 self.configuration = Some(block.configuration.to_native());
             }
             tag if tag == RunStop::TAG => self.stopped = true,
+            tag if tag == SyncMark::TAG => {}
             tag => return Err(segment.damage(entry.offset, Fault::UnknownTag(tag))),
         }
         Ok(())
@@ -168,26 +170,8 @@ pub(super) fn resume(
     if segment.header().kind != kind || segment.header().stream != stream {
         return Ok((next, None));
     }
-    let mut at = Segment::START;
-    let mut torn = 0;
-    while let Some(step) = segment.step(at) {
-        match step {
-            Step::Block(entry) if is_end(&entry) => return Ok((next, None)),
-            Step::Damage(start, Fault::Torn(bytes)) => {
-                (at, torn) = (start, trimmed(&segment, start, bytes));
-                break;
-            }
-            step => at = step.end(),
-        }
-    }
+    let Tail { end, torn, is_ended } = tail(&segment);
     let size = segment.bytes().len() as u64;
-    Ok((next, Some(Resume { part, salt: segment.header().salt, end: at, size, torn })))
-}
-
-/// How many of the bytes from a place on were written, going by the last that is not zero.
-fn trimmed(segment: &Segment, start: u64, bytes: u64) -> u64 {
-    let from = usize::try_from(start).unwrap_or(usize::MAX);
-    let rest = segment.bytes().get(from..).unwrap_or_default();
-    let written = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
-    written.min(bytes).max(1)
+    let resume = Resume { part, salt: segment.header().salt, end, size, torn };
+    Ok((next, (!is_ended).then_some(resume)))
 }

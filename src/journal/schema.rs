@@ -168,6 +168,17 @@ impl Schema for RunStop {
     const TAG: Tag = Tag(*b"STP1");
 }
 
+/// The last block of a flush.
+#[derive(Debug, Archive, Serialize)]
+pub(super) struct SyncMark {
+    /// Where in the segment the flush began.
+    pub(super) start: u64,
+}
+
+impl Schema for SyncMark {
+    const TAG: Tag = Tag(*b"SYN1");
+}
+
 /// The last block of a segment: nothing behind it counts.
 #[derive(Debug, Archive, Serialize)]
 pub(super) struct EndMark {

@@ -154,6 +154,14 @@ impl Standing {
     pub fn apply(&mut self, settled: &Settled) {
         let Settled { events, state, .. } = settled;
         if *state == State::Failed {
+            // Several runs fail at once: the first of them is what is tried again.
+            if self
+                .retry
+                .as_ref()
+                .is_some_and(|retry| retry.first < events.start && retry.first >= self.cursor)
+            {
+                return;
+            }
             let since = self.retry.as_ref().filter(|retry| retry.first == events.start).map(|r| r.since);
             self.retry = Some(Retry {
                 first: events.start,

@@ -8,7 +8,7 @@
 
 use super::error::JournalError;
 use super::files;
-use super::schema::EndMark;
+use super::schema::{EndMark, SyncMark};
 use crate::segment::{
     BlockEncoder, Entry, FileHeader, FileKind, Program, Schema, Segment, Storage, StorageFile, random_salt,
 };
@@ -16,8 +16,8 @@ use crate::time::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Room that is kept free at the end of each segment for its end mark.
-const END_ROOM: u64 = 128;
+/// Room that is kept free at the end of each segment for the marks that end a flush and the segment.
+const END_ROOM: u64 = 256;
 
 /// What all segments of a stream have in common.
 #[derive(Clone, Debug)]
@@ -53,6 +53,8 @@ struct Open {
     blocks: BlockEncoder,
     /// Whether its end mark has been laid out.
     ended: bool,
+    /// Whether the mark has been laid out that ends the flush.
+    marked: bool,
 }
 
 /// Whether a block was laid out.
@@ -73,7 +75,7 @@ impl StreamWriter {
             let path = files::segment(&writer.series.directory, resume.part);
             let file = writer.series.storage.open(&path).map_err(JournalError::lost("open", &path))?;
             let blocks = BlockEncoder::new(resume.salt, resume.end);
-            writer.open = Some(Open { path, file, size: resume.size, blocks, ended: false });
+            writer.open = Some(Open { path, file, size: resume.size, blocks, ended: false, marked: false });
             if resume.torn > 0 {
                 writer.end_segment(resume.torn)?;
                 writer.flush()?;
@@ -97,6 +99,7 @@ impl StreamWriter {
         let start = open.blocks.end();
         let entry = open.blocks.push(block, first, time)?;
         if entry.end().saturating_add(END_ROOM) <= open.size {
+            open.marked = false;
             self.last = (first, time);
             return Ok(Pushed::Here);
         }
@@ -143,7 +146,7 @@ impl StreamWriter {
         self.has_reserve = false;
         self.next_part = self.next_part.saturating_add(1);
         let blocks = BlockEncoder::new(header.salt, Segment::START);
-        self.open = Some(Open { path, file, size, blocks, ended: false });
+        self.open = Some(Open { path, file, size, blocks, ended: false, marked: false });
         Ok(())
     }
 
@@ -184,10 +187,15 @@ impl StreamWriter {
         let Some(open) = self.open.as_mut().filter(|open| !open.blocks.waiting().is_empty()) else {
             return Ok(());
         };
+        if !open.ended && !open.marked {
+            open.blocks.push(&SyncMark { start: open.blocks.position() }, self.last.0, self.last.1)?;
+            open.marked = true;
+        }
         let written = open.file.write_at(open.blocks.waiting(), open.blocks.position());
         written.map_err(JournalError::io("write", &open.path))?;
         open.file.sync().map_err(JournalError::lost("sync", &open.path))?;
         open.blocks.written();
+        open.marked = false;
         Ok(())
     }
 

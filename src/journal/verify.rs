@@ -4,8 +4,9 @@
 
 use super::error::{Flaw, ReadError};
 use super::recovery::settled;
-use super::schema::{Checkpoint, Deliveries, EndMark, Events, Inputs, RunStart, RunStop};
+use super::schema::{Checkpoint, Deliveries, EndMark, Events, Inputs, RunStart, RunStop, SyncMark};
 use super::standing::{Standing, Standings};
+use super::tail::tail;
 use super::{files, inputs, layout, snapshots};
 use crate::segment::{Damage, Entry, Fault, Schema, Segment, Step};
 use std::path::{Path, PathBuf};
@@ -77,14 +78,15 @@ impl Report {
                 return self.flaws.push(error.into());
             }
         };
+        let tail = tail(&segment);
         let mut at = Segment::START;
         while let Some(step) = segment.step(at) {
+            if is_last && at >= tail.end {
+                // The next start closes it.
+                return self.torn.push((path.to_owned(), tail.torn));
+            }
             at = step.end();
             let checked = match step {
-                Step::Damage(_, Fault::Torn(bytes)) if is_last => {
-                    self.torn.push((path.to_owned(), bytes));
-                    Ok(true)
-                }
                 Step::Damage(offset, fault) => Err(segment.damage(offset, fault)),
                 Step::Block(entry) => {
                     self.blocks += 1;
@@ -153,6 +155,7 @@ impl Report {
                 state.next = Some(entry.first);
             }
             tag if tag == RunStart::TAG => drop(segment.read::<RunStart>(entry)?),
+            tag if tag == SyncMark::TAG => drop(segment.read::<SyncMark>(entry)?),
             tag if tag == RunStop::TAG => drop(segment.read::<RunStop>(entry)?),
             tag => return Err(segment.damage(entry.offset, Fault::UnknownTag(tag))),
         }

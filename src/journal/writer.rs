@@ -164,12 +164,6 @@ impl Journal {
             }
         }
 
-        let past = recovery::past(&events)?;
-        let (snapshot, snapshot_flaws) = snapshots::newest(&snapshots)?;
-        let kept = files::snapshots(&snapshots)?.into_iter().map(|(position, _)| position).collect();
-        let position = snapshot.as_ref().map_or(0, |snapshot| snapshot.position);
-        let base = recovery::last_position(&inputs)?.max(past.through).max(position);
-        let reader = InputReader::after(&inputs, position)?;
         let series = |directory: &Path, kind, segment_size, reserve| Series {
             storage: Arc::clone(&storage),
             directory: directory.to_owned(),
@@ -186,6 +180,12 @@ impl Journal {
         };
         let (input_writer, torn_inputs) = open(series(&inputs, INPUTS, options.inputs_segment, false))?;
         let (event_writer, torn_events) = open(series(&events, EVENTS, options.events_segment, true))?;
+        let past = recovery::past(&events)?;
+        let (snapshot, snapshot_flaws) = snapshots::newest(&snapshots)?;
+        let kept = files::snapshots(&snapshots)?.into_iter().map(|(position, _)| position).collect();
+        let position = snapshot.as_ref().map_or(0, |snapshot| snapshot.position);
+        let base = recovery::last_position(&inputs)?.max(past.through).max(position);
+        let reader = InputReader::after(&inputs, position)?;
         let journal = Self {
             directory,
             options,
@@ -281,7 +281,9 @@ impl Journal {
             self.unsaved += inputs.bytes.len() as u64;
             group.inputs_laid_out = true;
         }
-        self.inputs.flush()?;
+        if has_inputs {
+            self.inputs.flush()?;
+        }
         while let Some(block) = group.blocks.get(group.firsts.len()) {
             let raised = block.iter().map(|event| event.head().number).filter(|number| *number > 0);
             let through = raised.last().map_or(self.through, |number| group.base.saturating_add(number));
@@ -339,7 +341,7 @@ impl Journal {
 
     /// Whether so much came since the last snapshot that another is due.
     pub fn wants_snapshot(&self) -> bool {
-        self.unsaved >= limits::SNAPSHOT_BYTES
+        self.unsaved >= self.options.inputs_segment
     }
 
     /// Removes segments that are older or more than what is kept, unless something still needs them.

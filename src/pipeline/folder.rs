@@ -2,6 +2,7 @@
 //!
 //! Invariant: everything that depends on the order of inputs happens here, on one thread.
 
+use super::folded::{EventSink, Folded};
 use super::gate::Gate;
 use super::ledger::Ledger;
 use super::reorder::Ring;
@@ -10,18 +11,14 @@ use crate::batch::Sequenced;
 use crate::correlate::{Correlator, End};
 use crate::detect::Observations;
 use crate::event::EventBlock;
+use crate::journal::Kept;
 use crate::limits;
 use crate::time::Timestamp;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use rkyv::util::AlignedVec;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-
-/// Takes the events, in order.
-pub trait EventSink: Send {
-    /// Takes a block that is not empty. May block: that slows the senders.
-    fn offer(&mut self, block: Arc<EventBlock>);
-}
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Takes the batches, in order, once they have been folded.
 pub trait Recorder: Send {
@@ -42,7 +39,9 @@ pub(super) struct Folder {
     pub(super) block: EventBlock,
     pub(super) events: Box<dyn EventSink>,
     pub(super) recorder: Option<Box<dyn Recorder>>,
-    pub(super) ledger: Ledger,
+    pub(super) ledger: Arc<Mutex<Ledger>>,
+    /// Inputs that meant something, and have not been handed on.
+    pub(super) kept: Vec<Kept>,
     /// Blocks that were offered, to be used again when the handlers are done with them.
     pub(super) offered: VecDeque<Arc<EventBlock>>,
 }
@@ -89,43 +88,83 @@ impl Folder {
 
     fn fold(&mut self, observed: Observed) {
         let Observed { sequenced, observations, counts } = observed;
-        self.correlator.fold(&sequenced, &observations, &mut self.block);
+        let fired = self.correlator.fold(&sequenced, &observations, &mut self.block);
         if !sequenced.is_tick() {
-            self.ledger.add(&sequenced.batch.origin, sequenced.batch.frames.len() as u64, &counts);
+            let frames = sequenced.batch.frames.len() as u64;
+            self.ledger().add(&sequenced.batch.origin, frames, &counts);
         }
+        let frames = self.events.wants_inputs().then(|| frames_of(&observations));
+        let frames = frames.filter(|frames| fired || !frames.is_empty());
         // A full channel only means that there are enough to recycle.
         drop(self.recycle.try_send(observations));
         self.gate.release();
-        if let Some(recorder) = &mut self.recorder {
-            recorder.record(sequenced);
+        match (frames, &mut self.recorder) {
+            (None, None) => {}
+            (Some(frames), None) => self.kept.push(Kept { sequenced, frames, fired }),
+            (frames, Some(recorder)) => {
+                if let Some(frames) = frames {
+                    self.kept.push(Kept { sequenced: sequenced.clone(), frames, fired });
+                }
+                recorder.record(sequenced);
+            }
         }
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn end(mut self) -> Ledger {
         // Without a word about the end the inputs simply ended.
         let end = self.ended.recv().unwrap_or(End::OfInput);
-        self.correlator.finish(end, self.ledger.totals(), &mut self.block);
-        self.flush();
+        let totals = self.ledger().totals();
+        self.correlator.finish(end, totals, &mut self.block);
+        self.hand_on(match end {
+            End::At(time) => Some((self.correlator.last_number(), time)),
+            End::OfInput => None,
+        });
         if let Some(recorder) = self.recorder.take() {
             recorder.close(match end {
                 End::At(time) => Some(time),
                 End::OfInput => None,
             });
         }
-        self.ledger
+        self.ledger().clone()
     }
 
     fn flush(&mut self) {
-        if self.block.is_empty() {
-            return;
+        if !self.block.is_empty() || !self.kept.is_empty() || self.events.wants_state() {
+            self.hand_on(None);
         }
-        self.ledger.events += self.block.len() as u64;
-        let next = self.spare_block();
-        let block = Arc::new(std::mem::replace(&mut self.block, next));
-        self.events.offer(Arc::clone(&block));
-        if self.offered.len() < limits::SPARE_EVENT_BLOCKS {
-            self.offered.push_back(block);
+    }
+
+    /// Hands on what was folded since the last time, and the end.
+    fn hand_on(&mut self, end: Option<(u64, Timestamp)>) {
+        let mut folded = Folded {
+            events: None,
+            kept: std::mem::take(&mut self.kept),
+            end,
+            base: self.correlator.base(),
+            through: self.correlator.position(),
+            state: None,
+        };
+        if !self.block.is_empty() {
+            self.ledger().events += self.block.len() as u64;
+            let next = self.spare_block();
+            let block = Arc::new(std::mem::replace(&mut self.block, next));
+            folded.events = Some(Arc::clone(&block));
+            if self.offered.len() < limits::SPARE_EVENT_BLOCKS {
+                self.offered.push_back(block);
+            }
         }
+        if self.events.wants_state() || end.is_some() && self.events.wants_inputs() {
+            let mut state = AlignedVec::new();
+            match self.correlator.save(&mut state) {
+                Ok(()) => folded.state = Some(state),
+                Err(error) => tracing::error!(%error, "the state was not saved"),
+            }
+        }
+        self.events.offer(folded);
     }
 
     /// An empty block: one that all handlers are done with, or else a new one.
@@ -140,4 +179,11 @@ impl Folder {
             None => EventBlock::new(Arc::clone(self.block.stamp())),
         }
     }
+}
+
+/// The frames that were observed, each once.
+fn frames_of(observations: &Observations) -> Vec<u32> {
+    let mut frames: Vec<u32> = observations.entries.iter().map(|entry| entry.frame).collect();
+    frames.dedup();
+    frames
 }

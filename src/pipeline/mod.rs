@@ -4,23 +4,30 @@
 //! permit; every queue on that way has room for all of them, so nothing within blocks, and what is full makes readers
 //! wait.
 
+mod committer;
 mod feed;
+mod folded;
 mod folder;
 mod gate;
+mod health;
 mod ledger;
 mod live;
 mod recorder;
+mod recovery;
 mod rejects;
 mod reorder;
 mod sequencer;
 mod worker;
 
+pub use committer::{Closed, Committer, Desk, JournalSink, OnLoss};
 pub use feed::{Pace, feed};
-pub use folder::{EventSink, Recorder};
+pub use folded::{EventSink, Folded};
+pub use folder::Recorder;
 pub use gate::Gate;
 pub use ledger::{Ledger, PeerCounts};
 pub use live::{Bound, Listening, Live, StartError};
 pub use recorder::CaptureThread;
+pub use recovery::{RecoverError, Recovered, recover};
 pub use rejects::{Discard, RejectFile};
 pub use sequencer::Sequencer;
 pub use worker::{RejectSink, Rejected};
@@ -34,7 +41,7 @@ use crate::time::Zone;
 use crossbeam_channel::{Sender, bounded};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 /// What the pipeline needs to know.
@@ -62,6 +69,8 @@ pub struct Outputs {
     pub recorder: Option<Box<dyn Recorder>>,
     /// Takes what was rejected.
     pub rejects: Arc<dyn RejectSink>,
+    /// The correlator to go on with, in place of a new one.
+    pub state: Option<Correlator>,
 }
 
 impl std::fmt::Debug for Outputs {
@@ -77,6 +86,7 @@ pub struct Pipeline {
     end: Sender<End>,
     workers: Vec<JoinHandle<()>>,
     folder: JoinHandle<Ledger>,
+    ledger: Arc<Mutex<Ledger>>,
 }
 
 impl Pipeline {
@@ -106,25 +116,34 @@ impl Pipeline {
             };
             workers.push(thread::Builder::new().name(format!("worker-{index}")).spawn(move || worker.run())?);
         }
+        let correlator =
+            outputs.state.unwrap_or_else(|| Correlator::new(&options.apps, options.zone.clone()));
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
         let folder = folder::Folder {
             observed,
             ended,
             recycle,
             gate,
-            correlator: Correlator::new(&options.apps, options.zone),
+            correlator,
             block: EventBlock::new(options.stamp),
             events: outputs.events,
             recorder: outputs.recorder,
-            ledger: Ledger::default(),
+            ledger: Arc::clone(&ledger),
+            kept: Vec::new(),
             offered: VecDeque::new(),
         };
         let folder = thread::Builder::new().name("correlator".to_owned()).spawn(move || folder.run())?;
-        Ok(Self { feed, end, workers, folder })
+        Ok(Self { feed, end, workers, folder, ledger })
     }
 
     /// Where sequenced batches go in. Whoever sends one holds a permit of the gate, so there is room.
     pub fn feed(&self) -> Sender<Sequenced> {
         self.feed.clone()
+    }
+
+    /// What came in so far, and what became of it.
+    pub fn ledger(&self) -> Arc<Mutex<Ledger>> {
+        Arc::clone(&self.ledger)
     }
 
     /// Ends the pipeline: what was fed is folded, then the end, and the ledger tells what went through. All other

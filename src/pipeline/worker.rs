@@ -96,7 +96,7 @@ impl Worker {
 }
 
 /// Understands the records of one batch.
-fn observe(
+pub(super) fn observe(
     shared: &Shared,
     scratch: &mut Scratch,
     sequenced: &Sequenced,

@@ -1,0 +1,236 @@
+//! Floor 8: what stands behind the correlator of a server: the journal and handlers with cursors over it, or, without
+//! durability, handlers alone.
+
+use crate::cli::delivery::{self, Delivery};
+use crate::cli::{Exit, Failure};
+use crate::config::{Durability, Settings};
+use crate::correlate::Correlator;
+use crate::dispatch::{self, DurableDispatch, Office, Start, Target, Totals};
+use crate::journal::{self, Identity, Journal, Standing, Standings, State};
+use crate::limits;
+use crate::pipeline::{Committer, Desk, EventSink, Options, recover};
+use crate::segment::Disk;
+use crate::time::{Clock, SystemClock};
+use anyhow::Context;
+use std::hash::Hasher;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use twox_hash::XxHash3_64;
+
+/// What takes the events.
+pub(super) enum Backend {
+    /// Nothing survives a crash.
+    Volatile(Delivery),
+    /// The journal.
+    Durable(Durable),
+}
+
+/// What the pipeline needs of a backend.
+pub(super) struct Ends {
+    /// Where events go.
+    pub(super) events: Box<dyn EventSink>,
+    /// The correlator as it was, where there is a journal.
+    pub(super) state: Option<Correlator>,
+}
+
+impl Backend {
+    /// Sets everything up that is behind the correlator.
+    ///
+    /// # Errors
+    /// When the journal cannot be used, or the system gives no threads.
+    pub(super) fn start(
+        settings: &Settings,
+        identity: &Identity,
+        options: &Options,
+    ) -> Result<(Self, Ends), Failure> {
+        let targets = settings.active_handlers().map(|handler| delivery::target(handler, settings));
+        let targets = targets.collect::<Result<Vec<_>, _>>()?;
+        if settings.server.journal.durability != Durability::None {
+            let (durable, ends) = Durable::start(settings, identity, options, targets)?;
+            return Ok((Self::Durable(durable), ends));
+        }
+        let patience = dispatch::Options { patience: Some(settings.server.handler_patience) };
+        let delivery = Delivery::start(targets, &options.stamp.modules, patience)?;
+        let events = Box::new(delivery.sink());
+        Ok((Self::Volatile(delivery), Ends { events, state: None }))
+    }
+
+    /// The runtime, for what else has to wait without blocking anybody.
+    pub(super) fn runtime(&self) -> &Runtime {
+        match self {
+            Self::Volatile(delivery) => delivery.runtime(),
+            Self::Durable(durable) => &durable.runtime,
+        }
+    }
+
+    /// Gives the handlers time to deliver what waits; says what became of all events, and whether what was not
+    /// delivered is lost.
+    pub(super) fn finish(self) -> (Vec<Totals>, bool) {
+        match self {
+            Self::Volatile(delivery) => (delivery.finish(limits::DELIVER_TIME), true),
+            Self::Durable(durable) => (durable.finish(), false),
+        }
+    }
+}
+
+/// A journal, and handlers with cursors over it.
+pub(super) struct Durable {
+    runtime: Runtime,
+    dispatch: Arc<DurableDispatch>,
+    committer: Committer,
+    /// Where the handlers stood at the start.
+    before: Standings,
+}
+
+impl Durable {
+    fn start(
+        settings: &Settings,
+        identity: &Identity,
+        options: &Options,
+        targets: Vec<Target>,
+    ) -> Result<(Self, Ends), Failure> {
+        let data = &settings.server.data_dir;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let kept = journal_options(settings);
+        let opened = Journal::open(data, identity, kept, Arc::new(Disk)).map_err(anyhow::Error::from)?;
+        let (mut journal, mut recovery) = opened;
+        say_what_was_found(&recovery);
+        let now = clock.now();
+        let recovered = recover(&mut journal, &mut recovery, options, now).map_err(anyhow::Error::from)?;
+        say_what_was_recovered(&recovered);
+        journal.enrol(
+            targets.iter().map(|target| (target.name.as_str(), target.options.start == Start::Beginning)),
+        );
+        say_orphans(&journal, &targets);
+        journal.begin_run(identity.run, recovery.base, now).map_err(anyhow::Error::from)?;
+        let mut correlator = recovered.correlator;
+        correlator.begin_run(recovery.base);
+
+        let runtime = dispatch::runtime().context("cannot start the handlers' threads")?;
+        let (reports, reported) = mpsc::channel(limits::REPORT_QUEUE);
+        let office = Office { data: data.clone(), reports, clock: Arc::clone(&clock) };
+        let before = journal.standings().clone();
+        let dispatch = DurableDispatch::start(targets, &before, journal.next(), &office, runtime.handle());
+        drop(office);
+        let dispatch = Arc::new(dispatch);
+        let desk = Desk {
+            journal,
+            dispatch: Arc::clone(&dispatch),
+            reports: reported,
+            stamp: Arc::clone(&options.stamp),
+            observations: kept.observations,
+            snapshot_interval: settings.server.journal.snapshot_interval,
+            clock,
+            on_loss: Box::new(|error| {
+                let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+                tracing::error!(cause, "{error}; nobody can know what is durable: the server ends");
+                std::process::exit(i32::from(Exit::DurabilityLost as u8));
+            }),
+            before: (recovery.last_time, recovery.stopped),
+        };
+        let (committer, sink) = Committer::start(desk).context("cannot start the journal's thread")?;
+        let ends = Ends { events: Box::new(sink), state: Some(correlator) };
+        Ok((Self { runtime, dispatch, committer, before }, ends))
+    }
+
+    fn finish(self) -> Vec<Totals> {
+        let Self { runtime, dispatch, mut committer, before } = self;
+        runtime.block_on(async {
+            committer.drained().await;
+            dispatch.finish(limits::DELIVER_TIME).await;
+        });
+        runtime.shutdown_background();
+        let closed = committer.join();
+        let active = |name: &str| dispatch.has(name);
+        let handlers = closed.standings.iter().filter(|(name, _)| active(name));
+        handlers.map(|(name, standing)| totals(name, before.get(name), standing, closed.next)).collect()
+    }
+}
+
+/// What became of the events of this run.
+fn totals(name: &str, before: Option<&Standing>, now: &Standing, next: u64) -> Totals {
+    let count =
+        |state| now.count(state) - before.map_or(0, |before| before.count(state)).min(now.count(state));
+    let (delivered, dead) = (count(State::Delivered), count(State::Dead));
+    let held = [State::Filtered, State::Suppressed, State::Digested, State::Dropped].map(count);
+    let (held, waiting) = (held.iter().sum::<u64>(), now.waiting(next));
+    Totals {
+        handler: name.to_owned(),
+        offered: delivered + dead + held + waiting,
+        delivered,
+        permanent: dead,
+        held,
+        waiting,
+        why: now.retry.as_ref().map(|retry| retry.note.clone()),
+        ..Totals::default()
+    }
+}
+
+fn journal_options(settings: &Settings) -> journal::Options {
+    let configured = settings.server.journal;
+    let mut hash = XxHash3_64::new();
+    for section in &settings.listed {
+        for row in &section.rows {
+            let value = row.value.as_ref().map(ToString::to_string).unwrap_or_default();
+            hash.write(format!("{}.{}={value}\n", section.path, row.name).as_bytes());
+        }
+    }
+    journal::Options {
+        observations: configured.durability == Durability::Observations,
+        retention_age: configured.retention,
+        retention_size: configured.max_size,
+        inputs_segment: configured.segment_size,
+        events_segment: configured.segment_size.min(limits::EVENTS_SEGMENT_SIZE),
+        configuration: hash.finish(),
+    }
+}
+
+fn say_what_was_found(recovery: &journal::Recovery) {
+    for flaw in &recovery.flaws {
+        tracing::error!(%flaw, "the journal is damaged; everything else in it is read");
+    }
+    if recovery.torn > 0 {
+        tracing::warn!(
+            bytes = recovery.torn,
+            "a crash has left half a block, which nobody was told of; it is closed off"
+        );
+    }
+    if !recovery.stopped {
+        tracing::warn!("the run before did not end as it should");
+    }
+    if recovery.reconfigured {
+        tracing::info!("the configuration is another than in the run before");
+    }
+}
+
+fn say_what_was_recovered(recovered: &crate::pipeline::Recovered) {
+    for flaw in &recovered.flaws {
+        tracing::error!(%flaw, "inputs of the journal cannot be read; the state lacks them");
+    }
+    if let Some(why) = &recovered.lost_state {
+        tracing::error!(why, "the state of sessions and counts cannot be restored, and begins anew");
+    }
+    if recovered.inputs > 0 {
+        let (inputs, events) = (recovered.inputs, recovered.events);
+        tracing::info!(
+            inputs,
+            events,
+            "inputs since the last snapshot were taken again; events raised by them were added"
+        );
+    }
+}
+
+/// Names what a handler that is no longer there, or has another name, has left.
+fn say_orphans(journal: &Journal, targets: &[Target]) {
+    for (name, standing) in journal.standings() {
+        let waiting = standing.waiting(journal.next());
+        if !targets.iter().any(|target| target.name == *name) && waiting > 0 {
+            tracing::warn!(
+                handler = name,
+                waiting,
+                "no such handler runs; its events wait, and hold nothing back"
+            );
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Floor 3: where the durable part of a segment ends.
+//!
+//! Each flush ends with a mark that says where the flush began. A flush is begun only once the one before is durable; so
+//! of all flushes only the last can be half on the disk, and what is unsound in it, nobody was told of.
+//!
+//! Invariant: what lies before the end found here was durable, or is damaged; what lies behind it never was.
+
+use super::schema::{EndMark, SyncMark};
+use crate::segment::{Entry, Fault, Schema, Segment, Step};
+
+/// How a segment ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tail {
+    /// Where its durable part ends.
+    pub(super) end: u64,
+    /// Bytes behind that which were written.
+    pub(super) torn: u64,
+    /// Whether it has an end mark, so that nothing may be appended.
+    pub(super) is_ended: bool,
+}
+
+/// Finds the end of the durable part.
+pub(super) fn tail(segment: &Segment) -> Tail {
+    let mut at = Segment::START;
+    // Where the last flush ended, if it is sound, and else where it began; and the last place that is not sound.
+    let (mut end, mut unsound) = (Segment::START, 0);
+    while let Some(step) = segment.step(at) {
+        at = step.end();
+        match step {
+            Step::Damage(_, Fault::Torn(_)) => break,
+            Step::Damage(place, _) => unsound = place,
+            Step::Block(entry) => match mark(segment, &entry) {
+                Mark::Unsound => unsound = entry.offset,
+                Mark::No => {}
+                Mark::End => return Tail { end: entry.end(), torn: 0, is_ended: true },
+                // The flush before this one was durable when this one began.
+                Mark::Sync(start) => end = if unsound < start { entry.end() } else { start },
+            },
+        }
+    }
+    Tail { end, torn: written_after(segment, end), is_ended: false }
+}
+
+enum Mark {
+    /// It is no mark.
+    No,
+    /// It is damaged, whatever it is.
+    Unsound,
+    /// A flush ends here that began there.
+    Sync(u64),
+    /// The segment ends here.
+    End,
+}
+
+fn mark(segment: &Segment, entry: &Entry) -> Mark {
+    if segment.verify(entry).is_err() {
+        return Mark::Unsound;
+    }
+    match entry.tag {
+        tag if tag == SyncMark::TAG => match segment.read::<SyncMark>(entry) {
+            Ok(mark) => Mark::Sync(mark.start.to_native()),
+            Err(_) => Mark::Unsound,
+        },
+        tag if tag == EndMark::TAG => Mark::End,
+        _ => Mark::No,
+    }
+}
+
+/// How many bytes behind a place were written, going by the last that is not zero.
+fn written_after(segment: &Segment, place: u64) -> u64 {
+    let from = usize::try_from(place).unwrap_or(usize::MAX);
+    let rest = segment.bytes().get(from..).unwrap_or_default();
+    rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
+}

@@ -1,0 +1,420 @@
+//! Floor 6: the thread that makes things durable: inputs, events, and what became of them, together.
+//!
+//! It takes what waits, commits it, and only then hands the events to the dispatch. While the disk is full it takes no
+//! more from the correlator, which slows the senders; what handlers report it still takes, for the journal keeps room
+//! for that. When nobody can know any more what is durable, it says so and the process ends.
+//!
+//! Invariant: no handler sees an event before its commit, and everything that was taken is committed before the end.
+
+use super::folded::{EventSink, Folded};
+use super::health::Health;
+use crate::dispatch::DurableDispatch;
+use crate::event::{EventBlock, Field, Kind, Stamp};
+use crate::journal::{Group, Journal, JournalError, Settled, Snapshot, Standings, State};
+use crate::limits;
+use crate::time::{Clock, Timestamp};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+/// The correlator's end of the way to the journal.
+#[derive(Debug)]
+pub struct JournalSink {
+    folded: mpsc::Sender<Folded>,
+    wants_state: Arc<AtomicBool>,
+    wants_inputs: bool,
+}
+
+impl EventSink for JournalSink {
+    fn wants_inputs(&self) -> bool {
+        self.wants_inputs
+    }
+
+    fn wants_state(&self) -> bool {
+        self.wants_state.load(Relaxed)
+    }
+
+    fn offer(&mut self, folded: Folded) {
+        if folded.state.is_some() {
+            self.wants_state.store(false, Relaxed);
+        }
+        if self.folded.blocking_send(folded).is_err() {
+            tracing::error!("the journal's thread has gone");
+        }
+    }
+}
+
+/// The thread.
+#[derive(Debug)]
+pub struct Committer {
+    thread: JoinHandle<Closed>,
+    drained: oneshot::Receiver<()>,
+}
+
+/// What a journal held when the server had stopped.
+#[derive(Clone, Debug, Default)]
+pub struct Closed {
+    /// Where every handler stood.
+    pub standings: Standings,
+    /// The sequence number of the next event.
+    pub next: u64,
+}
+
+/// What is done when nobody knows any more what is durable: it ends the process.
+pub type OnLoss = Box<dyn Fn(&JournalError) + Send>;
+
+/// What the thread works with.
+pub struct Desk {
+    /// The journal.
+    pub journal: Journal,
+    /// Where committed events go.
+    pub dispatch: Arc<DurableDispatch>,
+    /// What handlers report.
+    pub reports: mpsc::Receiver<Vec<Settled>>,
+    /// What all events of the run have in common.
+    pub stamp: Arc<Stamp>,
+    /// Whether inputs are kept.
+    pub observations: bool,
+    /// Time after which a snapshot is taken at the latest.
+    pub snapshot_interval: Duration,
+    /// What tells the time of commits.
+    pub clock: Arc<dyn Clock>,
+    /// What is done when durability is lost.
+    pub on_loss: OnLoss,
+    /// What is told first: when the run before was last heard of, and whether it ended as it should.
+    pub before: (Option<Timestamp>, bool),
+}
+
+impl Committer {
+    /// Starts the thread; gives the correlator's end of the way to it.
+    ///
+    /// # Errors
+    /// When the system refuses the thread.
+    pub fn start(desk: Desk) -> io::Result<(Self, JournalSink)> {
+        let (folded, queue) = mpsc::channel(limits::JOURNAL_QUEUE);
+        let (tell_drained, drained) = oneshot::channel();
+        let wants_state = Arc::new(AtomicBool::new(false));
+        let sink =
+            JournalSink { folded, wants_state: Arc::clone(&wants_state), wants_inputs: desk.observations };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let health = Health::new(Arc::clone(&desk.stamp));
+        let (now, interval) = (Instant::now(), desk.snapshot_interval);
+        let work = Work {
+            desk,
+            queue,
+            wants_state,
+            health,
+            group: None,
+            snapshot: None,
+            own: Vec::new(),
+            settled: Vec::new(),
+            settle_by: None,
+            last_commit: now,
+            housekeeping: now + limits::HOUSEKEEPING_INTERVAL,
+            snapshot_due: now + interval,
+            tell_drained: Some(tell_drained),
+            is_full: false,
+        };
+        let thread = thread::Builder::new().name("journal".to_owned());
+        let thread = thread.spawn(move || runtime.block_on(work.run()))?;
+        Ok((Self { thread, drained }, sink))
+    }
+
+    /// Waits until everything that the correlator handed on is durable, and with the dispatch. To be called once it has
+    /// handed on its last.
+    pub async fn drained(&mut self) {
+        // An error means that the thread has gone, and then there is nothing to wait for.
+        drop((&mut self.drained).await);
+    }
+
+    /// Waits for the end of the thread, which comes once no handler can report any more.
+    pub fn join(self) -> Closed {
+        self.thread.join().unwrap_or_else(|_| {
+            tracing::error!("the journal's thread ended by a panic");
+            Closed::default()
+        })
+    }
+}
+
+struct Work {
+    desk: Desk,
+    queue: mpsc::Receiver<Folded>,
+    wants_state: Arc<AtomicBool>,
+    health: Health,
+    /// What the correlator handed on and is not durable yet.
+    group: Option<Group>,
+    /// The state behind the group.
+    snapshot: Option<Snapshot>,
+    /// Events about the server that are not durable yet.
+    own: Vec<Arc<EventBlock>>,
+    /// What handlers reported and has not been laid out.
+    settled: Vec<Settled>,
+    /// When what handlers reported is to be durable.
+    settle_by: Option<Instant>,
+    last_commit: Instant,
+    housekeeping: Instant,
+    snapshot_due: Instant,
+    tell_drained: Option<oneshot::Sender<()>>,
+    is_full: bool,
+}
+
+/// What the thread waits for.
+enum Came {
+    Folded(Option<Folded>),
+    Reports(Option<Vec<Settled>>),
+    Time,
+}
+
+impl Work {
+    async fn run(mut self) -> Closed {
+        self.tell_start();
+        let (mut folding, mut reporting) = (true, true);
+        while folding || reporting || self.has_work() {
+            let due = self.due();
+            let came = tokio::select! {
+                biased;
+                folded = self.queue.recv(), if folding && !self.is_full => Came::Folded(folded),
+                reports = self.desk.reports.recv(), if reporting => Came::Reports(reports),
+                () = sleep_until(due) => Came::Time,
+            };
+            match came {
+                Came::Folded(None) => folding = false,
+                Came::Reports(None) => reporting = false,
+                Came::Folded(Some(folded)) => self.take(folded),
+                Came::Reports(Some(settled)) => self.note(settled),
+                Came::Time => {}
+            }
+            self.gather();
+            self.pace().await;
+            if let Err(error) = self.commit() {
+                self.fail(&error);
+            }
+            if !folding && self.group.is_none() && self.own.is_empty() {
+                // Nobody waits for it when the server does not stop in the usual way.
+                self.tell_drained.take().map(|drained| drained.send(()));
+            }
+        }
+        self.close()
+    }
+
+    fn has_work(&self) -> bool {
+        self.group.is_some() || !self.own.is_empty() || !self.settled.is_empty() || self.settle_by.is_some()
+    }
+
+    /// When there is something to do, if nothing comes.
+    fn due(&self) -> Instant {
+        let full = self.is_full.then(|| self.last_commit + limits::FULL_DISK_PAUSE);
+        let waiting =
+            (!self.is_full && (self.group.is_some() || !self.own.is_empty())).then_some(self.last_commit);
+        [full, waiting, self.settle_by].into_iter().flatten().fold(self.housekeeping, Instant::min)
+    }
+
+    fn take(&mut self, folded: Folded) {
+        let Folded { events, kept, end, base, through, state } = folded;
+        let run = self.desk.stamp.run;
+        let group = self.group.get_or_insert_with(|| Group::new(run, base, through));
+        group.through = through;
+        group.kept.extend(kept);
+        group.blocks.extend(events);
+        group.end = end.or(group.end);
+        if let Some(state) = state {
+            self.snapshot = Some(Snapshot { run, base, position: through, state });
+        }
+    }
+
+    /// Takes what else waits, up to what one commit may hold. A snapshot ends a group: it stands behind it.
+    fn gather(&mut self) {
+        while !self.is_full
+            && self.snapshot.is_none()
+            && self.group.as_ref().is_none_or(|group| !is_large(group))
+        {
+            let Ok(folded) = self.queue.try_recv() else { break };
+            self.take(folded);
+        }
+        while self.settled.len() < limits::REPORT_QUEUE {
+            let Ok(settled) = self.desk.reports.try_recv() else { break };
+            self.note(settled);
+        }
+    }
+
+    /// Waits until the last commit is long enough ago: what comes meanwhile goes with this one.
+    async fn pace(&mut self) {
+        let earliest = self.last_commit + limits::COMMIT_INTERVAL;
+        if self.group.is_some() && Instant::now() < earliest {
+            sleep_until(earliest).await;
+            self.gather();
+        }
+    }
+
+    /// Takes note of what handlers report.
+    fn note(&mut self, settled: Vec<Settled>) {
+        self.settle_by.get_or_insert_with(|| Instant::now() + limits::SETTLE_INTERVAL);
+        for settled in settled {
+            self.look_at(&settled);
+            match self.settled.last_mut().filter(|last| continues(last, &settled)) {
+                Some(last) => (last.events.end, last.time) = (settled.events.end, settled.time),
+                None => self.settled.push(settled),
+            }
+        }
+    }
+
+    /// Raises an event when a report means trouble.
+    fn look_at(&mut self, settled: &Settled) {
+        let kind = match settled.state {
+            State::Failed if settled.attempts >= limits::FAILING_ATTEMPTS => Kind::ServerHandlerFailing,
+            State::Dead => Kind::ServerDeadLetters,
+            _ => return,
+        };
+        let now = self.desk.clock.now();
+        if !self.health.is_news(kind, &settled.handler, now) {
+            return;
+        }
+        let standing = self.desk.journal.standings().get(&*settled.handler);
+        let waiting = standing.map_or(0, |standing| standing.waiting(self.desk.journal.next()));
+        let dead = standing.map_or(0, |standing| standing.count(State::Dead));
+        let dead = dead + settled.events.end.saturating_sub(settled.events.start);
+        let block = self.health.raise(kind, now, |event| {
+            event
+                .text(Field::Handler, settled.handler.as_bytes())
+                .text(Field::Reason, settled.note.as_deref().unwrap_or_default().as_bytes())
+                .count(Field::Waiting, waiting)
+                .count(Field::Dead, dead);
+        });
+        self.own.push(block);
+    }
+
+    /// Tells for how long nobody watched, except at the very first start, before which there was nobody to watch.
+    fn tell_start(&mut self) {
+        let now = self.desk.clock.now();
+        let (Some(last), stopped) = self.desk.before else { return };
+        let run = u64::from(self.desk.stamp.run);
+        let block = self.health.raise(Kind::ServerStarted, now, |event| {
+            event.time(Field::Start, now).count(Field::Run, run);
+            event.text(Field::Version, env!("CARGO_PKG_VERSION").as_bytes()).flag(Field::Crashed, !stopped);
+            event.duration(Field::Blind, now.since(last));
+        });
+        self.own.push(block);
+    }
+
+    fn commit(&mut self) -> Result<(), JournalError> {
+        let now = self.desk.clock.now();
+        if self.has_work() {
+            self.last_commit = Instant::now();
+        }
+        self.commit_own(now)?;
+        self.desk.journal.settle(&self.settled, now)?;
+        self.settled.clear();
+        if let Some(group) = &mut self.group {
+            self.desk.journal.commit(group, now)?;
+            self.settle_by = None;
+        }
+        if let Some(group) = self.group.take() {
+            for (first, block) in group.committed() {
+                self.desk.dispatch.publish(first, block);
+            }
+        }
+        if self.settle_by.is_some_and(|by| by <= Instant::now()) {
+            self.desk.journal.flush()?;
+            self.settle_by = None;
+        }
+        if std::mem::take(&mut self.is_full) {
+            tracing::info!("there is room on the disk again: input is taken");
+        }
+        self.write_snapshot(now)?;
+        self.keep_house(now)
+    }
+
+    /// Makes events about the server durable; these go also while there is no room for inputs.
+    fn commit_own(&mut self, now: Timestamp) -> Result<(), JournalError> {
+        if self.own.is_empty() {
+            return Ok(());
+        }
+        let mut group = Group::new(self.desk.stamp.run, 0, 0);
+        group.blocks.clone_from(&self.own);
+        self.desk.journal.commit(&mut group, now)?;
+        self.own.clear();
+        for (first, block) in group.committed() {
+            self.desk.dispatch.publish(first, block);
+        }
+        Ok(())
+    }
+
+    fn write_snapshot(&mut self, now: Timestamp) -> Result<(), JournalError> {
+        if let Some(snapshot) = self.snapshot.take() {
+            match self.desk.journal.snapshot(&snapshot, now) {
+                Ok(()) => self.snapshot_due = Instant::now() + self.desk.snapshot_interval,
+                Err(error) if error.is_full() => tracing::warn!(%error, "no snapshot: the disk is full"),
+                Err(error) => return Err(error),
+            }
+        }
+        if self.desk.journal.wants_snapshot() || Instant::now() >= self.snapshot_due {
+            self.snapshot_due = Instant::now() + self.desk.snapshot_interval;
+            self.wants_state.store(true, Relaxed);
+        }
+        Ok(())
+    }
+
+    fn keep_house(&mut self, now: Timestamp) -> Result<(), JournalError> {
+        if Instant::now() < self.housekeeping {
+            return Ok(());
+        }
+        self.housekeeping = Instant::now() + limits::HOUSEKEEPING_INTERVAL;
+        self.desk.journal.prune(now)?;
+        let next = self.desk.journal.next();
+        let wrong = self.desk.journal.standings().iter().find(|(_, standing)| !standing.is_balanced(next));
+        let Some(name) = wrong.map(|(name, _)| name.clone()) else { return Ok(()) };
+        tracing::error!(handler = name, "the books of a handler do not add up; please report this");
+        if self.health.is_news(Kind::ServerLedgerUnbalanced, &name, now) {
+            let block = self.health.raise(Kind::ServerLedgerUnbalanced, now, |event| {
+                event.text(Field::Handler, name.as_bytes());
+                event.text(Field::Reason, b"events settled and waiting are not the events raised");
+            });
+            self.own.push(block);
+        }
+        Ok(())
+    }
+
+    /// Waits for room, or ends everything.
+    fn fail(&mut self, error: &JournalError) {
+        if !error.is_full() {
+            (self.desk.on_loss)(error);
+            return;
+        }
+        if !std::mem::replace(&mut self.is_full, true) {
+            tracing::error!(%error, "the disk is full: no input is taken until there is room");
+        }
+        let now = self.desk.clock.now();
+        if self.health.is_news(Kind::ServerDiskLow, "", now) {
+            let block = self.health.raise(Kind::ServerDiskLow, now, |event| {
+                event.text(Field::Reason, error.to_string().as_bytes());
+            });
+            self.own.push(block);
+        }
+    }
+
+    fn close(mut self) -> Closed {
+        let now = self.desk.clock.now();
+        if let Err(error) = self.desk.journal.stop(self.desk.stamp.run, now) {
+            self.fail(&error);
+        }
+        Closed { standings: self.desk.journal.standings().clone(), next: self.desk.journal.next() }
+    }
+}
+
+/// Whether a group has as much as one commit may hold.
+fn is_large(group: &Group) -> bool {
+    let inputs = group.kept.iter().map(|kept| kept.frames.len() * size_of::<u64>() * 24).sum::<usize>();
+    let events = group.blocks.iter().map(|block| block.size()).sum::<usize>();
+    inputs + events >= limits::COMMIT_BYTES
+}
+
+/// Whether a report goes on where the one before it ended, with the same.
+fn continues(last: &Settled, next: &Settled) -> bool {
+    last.handler == next.handler
+        && last.events.end == next.events.start
+        && (last.state, last.attempts, &last.note) == (next.state, next.attempts, &next.note)
+}

@@ -1,0 +1,42 @@
+//! Floor 6: what the correlator's thread hands on.
+//!
+//! Invariant: an input's events are in the same piece as the input, and pieces are in the order of the inputs.
+
+use crate::event::EventBlock;
+use crate::journal::Kept;
+use crate::time::Timestamp;
+use rkyv::util::AlignedVec;
+use std::sync::Arc;
+
+/// Some inputs in a row, folded.
+#[derive(Debug, Default)]
+pub struct Folded {
+    /// The events that they raised.
+    pub events: Option<Arc<EventBlock>>,
+    /// What of them meant something; only where the sink wants it.
+    pub kept: Vec<Kept>,
+    /// The end of the run's inputs: its number and time.
+    pub end: Option<(u64, Timestamp)>,
+    /// Inputs of all earlier runs.
+    pub base: u64,
+    /// The position of the last of them.
+    pub through: u64,
+    /// The correlator's state behind them, if the sink wanted it.
+    pub state: Option<AlignedVec>,
+}
+
+/// Takes what the inputs came to, in order.
+pub trait EventSink: Send {
+    /// Whether it wants inputs, and not only events.
+    fn wants_inputs(&self) -> bool {
+        false
+    }
+
+    /// Whether it wants the correlator's state, now.
+    fn wants_state(&self) -> bool {
+        false
+    }
+
+    /// Takes a piece. May block: that slows the senders.
+    fn offer(&mut self, folded: Folded);
+}

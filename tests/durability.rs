@@ -1,0 +1,236 @@
+//! A server that is killed at random moments, again and again: nothing that was committed is lost or altered.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test program: its helpers fail by panicking"
+)]
+
+use correlator::config::{Environment, Request, Settings};
+use correlator::correlate::Correlator;
+use correlator::event::{Stamp, render};
+use correlator::journal::{self, EventReader, Identity, Journal, Page, Standing, Standings, State, verify};
+use correlator::pipeline::{Options, recover};
+use correlator::segment::Disk;
+use correlator::time::{Timestamp, Zone};
+use rkyv::util::AlignedVec;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+
+/// How often the server is killed, unless the variable `KILLS` says otherwise.
+const KILLS: u64 = 12;
+
+fn serve(data: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_correlator"))
+        .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
+        .arg(data)
+        .args(["--set", "server.journal_segment_size=64KiB", "--set", "server.snapshot_interval=1s"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits until a server listens; nothing when it was killed before.
+fn address(child: &mut Child) -> Option<SocketAddr> {
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        assert!(!line.starts_with("error"), "{line}");
+        line.split("tcp://").nth(1)?.split_whitespace().next()?.parse().ok()
+    });
+    // What it says from here on must go somewhere.
+    thread::spawn(move || lines.for_each(drop));
+    address
+}
+
+/// Sends sessions and failures until the server goes.
+fn load(address: SocketAddr, next: &AtomicU64) {
+    let Ok(mut server) = TcpStream::connect(address) else { return };
+    loop {
+        let n = next.fetch_add(1, Relaxed);
+        let (host, port) = (n % 7, 1024 + n % 60_000);
+        let mut texts = vec![format!(
+            "Failed password for invalid user u{} from 203.0.113.{} port {port} ssh2",
+            n % 50,
+            n % 200
+        )];
+        if n.is_multiple_of(3) {
+            texts = vec![
+                format!("Accepted password for a{} from 192.0.2.{} port {port} ssh2", n % 9, n % 250),
+                format!("Disconnected from user a{} 192.0.2.{} port {port}", n % 9, n % 250),
+            ];
+        }
+        for text in texts {
+            let record = format!("<38>1 - web{host} sshd {} - - {text}", 1000 + n % 30_000);
+            if server.write_all(format!("{} {record}", record.len()).as_bytes()).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// All events by sequence number, as JSON, and where each handler stands after all that was told.
+fn events(data: &Path) -> (BTreeMap<u64, String>, Vec<journal::Settled>) {
+    let mut reader = EventReader::open(data, 0).unwrap();
+    let (mut events, mut settled) = (BTreeMap::new(), Vec::new());
+    while let Some(page) = reader.next_page().unwrap() {
+        match page {
+            Page::Events { first, block, .. } => {
+                for (seq, event) in (first..).zip(block.iter()) {
+                    let mut line = Vec::new();
+                    render::json(&mut line, event);
+                    assert_eq!(events.insert(seq, String::from_utf8(line).unwrap()), None, "{seq} twice");
+                }
+            }
+            Page::Settled(runs) => settled.extend(runs),
+            Page::Flaw(flaw) => panic!("{flaw}"),
+        }
+    }
+    (events, settled)
+}
+
+fn id(event: &str) -> String {
+    serde_json::from_str::<serde_json::Value>(event).unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+/// The rows of all CSV files, by id. The same event may be there more than once, but then it is the same.
+fn rows(data: &Path) -> BTreeMap<String, String> {
+    let mut rows = BTreeMap::new();
+    for entry in fs::read_dir(data.join("csv")).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        for row in text.lines().skip(1) {
+            let id = row.split(',').next().unwrap().to_owned();
+            if let Some(before) = rows.insert(id, row.to_owned()) {
+                assert_eq!(before, row, "an id with different content");
+            }
+        }
+    }
+    rows
+}
+
+/// The state that a server with this journal would start from.
+fn state(data: &Path) -> Vec<u8> {
+    let environment = Environment { default_file: "/nonexistent".into(), ..Environment::default() };
+    let request = Request { data_dir: Some(data.to_owned()), ..Request::default() };
+    let settings = Settings::load(&request, &environment).unwrap();
+    let identity = Identity::claim(data).unwrap();
+    let options = journal::Options::default();
+    let (mut journal, mut recovery) = Journal::open(data, &identity, options, Arc::new(Disk)).unwrap();
+    let apps = settings.modules();
+    let modules = Correlator::modules(&apps);
+    let options = Options {
+        workers: 1,
+        apps,
+        stamp: Arc::new(Stamp { stream: identity.stream, run: identity.run, modules }),
+        zone: Zone::UTC,
+        record_zones: Vec::new(),
+        other_zone: Zone::UTC,
+    };
+    let recovered = recover(&mut journal, &mut recovery, &options, Timestamp::EPOCH).unwrap();
+    assert!(recovered.flaws.is_empty(), "{:?}", recovered.flaws);
+    assert_eq!(recovered.lost_state, None);
+    assert_eq!(recovered.events, 0, "a server that stopped as it should has left nothing to raise");
+    let mut state = AlignedVec::new();
+    recovered.correlator.save(&mut state).unwrap();
+    state.into_vec()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path: PathBuf = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_loses_and_alters_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let kills = std::env::var("KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    let next = Arc::new(AtomicU64::new(0));
+    let mut before = BTreeMap::new();
+    for round in 0..kills {
+        let mut child = serve(&data);
+        // From the very start on, in which recovery runs, to far into the load.
+        let after = Duration::from_millis(round * 7919 % 700);
+        let pid = child.id();
+        let stop = Arc::new(AtomicBool::new(false));
+        let killer = thread::spawn({
+            let stop = Arc::clone(&stop);
+            move || {
+                // The moment is what is tested; nothing waits for it.
+                assert!(crossbeam_channel::never::<()>().recv_timeout(after).is_err());
+                let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+                rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+                stop.store(true, Relaxed);
+            }
+        });
+        if let Some(address) = address(&mut child) {
+            load(address, &next);
+        }
+        killer.join().unwrap();
+        child.wait().unwrap();
+
+        let (events, _) = events(&data);
+        for (seq, event) in &before {
+            assert_eq!(
+                events.get(seq),
+                Some(event),
+                "an event that was there is another after round {round}"
+            );
+        }
+        before = events;
+    }
+    assert!(before.len() > 100, "{} events are no load", before.len());
+
+    let mut child = serve(&data);
+    address(&mut child).unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+
+    let report = verify(&data).unwrap();
+    assert!(report.flaws.is_empty(), "{:?}", report.flaws);
+    let (events, settled) = events(&data);
+    for (seq, event) in &before {
+        assert_eq!(events.get(seq), Some(event));
+    }
+    let ids: BTreeSet<_> = events.values().map(|event| id(event)).collect();
+    assert_eq!(ids.len(), events.len(), "each id once");
+    let rows = rows(&data);
+    let missing: Vec<_> = ids.iter().filter(|id| !rows.contains_key(*id)).collect();
+    assert!(missing.is_empty(), "{} of {} did not reach the handler: {missing:?}", missing.len(), ids.len());
+    let unknown: Vec<_> = rows.keys().filter(|id| !ids.contains(*id)).collect();
+    assert!(unknown.is_empty(), "the handler has what is not in the journal: {unknown:?}");
+
+    let mut standings = Standings::new();
+    for settled in settled {
+        assert_eq!(settled.state, State::Delivered);
+        standings.entry(settled.handler.to_string()).or_insert_with(|| Standing::new(0)).apply(&settled);
+    }
+    let end = events.len() as u64;
+    assert_eq!(standings.len(), 2);
+    assert!(standings.values().all(|standing| standing.cursor == end && standing.is_balanced(end)));
+
+    // The same inputs without an interruption and without snapshots give the same state.
+    let whole = home.path().join("whole");
+    copy(&data, &whole);
+    fs::remove_dir_all(whole.join("journal/snapshots")).unwrap();
+    assert!(state(&data) == state(&whole), "the state differs from that of an uninterrupted run");
+}
