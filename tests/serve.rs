@@ -276,7 +276,7 @@ fn events_that_a_handler_could_not_deliver_are_told_at_the_end() {
     fs::remove_file(home.path().join("data/csv")).unwrap();
     let ended = Server::start(home.path(), &[]).stop();
     assert!(!ended.log.contains("wait in the journal"), "{}", ended.log);
-    let rows = fs::read_to_string(home.path().join("data/csv/openssh-SSHDSessionStarted.csv")).unwrap();
+    let rows = fs::read_to_string(home.path().join("data/csv/sshd-SSHDSessionStarted.csv")).unwrap();
     assert_eq!(rows.lines().count(), 2, "{rows}");
 }
 

@@ -5,7 +5,7 @@
 use super::error::{Flaw, ReadError};
 use super::files;
 use super::stream::is_end;
-use super::tail::tail;
+use super::tail::{first_block, tail};
 use crate::segment::{Entry, Segment, Step};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl StreamReader {
         let segments = files::segments(directory)?;
         let begins = |path: &Path| {
             let segment = Segment::map(path).ok()?;
-            segment.block_at(Segment::START).map(|entry| entry.first)
+            first_block(&segment).map(|entry| entry.first)
         };
         let found =
             segments.iter().rev().find(|(_, path)| begins(path).is_some_and(|begins| begins <= first));

@@ -4,6 +4,7 @@
 //! input after the older snapshot, and the segment that is being written.
 
 use super::files;
+use super::tail::first_block;
 use super::writer::Options;
 use crate::segment::Segment;
 use crate::time::Timestamp;
@@ -60,7 +61,7 @@ fn candidates(directory: &Path, needed: u64, total: &mut u64) -> Vec<Candidate> 
     pairs
         .filter_map(|((_, path), next)| {
             let next = next.as_ref()?;
-            let begins = next.block_at(Segment::START)?;
+            let begins = first_block(next)?;
             // Whatever this segment holds comes before what the next one begins with.
             let free = begins.first <= needed;
             let until = begins.arrival;
@@ -71,6 +72,7 @@ fn candidates(directory: &Path, needed: u64, total: &mut u64) -> Vec<Candidate> 
 
 /// The sequence number of the first event that is still there.
 pub(super) fn first_event(directory: &Path) -> Option<u64> {
-    let (_, path) = files::segments(directory).ok()?.into_iter().next()?;
-    Segment::map(&path).ok()?.block_at(Segment::START).map(|entry| entry.first)
+    let segments = files::segments(directory).ok()?;
+    let begins = |path: &Path| Some(first_block(&Segment::map(path).ok()?)?.first);
+    segments.iter().find_map(|(_, path)| begins(path))
 }

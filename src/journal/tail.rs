@@ -41,6 +41,11 @@ pub(super) fn tail(segment: &Segment) -> Tail {
     Tail { end, torn: written_after(segment, end), is_ended: false }
 }
 
+/// The first block of a segment that says what the segment begins with: none where a crash left nothing before the end.
+pub(super) fn first_block(segment: &Segment) -> Option<Entry> {
+    segment.block_at(Segment::START).filter(|entry| entry.tag != EndMark::TAG && entry.tag != SyncMark::TAG)
+}
+
 enum Mark {
     /// It is no mark.
     No,

@@ -1,8 +1,10 @@
 //! A disk that fails where a test wants it to, and forgets what was not synced when it crashes.
 
 use crate::segment::{Disk, Storage, StorageFile};
+use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// What happens at the operation that fails.
@@ -26,7 +28,7 @@ struct Plan {
     fault: Option<(usize, Fault)>,
     crashed: bool,
     /// Writes that were not synced: file, offset, bytes.
-    unsynced: Vec<(PathBuf, u64, Vec<u8>)>,
+    unsynced: Vec<(Arc<File>, u64, Vec<u8>)>,
 }
 
 /// A disk with a plan.
@@ -58,11 +60,14 @@ impl FaultyDisk {
     pub(crate) fn crash(&self) {
         let mut plan = self.plan.lock().unwrap();
         plan.crashed = true;
-        for (path, offset, bytes) in std::mem::take(&mut plan.unsynced) {
-            if let Ok(mut file) = self.disk.open(&path) {
-                file.write_at(&bytes[..bytes.len() / 2], offset).unwrap();
-            }
+        for (file, offset, bytes) in std::mem::take(&mut plan.unsynced) {
+            file.write_all_at(&bytes[..bytes.len() / 2], offset).unwrap();
         }
+    }
+
+    fn file(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
+        let file = Arc::new(File::options().write(true).open(path)?);
+        Ok(Box::new(FaultyFile { disk: self.clone(), file }))
     }
 
     /// Counts an operation; fails when it is the one.
@@ -94,23 +99,19 @@ impl Storage for FaultyDisk {
 
     fn create(&self, path: &Path, size: u64) -> io::Result<Box<dyn StorageFile>> {
         self.step()?;
-        let file = self.disk.create(path, size)?;
-        Ok(Box::new(FaultyFile { disk: self.clone(), path: path.to_owned(), file }))
+        // Another file, so that what was not synced of the one before cannot reach it.
+        std::fs::remove_file(path).ok();
+        drop(self.disk.create(path, size)?);
+        self.file(path)
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
         self.step()?;
-        let file = self.disk.open(path)?;
-        Ok(Box::new(FaultyFile { disk: self.clone(), path: path.to_owned(), file }))
+        self.file(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.step()?;
-        for (path, ..) in &mut self.plan.lock().unwrap().unsynced {
-            if path == from {
-                to.clone_into(path);
-            }
-        }
         self.disk.rename(from, to)
     }
 
@@ -129,15 +130,14 @@ impl Storage for FaultyDisk {
 #[derive(Debug)]
 struct FaultyFile {
     disk: FaultyDisk,
-    path: PathBuf,
-    file: Box<dyn StorageFile>,
+    file: Arc<File>,
 }
 
 impl StorageFile for FaultyFile {
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let fault = self.disk.step()?;
         let bytes = if fault == Some(Fault::Short) { &bytes[..bytes.len() / 2] } else { bytes };
-        self.disk.plan.lock().unwrap().unsynced.push((self.path.clone(), offset, bytes.to_vec()));
+        self.disk.plan.lock().unwrap().unsynced.push((Arc::clone(&self.file), offset, bytes.to_vec()));
         if fault == Some(Fault::Short) {
             return Err(io::Error::from_raw_os_error(5));
         }
@@ -147,14 +147,11 @@ impl StorageFile for FaultyFile {
     fn sync(&mut self) -> io::Result<()> {
         self.disk.step()?;
         let mut plan = self.disk.plan.lock().unwrap();
-        let (mine, others) =
-            std::mem::take(&mut plan.unsynced).into_iter().partition(|(path, ..)| *path == self.path);
+        let (mine, others): (Vec<_>, Vec<_>) = std::mem::take(&mut plan.unsynced)
+            .into_iter()
+            .partition(|(file, ..)| Arc::ptr_eq(file, &self.file));
         plan.unsynced = others;
-        let mine: Vec<(PathBuf, u64, Vec<u8>)> = mine;
-        for (_, offset, bytes) in mine {
-            self.file.write_at(&bytes, offset)?;
-        }
         // What counts as durable is decided here; waiting for a real disk would show nothing more.
-        Ok(())
+        mine.into_iter().try_for_each(|(file, offset, bytes)| file.write_all_at(&bytes, offset))
     }
 }
