@@ -10,7 +10,7 @@ use super::sink::{Raise, Sink, Switches, Turn};
 use super::{App, End, ModuleOptions, Totals, report, sshd};
 use crate::batch::Sequenced;
 use crate::detect::{Interest, Kind as Message, Observation, Observations};
-use crate::event::{EventBlock, Field, Kind, ModuleName};
+use crate::event::{Event, EventBlock, Field, Kind, ModuleName};
 use crate::limits;
 use crate::time::{Timestamp, Zone};
 
@@ -196,6 +196,24 @@ impl Correlator {
         timers
     }
 
+    /// Takes an event that was raised after the state was saved, where the inputs that caused it are gone: what it tells
+    /// the beginning or end of begins or ends, without a word, and what statistics told is not told again. Other counts
+    /// stay those of the saved state.
+    pub fn absorb(&mut self, event: Event<'_>) {
+        let (app, module) = event.module();
+        let place = self.names.iter().position(|name| name.app == app && name.module == module);
+        // An event happens by the arrival of its input.
+        let now = self.clock(event.head().time);
+        match place.and_then(|place| self.modules.get_mut(place)).map(|module| &mut module.state) {
+            Some(State::Sshd(module)) => module.absorb(event, now),
+            Some(State::Report(module)) => module.absorb(event),
+            None => {}
+        }
+        if self.next_midnight <= now {
+            self.next_midnight = self.zone.next_midnight(now);
+        }
+    }
+
     /// Takes the end of the inputs: raises what is due, and then the statistics. The end is an input of its own, and
     /// takes the next number.
     pub fn finish(&mut self, end: End, totals: Totals, events: &mut EventBlock) {
@@ -240,11 +258,7 @@ impl Correlator {
     /// Moves on to the arrival of an input, which every timer due by then belongs to; whether one raised anything.
     /// Arrivals never go back.
     fn arrive(&mut self, number: u64, arrival: Timestamp, events: &mut EventBlock) -> (Timestamp, bool) {
-        if self.last_arrival.is_none() {
-            self.next_midnight = self.zone.next_midnight(arrival);
-        }
-        let arrival = self.last_arrival.map_or(arrival, |last| arrival.max(last));
-        self.last_arrival = Some(arrival);
+        let arrival = self.clock(arrival);
         self.first_arrival.get_or_insert(arrival);
         let mut midnights = Vec::new();
         while self.next_midnight <= arrival && midnights.len() < limits::MAX_MIDNIGHTS_PER_INPUT {
@@ -259,6 +273,17 @@ impl Correlator {
             fired |= module.fire(number, &midnights, arrival, events);
         }
         (arrival, fired)
+    }
+
+    /// Moves the clock on to an arrival, or leaves it where it is if that lies in the past.
+    fn clock(&mut self, arrival: Timestamp) -> Timestamp {
+        let last = *self.last_arrival.get_or_insert_with(|| {
+            self.next_midnight = self.zone.next_midnight(arrival);
+            arrival
+        });
+        let now = last.max(arrival);
+        self.last_arrival = Some(now);
+        now
     }
 }
 

@@ -57,6 +57,11 @@ impl Names {
         self.look_up(hash, text)
     }
 
+    /// The number of a text that bears no hash, if anybody holds it.
+    pub(super) fn find_named(&self, text: &[u8]) -> Option<NameId> {
+        self.find(self.hasher.hash(text), text)
+    }
+
     fn look_up(&self, hash: u64, text: &[u8]) -> Option<NameId> {
         let found = self.table.find(hash, |&index| {
             self.entries.get(index as usize).is_some_and(|entry| entry.hash == hash && entry.text == text)

@@ -7,7 +7,7 @@ use super::saved::columns::{Damaged, count};
 use super::sink::{Raise, Sink};
 use super::sshd::Switch;
 use crate::detect::{Flags, View};
-use crate::event::{Field, Kind};
+use crate::event::{Event, Field, Kind};
 use crate::time::Timestamp;
 
 /// Options of `type = "report"`.
@@ -70,6 +70,13 @@ impl Module {
     pub(super) fn restore(&mut self, saved: &Saved) -> Result<(), Damaged> {
         (self.start, self.records, self.own) = (saved.start, count(saved.records)?, count(saved.own)?);
         Ok(())
+    }
+
+    /// Takes statistics that were told after the state was saved.
+    pub(super) fn absorb(&mut self, event: Event<'_>) {
+        if event.kind() == Kind::ReportStats {
+            (self.start, self.records, self.own) = (Some(event.head().time), 0, 0);
+        }
     }
 
     /// Reports one record, whose input stands at this position.

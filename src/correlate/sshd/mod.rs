@@ -6,6 +6,7 @@
 //!
 //! Invariant: nothing depends on the order of a table or on the key of a hash.
 
+mod absorb;
 mod auth;
 mod connection;
 mod describe;

@@ -258,3 +258,102 @@ fn evidence_outlives_a_restart() {
     let ended = told(&events).pop().unwrap();
     assert_eq!((ended.time, ended.evidence), (noon_plus(60.0), vec![1001, 2001]));
 }
+
+/// What is told of `rest` and of the end by a correlator that folded `kept`, and only heard the events of `lost`.
+fn after_loss(kept: &[Line], lost: &[Line], rest: &[Line]) -> Vec<Told> {
+    let mut told = after_loss_with_statistics(kept, lost, rest);
+    told.truncate(told.len() - 2);
+    told
+}
+
+fn after_loss_with_statistics(kept: &[Line], lost: &[Line], rest: &[Line]) -> Vec<Told> {
+    let (apps, mut place) = (app(Options::default()), Place::START);
+    let (mut live, mut events) = (Correlator::new(&apps, Zone::UTC), block(&apps));
+    fold_on(&mut live, &mut place, (kept, &[1]), &mut events);
+    events.clear();
+    let bytes = saved(&live);
+    fold_on(&mut live, &mut place, (lost, &[1]), &mut events);
+    let mut restarted = restored(&apps, &bytes);
+    for event in events.iter() {
+        restarted.absorb(event);
+    }
+    events.clear();
+    fold_on(&mut restarted, &mut place, (rest, &[1]), &mut events);
+    restarted.finish(End::OfInput, Totals::default(), &mut events);
+    told(&events)
+}
+
+#[test]
+fn what_events_ended_is_not_told_again() {
+    let (m, c) = (sshd("web1", 30), sshd("web1", 31));
+    let failed = [m.failed("alice", CLIENT)];
+    let closed = [m.closed_authenticating("alice", CLIENT)];
+    assert_eq!(kinds(&after_loss(&failed, &[], &closed)), [Kind::SSHDLoginFailed]);
+    assert_eq!(after_loss(&failed, &closed, &[]), []);
+    assert_eq!(after_loss(&failed, &closed, &closed), [], "nor by a late record");
+
+    let login = [m.accepted("alice", CLIENT), m.pam_opened("alice")];
+    let end = [c.received_disconnect(CLIENT), m.pam_closed("alice")];
+    assert_eq!(kinds(&after_loss(&login, &[], &end)), [Kind::SSHDLoginSucceeded]);
+    assert_eq!(after_loss(&login, &end, &[]), []);
+    assert_eq!(after_loss(&login, &end, &[c.disconnected("alice", CLIENT)]), []);
+}
+
+#[test]
+fn an_expiry_that_was_told_is_not_told_again() {
+    let (m, n) = (sshd("web1", 30), sshd("db", 7));
+    let noise = [n.says(Message::Noise).after(700.0)];
+    assert_eq!(kinds(&after_loss(&[m.failed("alice", CLIENT)], &[], &noise)), [Kind::SSHDLoginFailed]);
+    assert_eq!(after_loss(&[m.failed("alice", CLIENT)], &noise, &noise), []);
+}
+
+#[test]
+fn a_crash_that_was_told_ends_its_connection() {
+    let m = sshd("web1", 30);
+    let crash = [sshd("web1", 1).says(Message::ChildCrash).quoting(30).number(11)];
+    assert_eq!(after_loss(&[m.connection_from(CLIENT), m.failed("alice", CLIENT)], &crash, &[]), []);
+}
+
+#[test]
+fn a_login_that_events_began_ends_as_usual() {
+    let (m, c) = (sshd("web1", 30), sshd("web1", 31));
+    let login = [m.failed("alice", CLIENT), m.accepted("alice", CLIENT).detail(1, "ED25519 SHA256:abc")];
+    let end = [c.disconnected("alice", CLIENT).after(60.0)];
+    let whole = after_loss(&login, &[], &end);
+    assert_eq!(kinds(&whole), [Kind::SSHDLoginSucceeded]);
+    for lost in 1..=login.len() {
+        let (saved, lost) = login.split_at(login.len() - lost);
+        assert_eq!(after_loss(saved, lost, &end), whole);
+    }
+}
+
+#[test]
+fn a_port_that_events_say_serves_another_login_is_that_logins() {
+    let (m, n) = (sshd("web1", 30), sshd("web1", 40));
+    let quiet = [m.connection_from(CLIENT)];
+    let told = after_loss(&quiet, &[n.accepted("bob", CLIENT)], &[n.disconnected("bob", CLIENT)]);
+    assert_eq!(kinds(&told), [Kind::SSHDLoginSucceeded]);
+    assert_eq!((told[0].get(Field::User), told[0].count(Field::Pid)), ("bob", 40));
+}
+
+#[test]
+fn statistics_that_were_told_are_not_told_again() {
+    let midnight = [sshd("db", 7).says(Message::Noise).after(43_300.0)];
+    let noise = [sshd("db", 7).says(Message::Noise)];
+    assert_eq!(kinds(&after_loss(&noise, &[], &midnight)), [Kind::SSHDStats]);
+    let told = after_loss_with_statistics(&noise, &midnight, &noise);
+    assert_eq!(kinds(&told), [Kind::SSHDStats, Kind::ServerStats]);
+    assert_eq!(told[0].count(Field::Records), 1, "those of before midnight were told then");
+}
+
+proptest! {
+    #[test]
+    fn events_may_be_absorbed_whatever_they_say(
+        lines in prop::collection::vec(any_line(), 0..80),
+        (a, b) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+    ) {
+        let (a, b) = (a.index(lines.len() + 1), b.index(lines.len() + 1));
+        let (a, b) = (a.min(b), a.max(b));
+        after_loss(&lines[..a], &lines[a..b], &lines[b..]);
+    }
+}
