@@ -195,8 +195,9 @@ impl Module {
             connection.evidence.push(number);
         }
         self.stats.expired += u64::from(ending.reason == EndReason::Expired);
-        self.tell_pending(id, sink);
+        // A denial without an address would wait for one.
         self.tell_denial(id, sink);
+        self.tell_pending(id, sink);
         let connection = self.connections.get(id);
         if connection.is_login() {
             self.tell_login(id, ending.time, sink);

@@ -206,6 +206,16 @@ fn crashes_are_critical_by_their_signal() {
 }
 
 #[test]
+fn a_denied_account_is_told_though_its_address_never_comes() {
+    let m = sshd("web1", 30);
+    let revoked = m.says(Message::KeyRevoked).detail(0, "RSA SHA256:def");
+    let refused = m.says(Message::PamAccountRefused).user("bob").detail(0, "account bob has expired");
+    let told = tell(&[revoked, refused]);
+    assert_eq!(kinds(&told), [Kind::SSHDKeyMisuse, SSHDAccountDenied, SSHDLoginFailed]);
+    assert_eq!((told[1].get(Field::User), told[1].get(Field::Addr)), ("bob", ""));
+}
+
+#[test]
 fn locked_accounts_are_told_with_what_is_known() {
     let m = sshd("web1", 30);
     let locked =
