@@ -277,6 +277,8 @@ fn after_loss_with_statistics(kept: &[Line], lost: &[Line], rest: &[Line]) -> Ve
     for event in events.iter() {
         restarted.absorb(event);
     }
+    let bytes = saved(&restarted);
+    assert_eq!(saved(&restored(&apps, &bytes)), bytes);
     events.clear();
     fold_on(&mut restarted, &mut place, (rest, &[1]), &mut events);
     restarted.finish(End::OfInput, Totals::default(), &mut events);
