@@ -11,6 +11,8 @@ use crate::event::{Field, Kind};
 use crate::time::Zone;
 use proptest::prelude::*;
 use rkyv::util::AlignedVec;
+use std::net::Ipv4Addr;
+use std::time::Duration;
 
 const CLIENT: (&str, u16) = ("192.0.2.1", 5555);
 
@@ -120,6 +122,33 @@ fn a_restart_anywhere_changes_nothing() {
     }
     let everywhere: Vec<_> = (0..lines.len()).collect();
     assert!(run(&lines, &[1], &everywhere) == whole);
+}
+
+#[test]
+fn a_restart_keeps_which_key_makes_room_next() {
+    let source = |port| sshd("web1", 30).failed(&format!("user{port}"), ("192.0.2.1", port));
+    let target = |host: u16| {
+        let mut line = sshd("web1", 30).failed("alice", ("192.0.2.1", host));
+        line.entry.addr = Some(Ipv4Addr::from(0x0A00_0000 + u32::from(host)).into());
+        line
+    };
+    let lines: Vec<_> = (1..=100).map(source).chain((1..=50).map(target)).collect();
+    assert!(run(&lines, &[7], &[80, 140]) == run(&lines, &[7], &[]));
+}
+
+#[test]
+fn a_restart_keeps_the_order_of_age() {
+    let apps = app(Options { max_transaction_age: Duration::from_secs(100), ..Options::default() });
+    let (m, n) = (sshd("web1", 30), sshd("web1", 40));
+    let (alice, bob) = (m.failed("alice", CLIENT), n.failed("bob", ("192.0.2.1", 6666)));
+    // The older one has spoken last.
+    let bytes = saved(&after(&apps, &[alice.clone(), bob, alice]));
+    let (mut correlator, mut events) = (restored(&apps, &bytes), block(&apps));
+    let noise = m.says(Message::Noise).after(200.0);
+    fold(&mut correlator, &[noise], &[1], &mut events);
+    let ends: Vec<_> =
+        told(&events).iter().map(|event| (event.get(Field::User).to_owned(), event.time)).collect();
+    assert_eq!(ends, [("alice".to_owned(), noon_plus(101.0)), ("bob".to_owned(), noon_plus(102.0))]);
 }
 
 /// Restores bytes that may be damaged, and goes on with what that gives.
