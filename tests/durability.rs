@@ -136,7 +136,7 @@ fn state(data: &Path) -> Vec<u8> {
         record_zones: Vec::new(),
         other_zone: Zone::UTC,
     };
-    let recovered = recover(&mut journal, &mut recovery, &options, Timestamp::EPOCH).unwrap();
+    let recovered = recover(&mut journal, &mut recovery, &options, None, Timestamp::EPOCH).unwrap();
     assert!(recovered.flaws.is_empty(), "{:?}", recovered.flaws);
     assert_eq!(recovered.lost_state, None);
     assert_eq!(recovered.events, 0, "a server that stopped as it should has left nothing to raise");

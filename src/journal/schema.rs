@@ -197,6 +197,8 @@ pub(super) struct SnapshotBody<'a> {
     pub(super) base: u64,
     /// The position of the last input in it.
     pub(super) position: u64,
+    /// The sequence number of the first event that was raised after it.
+    pub(super) next: u64,
     #[rkyv(with = rkyv::with::InlineAsBox)]
     pub(super) state: &'a [u8],
 }

@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub base: u64,
     /// The position of the last input in it.
     pub position: u64,
+    /// The sequence number of the first event that was raised after it; the journal fills it in when it is written.
+    pub next: u64,
     /// What the correlator saved.
     pub state: AlignedVec,
 }
@@ -38,7 +40,12 @@ pub(super) struct Snapshots {
 
 impl Snapshots {
     /// Writes a snapshot, and lets go of those before the one before it.
-    pub(super) fn write(&mut self, snapshot: &Snapshot, now: Timestamp) -> Result<(), JournalError> {
+    pub(super) fn write(
+        &mut self,
+        snapshot: &Snapshot,
+        next: u64,
+        now: Timestamp,
+    ) -> Result<(), JournalError> {
         let Series { storage, directory, .. } = &self.series;
         let header = FileHeader {
             kind: SNAPSHOT,
@@ -50,8 +57,8 @@ impl Snapshots {
             program: Program::this(),
         };
         let mut block = BlockEncoder::new(header.salt, Segment::START);
-        let Snapshot { run, base, position, state } = snapshot;
-        let body = SnapshotBody { run: *run, base: *base, position: *position, state };
+        let Snapshot { run, base, position, state, .. } = snapshot;
+        let body = SnapshotBody { run: *run, base: *base, position: *position, next, state };
         block.push(&body, *position, now)?;
 
         let aside = directory.join("snapshot.new");
@@ -99,9 +106,9 @@ pub(super) fn read(path: &Path) -> Result<Snapshot, Flaw> {
             let body: &ArchivedSnapshotBody<'static> = segment.read::<SnapshotBody<'static>>(&entry)?;
             let mut state = AlignedVec::new();
             state.extend_from_slice(&body.state);
-            let (run, base, position) =
-                (body.run.to_native(), body.base.to_native(), body.position.to_native());
-            Ok(Snapshot { run, base, position, state })
+            let (run, base) = (body.run.to_native(), body.base.to_native());
+            let (position, next) = (body.position.to_native(), body.next.to_native());
+            Ok(Snapshot { run, base, position, next, state })
         }
         Some(Step::Damage(_, fault)) => Err(damage(fault).into()),
         None => {

@@ -334,7 +334,7 @@ impl Journal {
     /// # Errors
     /// When it cannot be made durable. Without room, the older ones still stand.
     pub fn snapshot(&mut self, snapshot: &Snapshot, now: Timestamp) -> Result<(), JournalError> {
-        self.snapshots.write(snapshot, now)?;
+        self.snapshots.write(snapshot, self.next, now)?;
         self.unsaved = 0;
         Ok(())
     }

@@ -222,7 +222,7 @@ impl Work {
         group.blocks.extend(events);
         group.end = end.or(group.end);
         if let Some(state) = state {
-            self.snapshot = Some(Snapshot { run, base, position: through, state });
+            self.snapshot = Some(Snapshot { run, base, position: through, next: 0, state });
         }
     }
 

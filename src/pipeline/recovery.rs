@@ -11,8 +11,9 @@ use super::worker::{Counts, Shared, observe};
 use crate::correlate::{Correlator, End, Totals};
 use crate::detect::{Detector, Observations};
 use crate::event::{EventBlock, Stamp};
-use crate::journal::{self, Flaw, Group, Journal, JournalError, ReadError, Recovery};
+use crate::journal::{self, EventReader, Flaw, Group, Journal, JournalError, Page, ReadError, Recovery};
 use crate::time::Timestamp;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What was recovered.
@@ -41,7 +42,8 @@ pub enum RecoverError {
     Write(#[from] JournalError),
 }
 
-/// Brings the correlator back to where it was, and the journal's events to where its inputs are.
+/// Brings the correlator back to where it was, and the journal's events to where its inputs are. `lost_inputs` says
+/// whether inputs are not kept: then events tell what they can of what happened since the snapshot.
 ///
 /// # Errors
 /// When the journal cannot be read or written.
@@ -49,6 +51,7 @@ pub fn recover(
     journal: &mut Journal,
     recovery: &mut Recovery,
     options: &Options,
+    lost_inputs: Option<&Path>,
     now: Timestamp,
 ) -> Result<Recovered, RecoverError> {
     let mut lost_state = None;
@@ -78,8 +81,32 @@ pub fn recover(
             Err(flaw) => flaws.push(flaw),
         }
     }
-    let Again { correlator, inputs, events, .. } = again;
+    let Again { mut correlator, inputs, events, .. } = again;
+    if let Some(data) = lost_inputs {
+        let next = recovery.snapshot.as_ref().map_or(0, |snapshot| snapshot.next);
+        absorb(&mut correlator, EventReader::open(data, next)?, next, &mut flaws)?;
+    }
     Ok(Recovered { correlator, inputs, events, flaws, lost_state })
+}
+
+/// Takes the events from a sequence number on for what is left of the inputs that raised them.
+fn absorb(
+    correlator: &mut Correlator,
+    mut reader: EventReader,
+    next: u64,
+    flaws: &mut Vec<Flaw>,
+) -> Result<(), ReadError> {
+    while let Some(page) = reader.next_page()? {
+        match page {
+            Page::Events { first, block, .. } => {
+                let later = (first..).zip(block.iter()).filter(|(seq, _)| *seq >= next);
+                later.for_each(|(_, event)| correlator.absorb(event));
+            }
+            Page::Settled(_) => {}
+            Page::Flaw(flaw) => flaws.push(flaw),
+        }
+    }
+    Ok(())
 }
 
 /// Inputs that are folded again.

@@ -97,7 +97,9 @@ impl Durable {
         let (mut journal, mut recovery) = opened;
         say_what_was_found(&recovery);
         let now = clock.now();
-        let recovered = recover(&mut journal, &mut recovery, options, now).map_err(anyhow::Error::from)?;
+        let lost_inputs = (!kept.observations).then_some(data.as_path());
+        let recovered =
+            recover(&mut journal, &mut recovery, options, lost_inputs, now).map_err(anyhow::Error::from)?;
         say_what_was_recovered(&recovered);
         journal.enrol(
             targets.iter().map(|target| (target.name.as_str(), target.options.start == Start::Beginning)),

@@ -97,7 +97,7 @@ fn run(home: &Path, disk: &FaultyDisk, promised: &mut Promised) -> Result<(), Bo
         if number % 4 == 3 {
             let mut state = rkyv::util::AlignedVec::new();
             state.extend_from_slice(format!("state at {}", base + first + 2).as_bytes());
-            let snapshot = Snapshot { run: identity.run, base, position: base + first + 2, state };
+            let snapshot = Snapshot { run: identity.run, base, position: base + first + 2, next: 0, state };
             insist(|| journal.snapshot(&snapshot, at(first)))?;
             journal.prune(at(first))?;
         }
