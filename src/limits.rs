@@ -96,6 +96,9 @@ pub const SSHD_MESSAGE_CUT: usize = 499;
 /// Bytes of a message from which on detection does not look at it: sshd writes 500, PAM modules a few more.
 pub const MAX_DETECTED_MESSAGE: usize = 8 * 1024;
 
+/// Times that one message may stand for itself (`message repeated N times`): what syslog daemons fold in a day is less.
+pub const MAX_REPEAT: u32 = 100_000;
+
 /// Bytes of automaton states that one worker keeps for one program's patterns. All states of ours fit; what hostile
 /// messages could reach beyond would be built anew each time.
 pub const MAX_AUTOMATON_CACHE: usize = 16 * 1024 * 1024;

@@ -44,5 +44,10 @@ pub fn recognises(start: &[u8]) -> bool {
     FileHeader::recognises(start)
 }
 
+/// Whether a file that begins with these bytes is a capture whose very first bytes are damaged.
+pub fn resembles(start: &[u8]) -> bool {
+    FileHeader::resembles(start)
+}
+
 #[cfg(test)]
 mod tests;

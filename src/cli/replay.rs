@@ -163,6 +163,9 @@ impl Replay<'_> {
         });
         let totals = delivery.finish(limits::AGES);
         tell_rejects(&ledger);
+        if ledger.total.received == 0 {
+            tracing::warn!("there are no records in {}", self.names());
+        }
         // Whoever reads standard output may have seen enough and closed it, which is a failure for good; a handler that
         // was asked for must have all.
         let unwritten = totals.first().is_some_and(|output| output.temporary > 0);
@@ -174,6 +177,12 @@ impl Replay<'_> {
             }
         }
         Ok(if damaged || failed { Exit::Environment } else { Exit::Done })
+    }
+
+    /// The files that are replayed.
+    fn names(&self) -> String {
+        let names: Vec<_> = self.args.files.iter().map(|path| path.display().to_string()).collect();
+        names.join(", ")
     }
 
     /// Standard output, and the handlers that are to deliver.

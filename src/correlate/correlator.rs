@@ -63,7 +63,7 @@ impl Module {
             if let State::Sshd(module) = state {
                 module.fire(*midnight, &mut sink);
             }
-            state.statistics(*midnight, &mut sink);
+            state.statistics(*midnight, false, &mut sink);
         }
         if let State::Sshd(module) = state {
             module.fire(now, &mut sink);
@@ -73,10 +73,10 @@ impl Module {
 }
 
 impl State {
-    fn statistics(&mut self, time: Timestamp, sink: &mut Sink<'_>) {
+    fn statistics(&mut self, time: Timestamp, even_idle: bool, sink: &mut Sink<'_>) {
         match self {
-            Self::Sshd(module) => module.statistics(time, sink),
-            Self::Report(module) => module.statistics(time, sink),
+            Self::Sshd(module) => module.statistics(time, even_idle, sink),
+            Self::Report(module) => module.statistics(time, even_idle, sink),
         }
     }
 }
@@ -217,6 +217,10 @@ impl Correlator {
     /// Takes the end of the inputs: raises what is due, and then the statistics. The end is an input of its own, and
     /// takes the next number.
     pub fn finish(&mut self, end: End, totals: Totals, events: &mut EventBlock) {
+        if end == End::OfInput && self.last_arrival.is_none() {
+            // Nothing came: there is nothing to tell of, and no time at which it could have happened.
+            return;
+        }
         let number = self.last_number.saturating_add(1);
         self.last_number = number;
         let time = match end {
@@ -231,7 +235,7 @@ impl Correlator {
         }
         for module in &mut self.modules {
             let (state, mut sink) = module.turn(number, events);
-            state.statistics(time, &mut sink);
+            state.statistics(time, true, &mut sink);
         }
         self.tell_totals(number, time, totals, events);
     }

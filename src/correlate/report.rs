@@ -120,8 +120,17 @@ impl Module {
         };
     }
 
-    /// Tells what was counted since the last time, and begins again.
-    pub(super) fn statistics(&mut self, time: Timestamp, sink: &mut Sink<'_>) {
+    /// Whether nothing was counted since the last time.
+    fn is_idle(&self) -> bool {
+        self.records == 0 && self.own == 0
+    }
+
+    /// Tells what was counted since the last time, and begins again; an idle day is not worth it.
+    pub(super) fn statistics(&mut self, time: Timestamp, even_idle: bool, sink: &mut Sink<'_>) {
+        if !even_idle && self.is_idle() {
+            self.start = Some(time);
+            return;
+        }
         if let Some(mut event) = sink.raise(Raise::new(Kind::ReportStats, time)) {
             event
                 .time(Field::Start, self.start.unwrap_or(time))

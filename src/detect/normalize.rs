@@ -3,6 +3,8 @@
 //! Invariant: only what stands at the very beginning or end is taken off, in a fixed order, once each, so that text
 //! within a message never becomes its beginning.
 
+use crate::limits;
+
 /// A message without what was around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Normalized<'m> {
@@ -64,7 +66,8 @@ fn repeated(message: &[u8]) -> Option<(u32, &[u8])> {
     let (count, rest) = split_at_byte(rest, b' ')?;
     let body = rest.strip_prefix(b"times: [")?.strip_suffix(b"]")?;
     let count = super::address::decimal(count).filter(|&count| count > 0)?;
-    Some((u32::try_from(count).unwrap_or(u32::MAX), body.strip_prefix(b" ").unwrap_or(body)))
+    let count = u32::try_from(count).unwrap_or(u32::MAX).min(limits::MAX_REPEAT);
+    Some((count, body.strip_prefix(b" ").unwrap_or(body)))
 }
 
 /// `file.c:function():line: `, later with ` (pid=N)` or ` (bin=NAME, pid=N)` behind the line.
@@ -126,6 +129,7 @@ mod tests {
             ("error: error: x", "error: x", 1, Level::Error, false),
             ("x [preauth] [preauth]", "x [preauth]", 1, Level::Info, true),
             ("x [postauth]", "x", 1, Level::Info, false),
+            ("message repeated 4000000000 times: [ x]", "x", limits::MAX_REPEAT, Level::Info, false),
             ("message repeated 0 times: [ x]", "message repeated 0 times: [ x]", 1, Level::Info, false),
             ("message repeated 2 times: [ x", "message repeated 2 times: [ x", 1, Level::Info, false),
             ("a b:c():1: x", "a b:c():1: x", 1, Level::Info, false),

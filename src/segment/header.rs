@@ -105,6 +105,12 @@ impl FileHeader {
         start.starts_with(&MAGIC)
     }
 
+    /// Whether a file that begins with these bytes is a segment whose first bytes are damaged, two of them at most.
+    pub fn resembles(start: &[u8]) -> bool {
+        let same = start.iter().zip(MAGIC).filter(|(found, expected)| *found == expected).count();
+        start.len() >= MAGIC.len() && (MAGIC.len() - 2..MAGIC.len()).contains(&same)
+    }
+
     /// Lays the header out as it stands in the file.
     pub fn encode(&self) -> [u8; Self::SIZE] {
         let mut out = Vec::with_capacity(Self::SIZE);

@@ -24,7 +24,7 @@ pub(super) fn parse<'a>(
         None => (None, bytes),
     };
     let (format, (timestamp, rest)) = match bytes.first()? {
-        b'0'..=b'9' => (Format::Iso, timestamp::iso(bytes, zone)?),
+        b'0'..=b'9' => (Format::Iso, timestamp::iso(bytes, zone).or_else(|| spaced_iso(bytes, zone))?),
         _ => (Format::Rfc3164, timestamp::bsd(bytes, reference, zone)?),
     };
     let rest = match rest {
@@ -33,7 +33,7 @@ pub(super) fn parse<'a>(
         _ => return None,
     };
     let (hostname, rest) = split_hostname(rest);
-    let tag = Tag::split(rest).unwrap_or(Tag { app_name: None, procid: None, msg: rest });
+    let tag = Tag::split(without_level(rest)).unwrap_or(Tag { app_name: None, procid: None, msg: rest });
     Some(Record {
         format,
         priority,
@@ -59,6 +59,43 @@ pub(super) fn content_only(priority: Priority, msg: &[u8]) -> Record<'_> {
         msgid: None,
         structured_data: StructuredData::default(),
         msg: without_blank(msg),
+    }
+}
+
+/// Reads an ISO timestamp that has a blank in place of its `T` (RFC 3339 section 5.6 allows that).
+#[cold]
+fn spaced_iso<'a>(bytes: &'a [u8], zone: &Zone) -> Option<(Timestamp, &'a [u8])> {
+    /// More than a timestamp with nanoseconds and an offset takes.
+    const LONGEST: usize = 48;
+    const T: usize = 10;
+    if bytes.get(T) != Some(&b' ') {
+        return None;
+    }
+    let mut buffer = [0; LONGEST];
+    let length = bytes.len().min(LONGEST);
+    let copy = buffer.get_mut(..length)?;
+    copy.copy_from_slice(bytes.get(..length)?);
+    *copy.get_mut(T)? = b'T';
+    let (instant, rest) = timestamp::iso(copy, zone)?;
+    Some((instant, bytes.get(length - rest.len()..)?))
+}
+
+/// Passes over the facility and level that AIX writes before a tag, as in `auth|security:info sshd[1]: ...`.
+fn without_level(bytes: &[u8]) -> &[u8] {
+    const LEVELS: [&[u8]; 9] =
+        [b"emerg", b"alert", b"crit", b"err", b"error", b"warning", b"notice", b"info", b"debug"];
+    let level = || {
+        let (word, rest) = split_word(bytes)?;
+        let colon = memchr::memchr(b':', word)?;
+        let (facility, level) = (word.get(..colon)?, word.get(colon + 1..)?);
+        let is_facility =
+            facility.iter().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'|' | b'0'..=b'7'));
+        (is_facility && !facility.is_empty() && LEVELS.contains(&level)).then_some(rest)
+    };
+    match bytes.first() {
+        // Everything else begins its tags so too; only a colon within the word makes the difference.
+        Some(b'a'..=b'z') => level().unwrap_or(bytes),
+        _ => bytes,
     }
 }
 

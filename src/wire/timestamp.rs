@@ -58,7 +58,8 @@ fn rfc5424_in(window: &Window) -> Option<(Timestamp, usize)> {
     let seconds = date_and_time(window)?;
     let (micros, at) = fraction(window)?;
     let (ahead, len) = offset(window, at)?;
-    Some((Timestamp::from_micros((seconds - ahead) * MICROS_PER_SECOND + micros), len))
+    let instant = within_rfc3339(Timestamp::from_micros((seconds - ahead) * MICROS_PER_SECOND + micros))?;
+    Some((instant, len))
 }
 
 /// Reads an ISO timestamp as files have it, and gives the bytes after it: like RFC 5424's, but the offset may lack
@@ -73,7 +74,7 @@ pub(super) fn iso<'a>(bytes: &'a [u8], zone: &Zone) -> Option<(Timestamp, &'a [u
         Some((ahead, len)) => (Timestamp::from_micros(local.as_micros() - ahead * MICROS_PER_SECOND), len),
         None => (zone.instant(local), at),
     };
-    bytes.get(len..).map(|rest| (instant, rest))
+    Some((within_rfc3339(instant)?, bytes.get(len..)?))
 }
 
 /// Reads a TIMESTAMP of RFC 3164 (section 4.1.2), and gives the bytes after it.
@@ -103,7 +104,15 @@ pub(super) fn bsd<'a>(bytes: &'a [u8], reference: Timestamp, zone: &Zone) -> Opt
         }
         None => in_latest_year(month, day, time_of_day, reference, zone)?,
     };
-    Some((instant, rest))
+    Some((within_rfc3339(instant)?, rest))
+}
+
+/// The instant, if it lies in a year of four digits also in UTC: no other could be written down again.
+#[inline]
+fn within_rfc3339(instant: Timestamp) -> Option<Timestamp> {
+    const FIRST: Timestamp = Timestamp::from_civil(0, 1, 1, 0, 0);
+    const PAST: Timestamp = Timestamp::from_civil(10_000, 1, 1, 0, 0);
+    (instant >= FIRST && instant < PAST).then_some(instant)
 }
 
 /// The first bytes, with zeros past the end, which fit no shape.

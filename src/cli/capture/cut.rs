@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// Make a new capture from a part of another
 ///
 /// What is kept keeps its number, arrival and peer, and the capture its stream and run: a replay of it gives events
-/// with the ids of the original. All conditions must hold. Where the capture's end is cut off, the new one ends like a
+/// with the ids of the original. All conditions must hold; where no record meets them, the exit code is 1. Where the capture's end is cut off, the new one ends like a
 /// file: a replay ends what is still open at its last record.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -93,6 +93,15 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     };
     writer.finish(closed_at).map_err(failed)?;
     progress.say(&format!("{records} records in {}", args.output.display()));
+    if records == 0 && exit == Exit::Done {
+        return Err(Failure::new(
+            Exit::Failed,
+            anyhow::anyhow!(
+                "no record meets all conditions; {} is a capture without records",
+                args.output.display()
+            ),
+        ));
+    }
     Ok(exit)
 }
 

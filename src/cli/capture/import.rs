@@ -15,7 +15,8 @@ use std::time::SystemTime;
 /// Make a capture from log files and raw streams
 ///
 /// The records arrive at their own times, as in a replay of the file itself: a replay of the capture gives the same
-/// events. Several files are one after the other; name the oldest first.
+/// events. Where records name no zone, as those of RFC 3164, the replay needs the same `--timezone`: the capture holds
+/// them as they are. Several files are one after the other; name the oldest first.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// Log files or raw streams; `-` is standard input

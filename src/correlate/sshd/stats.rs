@@ -6,7 +6,7 @@ use crate::event::{Field, Kind};
 use crate::time::Timestamp;
 
 /// Counts since the last statistics; saved as they are.
-#[derive(Clone, Copy, Debug, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize, PartialEq, Eq)]
 pub(super) struct Stats {
     /// When they began.
     pub(super) start: Option<Timestamp>,
@@ -57,8 +57,11 @@ impl Stats {
 
 impl Module {
     /// Tells what was counted since the last time, and begins again.
-    pub(in crate::correlate) fn statistics(&mut self, time: Timestamp, sink: &mut Sink<'_>) {
+    pub(in crate::correlate) fn statistics(&mut self, time: Timestamp, even_idle: bool, sink: &mut Sink<'_>) {
         let stats = std::mem::replace(&mut self.stats, Stats { start: Some(time), ..Stats::default() });
+        if !even_idle && stats == (Stats { start: stats.start, ..Stats::default() }) {
+            return;
+        }
         let Some(mut event) = sink.raise(Raise::new(Kind::SSHDStats, time)) else { return };
         event
             .time(Field::Start, stats.start.unwrap_or(time))

@@ -62,6 +62,23 @@ pub enum OpenError {
     /// A capture that comes through a pipe, where its segments cannot be found.
     #[error("{} is a capture, which must be a file: name it instead of piping it", .0.display())]
     PipedCapture(PathBuf),
+    /// A capture whose header is damaged.
+    #[error(
+        "{} is a capture whose first bytes are damaged; it cannot be read, because its header says how",
+        .0.display()
+    )]
+    DamagedCapture(PathBuf),
+    /// Text of two bytes a character.
+    #[error("{} is text in UTF-16: convert it first, as in `iconv -f UTF-16 -t UTF-8`", .0.display())]
+    Utf16(PathBuf),
+    /// Something that is not text.
+    #[error("{} is neither a log, nor a stream of records, nor a capture: it has a zero byte at {at}", path.display())]
+    Binary {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        at: usize,
+    },
     /// A compressed file.
     #[error("{} is compressed ({format}): decompress it first", path.display())]
     Compressed {
@@ -95,6 +112,9 @@ impl Input {
             Content::Capture if source.is_spooled() => Err(OpenError::PipedCapture(path.to_owned())),
             Content::Capture => Ok(Self::Capture(Box::new(capture::Reader::open(path)?))),
             Content::Compressed(format) => Err(OpenError::Compressed { path: path.to_owned(), format }),
+            Content::DamagedCapture => Err(OpenError::DamagedCapture(path.to_owned())),
+            Content::Utf16 => Err(OpenError::Utf16(path.to_owned())),
+            Content::Binary(at) => Err(OpenError::Binary { path: path.to_owned(), at }),
             Content::Frames(mode) => {
                 let mode = options.framing.unwrap_or(mode);
                 Ok(Self::Plain(Box::new(PlainFile::new(path, source, mode, options).map_err(io_error)?)))

@@ -5,13 +5,14 @@
 
 use super::Options;
 use super::clock::{Clock, Step};
+use super::sniff::UTF8_BOM;
 use super::source::Source;
 use crate::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
 use crate::event::StreamId;
 use crate::limits;
 use crate::time::{Timestamp, Zone};
-use crate::wire::Record;
 use crate::wire::framing::{self, Framer, FramingError, Mode};
+use crate::wire::{Format, Record};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io;
@@ -68,6 +69,8 @@ pub struct PlainFile {
     /// Why it ended, when that was not at its end; yielded last.
     failure: Option<ReadError>,
     slot: u64,
+    /// Whether times have leapt back for want of a year.
+    leapt: bool,
     /// Number and arrival that the next input follows on.
     next: u64,
     arrival: Option<Timestamp>,
@@ -115,6 +118,7 @@ impl PlainFile {
             ended: false,
             failure: None,
             slot: 0,
+            leapt: false,
             next: 1,
             arrival: None,
         })
@@ -173,8 +177,12 @@ impl PlainFile {
         buffer.extend_from_slice(&self.rest);
         match self.source.read(self.read, limits::READ_SIZE, &mut buffer) {
             Ok(()) => {
+                let is_first = self.read == 0;
                 self.read += (buffer.len() - self.rest.len()) as u64;
                 self.rest = Bytes::from(buffer);
+                if is_first && self.rest.starts_with(UTF8_BOM) {
+                    self.rest = self.rest.slice(UTF8_BOM.len()..);
+                }
             }
             Err(source) => {
                 self.fail(ReadError::Io { path: self.path.clone(), offset: self.read, source });
@@ -198,9 +206,17 @@ impl PlainFile {
         for (index, frame) in (0..).zip(&held.frames) {
             let reference = self.years.reference(self.clock.near());
             let record = Record::parse(frame.span.of(&held.bytes), reference, &self.years.zone);
-            if let Some(time) = record.ok().and_then(|record| record.timestamp) {
-                steps.extend(self.clock.note((batch, index), time));
+            let Ok(record) = record else { continue };
+            let Some(time) = record.timestamp else { continue };
+            let leaps = self.clock.near().is_some_and(|near| time.plus(HALF_A_YEAR) < near);
+            if leaps && record.format == Format::Rfc3164 && !std::mem::replace(&mut self.leapt, true) {
+                tracing::warn!(
+                    "{}: times without a year leap back to {time}, because they would lie after the file's modification \
+                     time; where that is wrong, give the year of the first record with --year",
+                    self.path.display()
+                );
             }
+            steps.extend(self.clock.note((batch, index), time));
         }
         for step in steps {
             self.enter(step);

@@ -13,9 +13,18 @@ pub(super) enum Content {
     Capture,
     /// Something compressed, by the name of the format.
     Compressed(&'static str),
+    /// Text of two bytes a character.
+    Utf16,
+    /// A capture whose first bytes are damaged.
+    DamagedCapture,
+    /// Something that is neither text nor a stream of records: it has a zero byte here.
+    Binary(usize),
     /// Frames: of a raw stream, where counts count, or lines of a log file, where digits mean nothing.
     Frames(Mode),
 }
+
+/// What some editors begin a file of UTF-8 with.
+pub(super) const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
 const COMPRESSED: &[(&[u8], &str)] = &[
     (b"\x1f\x8b", "gzip"),
@@ -37,13 +46,26 @@ pub(super) fn content(start: &[u8]) -> Content {
     if let Some((_, name)) = COMPRESSED.iter().find(|(magic, _)| start.starts_with(magic)) {
         return Content::Compressed(name);
     }
+    if start.starts_with(b"\xFF\xFE") || start.starts_with(b"\xFE\xFF") {
+        return Content::Utf16;
+    }
+    if capture::resembles(start) {
+        return Content::DamagedCapture;
+    }
     let mode = |line: &[u8]| {
         if begins_with_priority(without_count(line)) {
             return Some(Mode::Auto);
         }
         Record::parse(line, Timestamp::MAX, &Zone::UTC).is_ok().then_some(Mode::Delimited)
     };
-    Content::Frames(start.split(|&byte| byte == b'\n').find_map(mode).unwrap_or(Mode::Delimited))
+    // What logrotate leaves where it cuts a log that is being written, or a crash in a file, is no part of a line.
+    let start = start.strip_prefix(UTF8_BOM).unwrap_or(start);
+    let text = start.iter().position(|byte| *byte != 0).and_then(|at| start.get(at..)).unwrap_or_default();
+    match (text.split(|&byte| byte == b'\n').find_map(mode), memchr::memchr(0, text)) {
+        (Some(mode), _) => Content::Frames(mode),
+        (None, Some(at)) => Content::Binary(at),
+        (None, _) => Content::Frames(Mode::Delimited),
+    }
 }
 
 /// What stands behind an octet count and a blank; the line itself where it begins with none.
@@ -85,6 +107,11 @@ mod tests {
             (b"Feb  1 00:00:00 h a: m\n99 <13>smuggled\n", Content::Frames(Mode::Delimited)),
             (b"019 <38>1 - - - - - - a", Content::Frames(Mode::Delimited)),
             (b"1234567890 <38>1 - - - - - - a", Content::Frames(Mode::Delimited)),
+            (b"\xFF\xFEF\0e\0b\0", Content::Utf16),
+            (b"\x89CRLSEX\n\x01", Content::DamagedCapture),
+            (b"\x7FELF\x02\x01\x01\0\0\0", Content::Binary(7)),
+            (b"\0\0\0\0Feb  1 00:00:00 h a: m\n", Content::Frames(Mode::Delimited)),
+            (b"\xEF\xBB\xBF<38>1 - - - - - - a", Content::Frames(Mode::Auto)),
             (b"<html>\n<1234>", Content::Frames(Mode::Delimited)),
         ];
         for (start, expected) in cases {

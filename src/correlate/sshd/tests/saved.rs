@@ -304,7 +304,7 @@ fn evidence_outlives_a_restart() {
 /// What is told of `rest` and of the end by a correlator that folded `kept`, and only heard the events of `lost`.
 fn after_loss(kept: &[Line], lost: &[Line], rest: &[Line]) -> Vec<Told> {
     let mut told = after_loss_with_statistics(kept, lost, rest);
-    told.truncate(told.len() - 2);
+    told.truncate(told.len().saturating_sub(2));
     told
 }
 
