@@ -10,6 +10,7 @@
 // floor 0
 pub mod limits;
 pub mod span;
+mod suggest;
 pub mod time;
 // floor 1
 pub mod batch;

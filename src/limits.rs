@@ -285,3 +285,12 @@ pub const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
 
 /// Time between two looks at what of the journal may go, and at whether the books add up.
 pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Bytes of a filter's expression.
+pub const MAX_FILTER_LENGTH: usize = 1024;
+
+/// How deep a filter's expression may be nested.
+pub const MAX_FILTER_DEPTH: u16 = 48;
+
+/// Stack of the thread that reads a filter's expression, in bytes: enough for the longest, also in a debug build.
+pub const FILTER_PARSER_STACK: usize = 256 * 1024 * 1024;

@@ -14,6 +14,7 @@ use std::process::Command;
 const FLOORS: &[(&str, u8)] = &[
     ("limits", 0),
     ("span", 0),
+    ("suggest", 0),
     ("time", 0),
     ("wire", 1),
     ("event", 1),

@@ -7,8 +7,8 @@ use super::option::list;
 use super::problem::{Place, Problem, Problems};
 use super::section::{Given, Listed, Reader};
 use super::server::ServerOptions;
-use super::suggest::suggest;
 use super::tree::{Content, Node, Table};
+use crate::suggest::suggest;
 
 /// What a configuration says, before the surroundings of the process are asked.
 pub(super) struct Checked {

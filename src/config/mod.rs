@@ -20,7 +20,6 @@ mod section;
 mod server;
 mod settings;
 mod source;
-mod suggest;
 mod tree;
 mod zone;
 

@@ -5,8 +5,8 @@
 //! owner's `Default` says, and stands nowhere else.
 
 use super::problem::{Place, Problem, Problems};
-use super::suggest::suggest;
 use super::tree::{Node, Table};
+use crate::suggest::suggest;
 use toml_edit::Value;
 
 /// One option of a section, whose plain options are a `T`.

@@ -4,9 +4,9 @@
 
 use super::option::{Opt, Row, Sink, join, list, rows, unknown_key, unsupported};
 use super::problem::{Place, Problem, Problems};
-use super::suggest::suggest;
 use super::tree::{Content, Node, Table};
 use crate::limits;
+use crate::suggest::suggest;
 
 /// Plain options that a section of the configuration fills.
 pub(super) trait Section: Sized + 'static {

@@ -11,11 +11,11 @@ use super::problem::{Place, Problem, Problems};
 use super::section::Listed;
 use super::server::{JournalOptions, LogOptions};
 use super::source::{self, Source};
-use super::suggest::suggest;
 use super::tree::{Table, parse_set};
 use super::zone::NamedZone;
 use crate::capture;
 use crate::correlate;
+use crate::suggest::suggest;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Floor 7: time zones by the names that people give them.
 
-use super::suggest::suggest;
+use crate::suggest::suggest;
 use crate::time::{UnknownZone, Zone};
 
 /// A time zone with the name it was found by.

@@ -14,6 +14,7 @@ mod courier;
 mod delivery;
 mod durable;
 mod feed;
+mod filter;
 mod lane;
 mod marks;
 mod retry;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use courier::Command;
 pub use durable::{DurableDispatch, Office};
+pub use filter::{Filter, FilterError};
 pub use retry::RetryOptions;
 pub use totals::Totals;
 

@@ -2,10 +2,10 @@
 
 use super::{Codec, Takes, text};
 use crate::config::option::Sink;
-use crate::config::suggest::suggest;
 use crate::config::tree::{Content, Node};
 use crate::correlate::sshd::Switch;
 use crate::event::{Kind, Severity};
+use crate::suggest::suggest;
 use std::marker::PhantomData;
 use toml_edit::{InlineTable, Value};
 

@@ -2,8 +2,8 @@
 
 use super::{Codec, Takes, items, text};
 use crate::config::option::Sink;
-use crate::config::suggest::suggest;
 use crate::config::tree::Node;
+use crate::suggest::suggest;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use toml_edit::{Array, Value};

@@ -1,7 +1,7 @@
-//! Floor 7: what was probably meant.
+//! Floor 0: what was probably meant by a name that is none.
 
 /// The name most like `given`, when at most a third of it would have to change.
-pub(super) fn suggest<'a>(given: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn suggest<'a>(given: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_ascii_lowercase();
     names
         .into_iter()
