@@ -293,4 +293,7 @@ pub const MAX_FILTER_LENGTH: usize = 1024;
 pub const MAX_FILTER_DEPTH: u16 = 48;
 
 /// Stack of the thread that reads a filter's expression, in bytes: enough for the longest, also in a debug build.
-pub const FILTER_PARSER_STACK: usize = 256 * 1024 * 1024;
+pub const FILTER_READER_STACK: usize = 256 * 1024 * 1024;
+
+/// Bytes that one compiled pattern of a filter may take.
+pub const MAX_FILTER_PATTERN_SIZE: usize = 1024 * 1024;

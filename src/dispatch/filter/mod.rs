@@ -6,6 +6,7 @@
 //! Invariant: whatever an expression is, it is refused at load or answers yes or no for every event.
 
 mod compile;
+mod operand;
 mod tree;
 
 #[cfg(test)]
@@ -14,7 +15,7 @@ mod tests;
 use self::tree::Test;
 use crate::event::Event;
 use crate::limits;
-use cel::IdedExpr;
+use cel::parser::ParseError;
 use std::fmt;
 use std::thread;
 
@@ -73,8 +74,7 @@ impl Filter {
             let most = limits::MAX_FILTER_LENGTH;
             return Err(FilterError::new(format!("it is {} bytes long, and may be {most}", source.len())));
         }
-        let test = compile::test(&parse(source)?)?;
-        Ok(Self { source: source.to_owned(), test })
+        Ok(Self { source: source.to_owned(), test: read(source)? })
     }
 
     /// Whether the handler wants an event.
@@ -88,18 +88,40 @@ impl Filter {
     }
 }
 
-/// Has the crate read an expression, on a thread whose stack is large enough for the longest: its parser recurses.
-fn parse(source: &str) -> Result<IdedExpr, FilterError> {
+/// Reads an expression on a thread whose stack is large enough for the longest: the parser recurses, and so does what
+/// walks through a long chain of comparisons.
+fn read(source: &str) -> Result<Test, FilterError> {
     let text = source.to_owned();
-    let parser = move || {
+    let reader = move || {
         let parser = cel::parser::Parser::new().max_recursion_depth(limits::MAX_FILTER_DEPTH);
-        parser.parse(&text).map_err(|errors| {
-            let first = errors.errors.into_iter().next();
-            first.map_or_else(String::new, |error| format!("at character {}: {}", error.pos.1 + 1, error.msg))
-        })
+        match parser.parse(&text) {
+            Ok(expr) => compile::test(&expr),
+            Err(errors) => Err(syntax_error(&text, errors.errors.first())),
+        }
     };
-    let thread = thread::Builder::new().stack_size(limits::FILTER_PARSER_STACK).spawn(parser);
+    let thread = thread::Builder::new().stack_size(limits::FILTER_READER_STACK).spawn(reader);
     let thread = thread.map_err(|error| FilterError::new(format!("it cannot be read: {error}")))?;
-    let parsed = thread.join().map_err(|_| FilterError::new("it cannot be read"))?;
-    parsed.map_err(|why| FilterError::new(format!("it is no expression: {why}")))
+    thread.join().unwrap_or_else(|_| Err(FilterError::new("it cannot be read")))
+}
+
+/// What the parser says, without its list of all tokens that it would have taken.
+fn syntax_error(source: &str, error: Option<&ParseError>) -> FilterError {
+    let Some(error) = error else { return FilterError::new("it is no expression") };
+    let (line, column) = error.pos;
+    let place = match source.contains('\n') {
+        true => format!("line {line}, character {column}"),
+        false => format!("character {column}"),
+    };
+    let why = error.msg.trim_start_matches("Syntax error: ");
+    let why = why.split_once(" expecting ").map_or(why, |(why, _)| why);
+    let why = if why.contains("'<EOF>'") { "it ends too soon" } else { why };
+    let error = FilterError::new(format!("it is no expression: at {place}: {why}"));
+    if why.contains("at: '= ") {
+        return error.hint("`==` asks whether two values are equal");
+    }
+    let words = [("'and'", "`and` is written `&&`"), ("'or'", "`or` is written `||`")];
+    match words.into_iter().find(|(word, _)| why.contains(word)) {
+        Some((_, hint)) => error.hint(hint),
+        None => error,
+    }
 }

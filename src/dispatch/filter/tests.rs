@@ -1,7 +1,7 @@
 //! What filters say of events, and what they refuse.
 
 use super::*;
-use crate::event::{EventBlock, Field, Head, Kind, ModuleName, Severity, Stamp, StreamId};
+use crate::event::{EventBlock, Field, FieldType, Head, Kind, ModuleName, Severity, Stamp, StreamId};
 use crate::time::Timestamp;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -76,6 +76,8 @@ fn filters_answer_for_each_event() {
         ("!in_net(fields.addr, '10.0.0.0/8')", [false, true, true]),
         ("fields.user.matches('^adm')", [true, false, false]),
         ("fields.user.matches('dmi')", [true, false, false]),
+        (r"host.matches(r'(?i)^WEB\d$')", [true, false, false]),
+        ("in_net(fields.addr, '::ffff:10.0.0.0/104')", [true, false, false]),
         ("fields.user.endsWith('min') || fields.source.contains('.113.')", [true, true, false]),
         ("time >= timestamp('2026-02-01T01:00:00Z')", [true, true, true]),
         ("time < timestamp('2026-02-01T01:00:00Z')", [false, false, false]),
@@ -92,16 +94,33 @@ fn what_is_no_filter_is_refused_with_the_remedy() {
     let long = format!("kind == '{}'", "x".repeat(limits::MAX_FILTER_LENGTH));
     let deep = format!("{}true{}", "(".repeat(200), ")".repeat(200));
     let cases: &[(&str, &str)] = &[
-        ("", "it is no expression"),
-        ("severity >=", "it is no expression: at character"),
+        ("", "it is no expression: at character 1: it ends too soon"),
+        ("severity >=", "it is no expression: at character 12: it ends too soon"),
+        ("true &&\n  host ==", "at line 2, character 10: it ends too soon"),
+        ("host = 'web1'", "at character 6: "),
+        ("host = 'web1'", "`==` asks whether two values are equal"),
+        ("true and true", "`and` is written `&&`"),
         ("severity >= \"ERROR\"", "without quotation marks"),
         ("severity == 4", "a severity cannot be compared with a number"),
         ("severity >= HIGH", "there is no `HIGH`"),
+        ("severity >= warn", "WARNING"),
         ("sevrity >= ERROR", "did you mean `severity`?"),
         ("user == 'root'", "did you mean `fields.user`?"),
         ("fields.usr == 'root'", "did you mean `fields.user`?"),
         ("fields.user", "must give yes or no"),
+        ("fields", "fields are written `fields.NAME`"),
+        ("fields['user'] == 'root'", "fields are written `fields.NAME`"),
+        ("size(fields.users)", "it gives a number, and must give yes or no"),
+        ("duration('5m')", "it gives a length of time, and must give yes or no"),
+        ("duration('5m', '6m') < fields.duration", "`duration` wants one argument"),
+        ("true == (severity == ERROR)", "join answers with `&&`"),
         ("fields.port == 'x'", "a number cannot be compared with text"),
+        ("fields.duration > '5m'", "written `duration(\"5m\")`"),
+        ("22 in fields.users", "text cannot be compared with a number"),
+        ("fields.addr in fields.users", "text cannot be compared with an address"),
+        ("fields.users in [fields.users]", "no list holds a list"),
+        ("host in []", "the list is empty"),
+        ("in_net(fields.addr, [])", "the list is empty"),
         ("fields.addr == '10.0.0.0/8'", "in_net(fields.addr"),
         ("fields.users == 'root'", "ask what it holds with `in`"),
         ("kind == 'SSHDLoginSuceeded'", "did you mean `SSHDLoginSucceeded`?"),
@@ -127,6 +146,78 @@ fn what_is_no_filter_is_refused_with_the_remedy() {
 fn the_longest_chain_is_read() {
     let chain = vec!["fields.trusted"; limits::MAX_FILTER_LENGTH / 18].join(" || ");
     assert!(Filter::compile(&chain).unwrap().wants(block().get(0).unwrap()));
+}
+
+/// A literal that a field can be compared with, if there is any.
+fn literal(field: Field) -> Option<&'static str> {
+    Some(match field.spec().ty {
+        FieldType::Text => "'x'",
+        FieldType::Count => "1",
+        FieldType::Flag => "true",
+        FieldType::Time => "timestamp('2026-02-01T12:00:00Z')",
+        FieldType::Duration => "duration('5m')",
+        FieldType::Addr => "'10.1.2.3'",
+        FieldType::Texts | FieldType::Addrs => return None,
+    })
+}
+
+#[test]
+fn what_is_absent_compares_with_nothing() {
+    let mut block = block();
+    block.clear();
+    let (number, kind, severity) = (1, Kind::ServerStarted, Severity::Info);
+    block.push(Head { number, ordinal: 0, module: 0, kind, severity, time: Timestamp::EPOCH });
+    let event = block.get(0).unwrap();
+    for field in Field::ALL {
+        let (name, Some(literal)) = (field.spec().name, literal(*field)) else { continue };
+        for operator in ["==", "!=", "<", "<=", ">", ">="] {
+            for source in
+                [format!("fields.{name} {operator} {literal}"), format!("{literal} {operator} fields.{name}")]
+            {
+                let filter = Filter::compile(&source).unwrap_or_else(|error| panic!("{source}: {error}"));
+                assert!(!filter.wants(event), "{source}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_source_overflows_the_stack() {
+    let parts = [
+        "0==",
+        "0||",
+        "0&&",
+        "0+",
+        "0 in ",
+        "1?1:",
+        "0:",
+        "a.",
+        "a[",
+        "[",
+        "{",
+        "{1:",
+        "(",
+        "!",
+        "-",
+        "!(",
+        "-(",
+        "[1].map(x,",
+        "[1].all(x,",
+        "a.f(",
+        "has(",
+        "size(",
+        "a{b:",
+        "[1,",
+        "\"",
+        "\\",
+        "\n",
+    ];
+    for part in parts {
+        for tail in ["true", ""] {
+            let source = part.repeat((limits::MAX_FILTER_LENGTH - tail.len()) / part.len()) + tail;
+            drop(Filter::compile(&source));
+        }
+    }
 }
 
 proptest! {
