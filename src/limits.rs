@@ -297,3 +297,15 @@ pub const FILTER_READER_STACK: usize = 256 * 1024 * 1024;
 
 /// Bytes that one compiled pattern of a filter may take.
 pub const MAX_FILTER_PATTERN_SIZE: usize = 1024 * 1024;
+
+/// Cool-downs that one handler keeps.
+pub const MAX_COOLDOWNS: usize = 64 * 1024;
+
+/// Bytes of what one handler knows the events in their cool-downs by.
+pub const MAX_COOLDOWN_BYTES: usize = 16 * 1024 * 1024;
+
+/// Events that a digest shows one by one; its counts are of all.
+pub const MAX_DIGEST_EVENTS: usize = 100;
+
+/// Time for which late events are gathered where the handler has no time for digests.
+pub const LATE_GATHER_TIME: Duration = Duration::from_secs(60);

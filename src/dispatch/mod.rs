@@ -18,6 +18,7 @@ mod filter;
 mod lane;
 mod marks;
 mod retry;
+mod storm;
 mod throttle;
 mod totals;
 
@@ -28,6 +29,7 @@ pub use courier::Command;
 pub use durable::{DurableDispatch, Office};
 pub use filter::{Filter, FilterError};
 pub use retry::RetryOptions;
+pub use storm::{Decision, Options as StormOptions, Storm};
 pub use totals::Totals;
 
 use self::lane::{Lane, Waiting};

@@ -14,9 +14,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub mod csv;
+mod digest;
 pub mod log;
 mod sink;
 
+pub use digest::{Digest, Group};
 pub use sink::panic_text;
 
 /// What handlers share of their surroundings.

@@ -1,0 +1,105 @@
+//! Floor 4: many events as one message: how many there are of which kind, when they happened, and the first of them.
+//!
+//! Invariant: however many events there are, a digest is small; the counts are those of all of them.
+
+use crate::event::{Event, Kind, Severity};
+use crate::limits;
+use crate::time::Timestamp;
+
+/// What several events have in common, and how they differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Digest {
+    groups: Vec<Group>,
+    late: u64,
+    span: Option<(Timestamp, Timestamp)>,
+    shown: Vec<u64>,
+}
+
+/// The events of one kind and severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Their kind.
+    pub kind: Kind,
+    /// Their severity.
+    pub severity: Severity,
+    /// How many there are.
+    pub count: u64,
+}
+
+impl Digest {
+    /// Adds an event, by its sequence number; `late` says whether it was old already when its turn came.
+    pub fn add(&mut self, seq: u64, event: Event<'_>, late: bool) {
+        let head = event.head();
+        let alike = |group: &&mut Group| (group.kind, group.severity) == (head.kind, head.severity);
+        match self.groups.iter_mut().find(alike) {
+            Some(group) => group.count += 1,
+            None => self.groups.push(Group { kind: head.kind, severity: head.severity, count: 1 }),
+        }
+        self.late += u64::from(late);
+        let (first, last) = self.span.unwrap_or((head.time, head.time));
+        self.span = Some((first.min(head.time), last.max(head.time)));
+        if self.shown.len() < limits::MAX_DIGEST_EVENTS {
+            self.shown.push(seq);
+        }
+    }
+
+    /// How many events there are.
+    pub fn count(&self) -> u64 {
+        self.groups.iter().map(|group| group.count).sum()
+    }
+
+    /// How many of them were late.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// How many there are of each kind and severity: the most severe first, then the most frequent.
+    pub fn groups(&self) -> Vec<Group> {
+        let mut groups = self.groups.clone();
+        groups.sort_by(|a, b| (b.severity, b.count, a.kind).cmp(&(a.severity, a.count, b.kind)));
+        groups
+    }
+
+    /// How many there are of a severity.
+    pub fn of_severity(&self, severity: Severity) -> u64 {
+        self.groups.iter().filter(|group| group.severity == severity).map(|group| group.count).sum()
+    }
+
+    /// When the first and the last of them happened; nothing where there are none.
+    pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        self.span
+    }
+
+    /// The sequence numbers of the first [`limits::MAX_DIGEST_EVENTS`] of them, to be shown one by one.
+    pub fn shown(&self) -> &[u64] {
+        &self.shown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{EventBlock, Head, Stamp, StreamId};
+    use std::sync::Arc;
+
+    #[test]
+    fn counts_all_and_shows_the_first() {
+        let mut block = EventBlock::new(Arc::new(Stamp { stream: StreamId(1), run: 1, modules: Vec::new() }));
+        let (failed, crash) = (Kind::SSHDLoginFailed, Kind::SSHDChildCrash);
+        let storm = (0..200).map(|number| (number, failed, Severity::Notice));
+        for (number, kind, severity) in
+            storm.chain([(7, failed, Severity::Error), (3, crash, Severity::Critical)])
+        {
+            let time = Timestamp::from_micros(500 - number);
+            block.push(Head { number: 1, ordinal: 0, module: 0, kind, severity, time });
+        }
+        let mut digest = Digest::default();
+        (1_000..).zip(block.iter()).for_each(|(seq, event)| digest.add(seq, event, seq < 1_003));
+        assert_eq!((digest.count(), digest.late(), digest.of_severity(Severity::Notice)), (202, 3, 200));
+        let groups: Vec<_> = digest.groups().iter().map(|group| (group.kind, group.count)).collect();
+        assert_eq!(groups, [(crash, 1), (failed, 1), (failed, 200)]);
+        assert_eq!(digest.span(), Some((Timestamp::from_micros(301), Timestamp::from_micros(500))));
+        assert_eq!(digest.shown().len(), limits::MAX_DIGEST_EVENTS);
+        assert_eq!(digest.shown().first(), Some(&1_000));
+    }
+}
