@@ -148,6 +148,18 @@ fn the_longest_chain_is_read() {
     assert!(Filter::compile(&chain).unwrap().wants(block().get(0).unwrap()));
 }
 
+#[test]
+fn the_examples_of_the_documentation_are_filters() {
+    let page = include_str!("../../../docs/filters.md");
+    let blocks = page.split("```cel\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let in_toml = page.lines().filter_map(|line| line.strip_prefix("filter = '")?.strip_suffix('\''));
+    let examples: Vec<_> = blocks.flat_map(str::lines).chain(in_toml).collect();
+    assert!(examples.len() > 5);
+    for example in examples {
+        Filter::compile(example).unwrap_or_else(|error| panic!("{example}: {error}"));
+    }
+}
+
 /// A literal that a field can be compared with, if there is any.
 fn literal(field: Field) -> Option<&'static str> {
     Some(match field.spec().ty {
