@@ -133,6 +133,12 @@ pub const MAX_LEDGER_PEERS: usize = 16 * 1024;
 /// Evidence numbers that one event carries at most.
 pub const MAX_EVIDENCE: usize = 64;
 
+/// Records that are looked up at once as evidence.
+pub const MAX_EVIDENCE_RECORDS: usize = 1024;
+
+/// Bytes of records that are handed out at once as evidence; what is beyond is cut.
+pub const MAX_EVIDENCE_BYTES: usize = 16 * 1024 * 1024;
+
 /// Items that one list field of an event carries at most; the count beside it tells the whole number.
 pub const MAX_LIST_ITEMS: usize = 32;
 

@@ -11,6 +11,7 @@
 
 mod error;
 mod events;
+mod evidence;
 mod files;
 mod identity;
 mod inputs;
@@ -32,6 +33,7 @@ mod tests;
 
 pub use error::{Flaw, JournalError, ReadError, StartError};
 pub use events::{EventReader, InputReader, Page};
+pub use evidence::{EvidenceRecord, evidence};
 pub use identity::{Identity, IdentityError};
 pub use inputs::{Kept, Recovered, RecoveredBlock};
 pub use ranges::Ranges;
