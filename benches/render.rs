@@ -72,8 +72,7 @@ fn bench(criterion: &mut Criterion) {
         });
     });
     let directory = tempfile::tempdir().unwrap();
-    let environment =
-        Environment { clock: Arc::new(SystemClock), zone: berlin, directory: directory.path().to_owned() };
+    let environment = Environment::new(Arc::new(SystemClock), berlin, directory.path());
     // Rotation at a size keeps the bench from filling the disk.
     let options = csv::Options { rotate: csv::Rotate::Size(64 << 20), keep: 0, ..csv::Options::default() };
     let mut handler = csv::build(options, &environment).unwrap();

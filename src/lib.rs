@@ -19,6 +19,7 @@ pub mod segment;
 pub mod wire;
 // floor 2
 pub mod capture;
+pub mod credentials;
 pub mod detect;
 // floor 3
 pub mod correlate;

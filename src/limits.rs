@@ -315,3 +315,6 @@ pub const MAX_DIGEST_EVENTS: usize = 100;
 
 /// Time for which late events are gathered where the handler has no time for digests.
 pub const LATE_GATHER_TIME: Duration = Duration::from_secs(60);
+
+/// Bytes of a credential's name.
+pub const MAX_CREDENTIAL_NAME: usize = 128;

@@ -72,11 +72,8 @@ impl EventSink for Sink {
 
 /// What handlers share of their surroundings.
 pub(super) fn environment(settings: &Settings) -> Environment {
-    Environment {
-        clock: Arc::new(SystemClock),
-        zone: settings.server.timezone.zone.clone(),
-        directory: settings.server.data_dir.clone(),
-    }
+    let zone = settings.server.timezone.zone.clone();
+    Environment::new(Arc::new(SystemClock), zone, settings.server.data_dir.clone())
 }
 
 /// Builds a handler, for the applications that name it.

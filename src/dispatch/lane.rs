@@ -151,10 +151,7 @@ impl Worker {
     }
 
     fn report(&mut self, outcomes: &[Outcome]) {
-        let failures = outcomes.iter().filter_map(|outcome| match outcome {
-            Outcome::Delivered => None,
-            Outcome::Temporary(why) | Outcome::Permanent(why) => Some(why),
-        });
+        let failures = outcomes.iter().filter_map(Outcome::failure);
         let count = failures.clone().count() as u64;
         let Some(why) = failures.clone().next() else { return };
         if let Some(events) = self.failures.note(count) {

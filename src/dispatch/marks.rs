@@ -64,8 +64,9 @@ impl Marks {
             mark.attempts = attempts;
             let (state, why) = match outcome {
                 Outcome::Delivered => (Some(State::Delivered), None),
+                Outcome::Accepted(what) => (Some(State::Delivered), Some(what)),
                 Outcome::Permanent(why) => (Some(State::Dead), Some(why)),
-                Outcome::Temporary(why) => (None, Some(why)),
+                Outcome::Temporary(why) | Outcome::Deferred(why, _) => (None, Some(why)),
             };
             // Attempts that failed before are in the journal already.
             (mark.state, mark.note) = (state, why.map(Arc::from));

@@ -89,15 +89,12 @@ impl Counters {
         let count = |matching: fn(&Outcome) -> bool| {
             outcomes.iter().filter(|outcome| matching(outcome)).count() as u64
         };
-        self.delivered.fetch_add(count(|outcome| *outcome == Outcome::Delivered), Relaxed);
-        self.temporary.fetch_add(count(|outcome| matches!(outcome, Outcome::Temporary(_))), Relaxed);
+        self.delivered.fetch_add(count(Outcome::is_delivered), Relaxed);
+        self.temporary.fetch_add(count(Outcome::is_temporary), Relaxed);
         let missing = events.saturating_sub(outcomes.len()) as u64;
         self.permanent
             .fetch_add(count(|outcome| matches!(outcome, Outcome::Permanent(_))) + missing, Relaxed);
-        let last = outcomes.iter().rev().find_map(|outcome| match outcome {
-            Outcome::Delivered => None,
-            Outcome::Temporary(why) | Outcome::Permanent(why) => Some(why.as_str()),
-        });
+        let last = outcomes.iter().rev().find_map(Outcome::failure);
         if let Some(why) = last.or((missing > 0).then_some("it gave no answer")) {
             *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
         }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: however many events there are, a digest is small; the counts are those of all of them.
 
+use super::Selection;
 use crate::event::{Event, Kind, Severity};
 use crate::limits;
 use crate::time::Timestamp;
@@ -13,6 +14,22 @@ pub struct Digest {
     late: u64,
     span: Option<(Timestamp, Timestamp)>,
     shown: Vec<u64>,
+}
+
+/// A digest on its way, with the events that it shows one by one.
+#[derive(Clone, Debug)]
+pub struct Gathered {
+    /// The counts of all events.
+    pub digest: Digest,
+    /// The events that are shown, in order; those that cannot be read any more are left out.
+    pub shown: Vec<Selection>,
+}
+
+impl Gathered {
+    /// The events that are shown.
+    pub fn events(&self) -> impl Iterator<Item = Event<'_>> {
+        self.shown.iter().flat_map(Selection::events)
+    }
 }
 
 /// The events of one kind and severity.

@@ -6,19 +6,21 @@
 //! Invariant: a handler answers each delivery with one outcome for each event, and says [`Outcome::Delivered`] only
 //! once the event has left the process.
 
+use crate::credentials::Secrets;
 use crate::event::{Event, EventBlock};
-use crate::time::{Clock, Zone};
+use crate::time::{Clock, Timestamp, Zone};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub mod csv;
 mod digest;
 pub mod log;
 mod sink;
 
-pub use digest::{Digest, Group};
+pub use digest::{Digest, Gathered, Group};
 pub use sink::panic_text;
 
 /// What handlers share of their surroundings.
@@ -30,6 +32,45 @@ pub struct Environment {
     pub zone: Zone,
     /// What relative paths are under.
     pub directory: PathBuf,
+    /// The secrets that options name.
+    pub secrets: Arc<Secrets>,
+    /// Where the records are found that caused an event.
+    pub evidence: Arc<dyn Evidence>,
+}
+
+impl Environment {
+    /// Surroundings without secrets and evidence.
+    pub fn new(clock: Arc<dyn Clock>, zone: Zone, directory: impl Into<PathBuf>) -> Self {
+        let (secrets, evidence) = (Arc::default(), Arc::new(NoEvidence));
+        Self { clock, zone, directory: directory.into(), secrets, evidence }
+    }
+}
+
+/// A record that caused an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvidenceRecord {
+    /// When it arrived.
+    pub arrival: Timestamp,
+    /// Who sent it.
+    pub peer: String,
+    /// The record as it was received.
+    pub bytes: Vec<u8>,
+}
+
+/// Finds the records that caused events.
+pub trait Evidence: Send + Sync {
+    /// The records of an event that are still there, in order. Reads files.
+    fn of(&self, event: Event<'_>) -> Vec<EvidenceRecord>;
+}
+
+/// Where no record is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct NoEvidence;
+
+impl Evidence for NoEvidence {
+    fn of(&self, _: Event<'_>) -> Vec<EvidenceRecord> {
+        Vec::new()
+    }
 }
 
 /// Events for one handler: those of a block that its filter let through, by index, ascending.
@@ -69,18 +110,50 @@ impl Selection {
 pub enum Outcome {
     /// Done, and flushed.
     Delivered,
+    /// Done, and there is something to remember of it: what the other side calls it, or what a program printed.
+    Accepted(String),
     /// Failed for now: trying again may help.
     Temporary(String),
+    /// Failed for now, and the other side wants to be left alone for a while.
+    Deferred(String, Duration),
     /// Failed for good.
     Permanent(String),
 }
 
+impl Outcome {
+    /// Whether the event was delivered.
+    pub fn is_delivered(&self) -> bool {
+        matches!(self, Self::Delivered | Self::Accepted(_))
+    }
+
+    /// Whether trying again may help.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Temporary(_) | Self::Deferred(..))
+    }
+
+    /// Why it failed, if it did.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Delivered | Self::Accepted(_) => None,
+            Self::Temporary(why) | Self::Deferred(why, _) | Self::Permanent(why) => Some(why),
+        }
+    }
+}
+
 /// The future of a delivery.
 pub type Delivery<'a> = Pin<Box<dyn Future<Output = Vec<Outcome>> + Send + 'a>>;
+
+/// The future of a digest's delivery.
+pub type DigestDelivery<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 /// Acts on events. A handler runs in a task of its own and may take as long as it needs.
 pub trait Handler: Send {
     /// Delivers events, in order, with one outcome for each: one flush, one connection, one request per call where
     /// the medium allows.
     fn deliver<'a>(&'a mut self, events: &'a Selection) -> Delivery<'a>;
+
+    /// Delivers many events as one message. Only handlers whose options take a time for digests are asked to.
+    fn digest<'a>(&'a mut self, _: &'a Gathered) -> DigestDelivery<'a> {
+        Box::pin(async { Outcome::Permanent("this type of handler sends no digests".to_owned()) })
+    }
 }

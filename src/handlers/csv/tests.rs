@@ -38,11 +38,7 @@ impl Scene {
     }
 
     fn csv(&self) -> Csv {
-        let environment = Environment {
-            clock: self.clock.clone(),
-            zone: self.zone.clone(),
-            directory: self.directory.path().to_owned(),
-        };
+        let environment = Environment::new(self.clock.clone(), self.zone.clone(), self.directory.path());
         Csv::new(self.options.clone(), &environment)
     }
 
@@ -340,8 +336,7 @@ fn a_file_that_another_process_writes_is_left_alone() {
 #[tokio::test]
 async fn the_handler_delivers_selections_on_its_thread() {
     let scene = Scene::new(Rotate::Never);
-    let environment =
-        Environment { clock: scene.clock.clone(), zone: Zone::UTC, directory: scene.directory.path().into() };
+    let environment = Environment::new(scene.clock.clone(), Zone::UTC, scene.directory.path());
     let mut handler = build(scene.options.clone(), &environment).unwrap();
     let mut block = block(&["openssh"]);
     for user in ["a", "b", "c"] {

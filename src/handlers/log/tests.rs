@@ -63,8 +63,7 @@ fn events(count: u64) -> Selection {
 }
 
 fn handler(options: Options, writer: &Script) -> Box<dyn Handler> {
-    let environment =
-        Environment { clock: Arc::new(SystemClock), zone: Zone::UTC, directory: "unused".into() };
+    let environment = Environment::new(Arc::new(SystemClock), Zone::UTC, "unused");
     to_writer(options, Paint::Plain, &environment, writer.clone()).unwrap()
 }
 
