@@ -313,6 +313,12 @@ pub const MAX_COOLDOWN_BYTES: usize = 16 * 1024 * 1024;
 /// Events that a digest shows one by one; its counts are of all.
 pub const MAX_DIGEST_EVENTS: usize = 100;
 
+/// Pieces in which what a handler has gathered may lie in the journal; with more, the digest goes early.
+pub const MAX_GATHERED_RANGES: usize = 16 * 1024;
+
+/// Events before a handler's cursor among which a start looks for cool-downs that last.
+pub const COOLDOWN_RECALL_EVENTS: u64 = 16 * 1024;
+
 /// Time for which late events are gathered where the handler has no time for digests.
 pub const LATE_GATHER_TIME: Duration = Duration::from_secs(60);
 

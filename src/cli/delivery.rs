@@ -3,10 +3,9 @@
 use super::Failure;
 use crate::config::{Handler, HandlerOptions, Settings};
 use crate::dispatch::{self, Apps, Dispatch, Options, Target, Totals};
-use crate::event::ModuleName;
 use crate::handlers::{Environment, csv, log};
 use crate::pipeline::{EventSink, Folded};
-use crate::time::SystemClock;
+use crate::time::{Clock, SystemClock};
 use anyhow::Context;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,13 +22,9 @@ impl Delivery {
     ///
     /// # Errors
     /// When the system gives no threads.
-    pub(super) fn start(
-        targets: Vec<Target>,
-        modules: &[ModuleName],
-        options: Options,
-    ) -> Result<Self, Failure> {
+    pub(super) fn start(targets: Vec<Target>, options: Options) -> Result<Self, Failure> {
         let runtime = dispatch::runtime().context("cannot start the handlers' threads")?;
-        let dispatch = Arc::new(Dispatch::start(targets, modules, options, runtime.handle()));
+        let dispatch = Arc::new(Dispatch::start(targets, options, &clock(), runtime.handle()));
         Ok(Self { runtime, dispatch })
     }
 
@@ -70,10 +65,15 @@ impl EventSink for Sink {
     }
 }
 
+/// What tells the time of deliveries.
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
 /// What handlers share of their surroundings.
 pub(super) fn environment(settings: &Settings) -> Environment {
     let zone = settings.server.timezone.zone.clone();
-    Environment::new(Arc::new(SystemClock), zone, settings.server.data_dir.clone())
+    Environment::new(clock(), zone, settings.server.data_dir.clone())
 }
 
 /// Builds a handler, for the applications that name it.
@@ -90,5 +90,5 @@ pub(super) fn target(handler: &Handler, settings: &Settings) -> Result<Target, F
     let built = built.with_context(|| format!("cannot start handler `{handler_name}`"))?;
     let names = settings.apps.iter().filter(|app| app.handlers.contains(&handler.name));
     let apps = Apps::Named(names.map(|app| app.app.name.clone()).collect());
-    Ok(Target { name: handler_name, apps, handler: built, options: handler.delivery })
+    Ok(Target { name: handler_name, apps, handler: built, options: handler.delivery.clone() })
 }

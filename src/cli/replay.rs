@@ -132,7 +132,7 @@ impl Replay<'_> {
         let run = inputs.first().map_or(0, Input::run);
         let end = inputs.last().map_or(capture::End::OfInput, Input::end);
         let stamp = Arc::new(Stamp { stream, run, modules: modules.clone() });
-        let delivery = Delivery::start(self.targets()?, &modules, dispatch::Options { patience: None })?;
+        let delivery = Delivery::start(self.targets()?, dispatch::Options { patience: None })?;
         let sink = delivery.sink();
         let (gate, permits) = Gate::for_thread();
         let options = Options {

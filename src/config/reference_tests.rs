@@ -7,6 +7,7 @@ use super::option::{Row, rows};
 use super::section::Section;
 use super::server::ServerOptions;
 use crate::correlate::{report, sshd};
+use crate::dispatch::{StormOptions, TargetOptions};
 use crate::handlers::{csv, log};
 use std::fmt::Write;
 use std::fs;
@@ -49,6 +50,8 @@ fn the_reference_is_current() {
         ("apps", of::<AppOptions>()),
         ("sshd", of::<sshd::Options>()),
         ("report", of::<report::Options>()),
+        ("handlers", of::<TargetOptions>()),
+        ("digests", of::<StormOptions>()),
         ("log", of::<log::Options>()),
         ("csv", of::<csv::Options>()),
     ];

@@ -72,10 +72,10 @@ impl Reader {
         target
     }
 
-    /// Reads the rest of a section of which a part has just been read: the options of `S`. All other keys are accounted
-    /// for.
-    pub(super) fn more<S: Section>(&mut self, given: Given<'_>) -> S {
-        let mut target = S::defaults();
+    /// Reads the rest of a section of which a part has just been read: the options of `S` over these defaults. All other
+    /// keys are accounted for.
+    pub(super) fn more<S: Section + Clone>(&mut self, given: Given<'_>, defaults: S) -> S {
+        let mut target = defaults.clone();
         for option in S::OPTIONS {
             if let Some(node) = given.table.get(option.name) {
                 let path = join(given.path, option.name);
@@ -83,7 +83,7 @@ impl Reader {
             }
         }
         if let Some(section) = self.listed.last_mut() {
-            section.rows.extend(rows(S::OPTIONS, &target, &S::defaults(), Some(given.table)));
+            section.rows.extend(rows(S::OPTIONS, &target, &defaults, Some(given.table)));
         }
         target
     }

@@ -1,7 +1,7 @@
 //! Floor 5: one delivery: guarded against panics and against handlers that never answer.
 
-use crate::handlers::{Handler, Outcome, Selection, panic_text};
-use std::future::poll_fn;
+use crate::handlers::{Gathered, Handler, Outcome, Selection, panic_text};
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
@@ -10,13 +10,37 @@ use tokio::time::timeout;
 
 /// Delivers, and takes a panic of the handler for a failure of these events; the handler gets the next ones all the same.
 pub(super) async fn guarded(handler: &mut dyn Handler, events: &Selection) -> Vec<Outcome> {
-    let mut delivery = pin!(async move { handler.deliver(events).await });
+    let delivered = caught(async move { handler.deliver(events).await }).await;
+    delivered.unwrap_or_else(|why| vec![Outcome::Permanent(why); events.len()])
+}
+
+/// Delivers a digest, and takes a panic of the handler for its failure.
+pub(super) async fn guarded_digest(handler: &mut dyn Handler, gathered: &Gathered) -> Outcome {
+    caught(async move { handler.digest(gathered).await }).await.unwrap_or_else(Outcome::Permanent)
+}
+
+/// What a future gives, or what its panic said.
+async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = pin!(future);
     poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| delivery.as_mut().poll(context)));
-        polled
-            .unwrap_or_else(|panic| Poll::Ready(vec![Outcome::Permanent(panic_text(&*panic)); events.len()]))
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        polled.map(|polled| polled.map(Ok)).unwrap_or_else(|panic| Poll::Ready(Err(panic_text(&*panic))))
     })
     .await
+}
+
+/// Delivers a digest within a deadline.
+pub(super) async fn bounded_digest(
+    handler: &mut dyn Handler,
+    gathered: &Gathered,
+    deadline: Duration,
+) -> Outcome {
+    let answer = timeout(deadline, guarded_digest(handler, gathered)).await;
+    answer.unwrap_or_else(|_| Outcome::Temporary(no_answer(deadline)))
+}
+
+fn no_answer(deadline: Duration) -> String {
+    format!("it gave no answer within {} s", deadline.as_secs())
 }
 
 /// Delivers within a deadline, with an outcome for each event, whatever the handler does. One that does not answer may
@@ -27,10 +51,7 @@ pub(super) async fn bounded(
     deadline: Duration,
 ) -> Vec<Outcome> {
     let answer = timeout(deadline, guarded(handler, events)).await;
-    let mut outcomes = answer.unwrap_or_else(|_| {
-        let why = format!("it gave no answer within {} s", deadline.as_secs());
-        vec![Outcome::Temporary(why); events.len()]
-    });
+    let mut outcomes = answer.unwrap_or_else(|_| vec![Outcome::Temporary(no_answer(deadline)); events.len()]);
     outcomes.resize(events.len(), Outcome::Permanent("it gave no answer".to_owned()));
     outcomes
 }

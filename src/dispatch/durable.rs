@@ -5,11 +5,12 @@
 //! is away.
 
 use super::Target;
-use super::courier::{Command, Courier};
+use super::courier::{Command, Courier, Orders};
 use super::feed::{Chunk, Feed};
+use super::sieve::Sieve;
 use super::throttle::Throttle;
 use crate::event::EventBlock;
-use crate::journal::{Settled, Standings};
+use crate::journal::{Ranges, Settled, Standing, Standings};
 use crate::limits;
 use crate::time::Clock;
 use std::path::PathBuf;
@@ -68,13 +69,14 @@ impl DurableDispatch {
         let mut routes = Vec::new();
         let mut tasks = Vec::new();
         for target in targets {
+            let sieve = Sieve::new(&target);
             let name: Arc<str> = Arc::from(target.name);
             let (chunks, channel) = mpsc::channel(limits::HANDLER_QUEUE_BLOCKS);
             let (commands, orders) = mpsc::channel(limits::COMMAND_QUEUE);
-            let standing = standings.get(&*name);
+            let standing = standings.get(&*name).cloned().unwrap_or_else(|| Standing::new(next));
             let courier = Courier {
                 name: Arc::clone(&name),
-                apps: target.apps,
+                sieve,
                 handler: target.handler,
                 retry: target.options.retry,
                 feed: Feed {
@@ -85,13 +87,12 @@ impl DurableDispatch {
                     behind: None,
                     held: None,
                 },
-                commands: orders,
+                orders: Orders(orders),
                 stop: stopped.clone(),
                 reports: office.reports.clone(),
                 clock: Arc::clone(&office.clock),
-                cursor: standing.map_or(next, |standing| standing.cursor),
-                resumed: standing.and_then(|standing| standing.retry.clone()),
-                requeued: standing.map(|standing| standing.requeued.clone()).unwrap_or_default(),
+                standing,
+                unwanted: Ranges::default(),
                 failures: Throttle::default(),
             };
             tasks.push(runtime.spawn(courier.run()));

@@ -1,17 +1,18 @@
 //! Floor 5: one handler's way: what it takes, its channel, its task.
 
-use super::delivery::guarded;
-use super::is_about_server;
 use super::throttle::Throttle;
 use super::totals::{Counters, Totals};
-use crate::event::EventBlock;
-use crate::handlers::{Handler, Outcome, Selection};
+use super::worker::Worker;
+use super::{Apps, Target, is_about_server};
+use crate::event::{Event, EventBlock};
+use crate::handlers::Selection;
 use crate::limits;
+use crate::time::Clock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
@@ -19,8 +20,7 @@ use tokio::time::{Instant, timeout_at};
 #[derive(Debug)]
 pub(super) struct Lane {
     name: String,
-    /// Whether events of a module go this way, by the module's index.
-    takes: Vec<bool>,
+    apps: Apps,
     counters: Arc<Counters>,
     /// Whether a block was lost and none has been taken since.
     stuck: AtomicBool,
@@ -38,18 +38,14 @@ pub(super) struct Waiting<'a> {
 
 impl Lane {
     /// Starts a handler's task.
-    pub(super) fn start(name: String, takes: Vec<bool>, handler: Box<dyn Handler>, runtime: &Handle) -> Self {
+    pub(super) fn start(target: Target, clock: Arc<dyn Clock>, runtime: &Handle) -> Self {
         let (sender, receiver) = channel(limits::HANDLER_QUEUE_BLOCKS);
         let counters = Arc::new(Counters::default());
-        let worker = Worker {
-            name: name.clone(),
-            handler,
-            counters: Arc::clone(&counters),
-            failures: Throttle::default(),
-        };
+        let (name, apps) = (target.name.clone(), target.apps.clone());
+        let worker = Worker::new(target, clock, Arc::clone(&counters));
         let task = runtime.spawn(worker.run(receiver));
         let open = Mutex::new(Some((sender, task)));
-        Self { name, takes, counters, stuck: AtomicBool::new(false), losses: Mutex::default(), open }
+        Self { name, apps, counters, stuck: AtomicBool::new(false), losses: Mutex::default(), open }
     }
 
     /// Puts what the handler takes of a block into its channel; gives it back if it has to wait for room.
@@ -79,10 +75,9 @@ impl Lane {
     }
 
     fn select(&self, block: &Arc<EventBlock>) -> Selection {
-        let takes = |module: u16| self.takes.get(usize::from(module)).copied().unwrap_or(false);
-        let chosen = (0_u32..)
-            .zip(block.iter())
-            .filter(|(_, event)| takes(event.head().module) || is_about_server(event.kind()));
+        let is_meant =
+            |event: &Event<'_>| is_about_server(event.kind()) || self.apps.contain(event.module().0);
+        let chosen = (0_u32..).zip(block.iter()).filter(|(_, event)| is_meant(event));
         Selection { indices: chosen.map(|(index, _)| index).collect(), block: Arc::clone(block) }
     }
 
@@ -129,33 +124,6 @@ impl Waiting<'_> {
         match self.channel.reserve().await {
             Ok(room) => room.send(self.events),
             Err(_) => self.lane.lose(&self.events),
-        }
-    }
-}
-
-/// What runs in a handler's task.
-struct Worker {
-    name: String,
-    handler: Box<dyn Handler>,
-    counters: Arc<Counters>,
-    failures: Throttle,
-}
-
-impl Worker {
-    async fn run(mut self, mut channel: Receiver<Selection>) {
-        while let Some(events) = channel.recv().await {
-            let outcomes = guarded(&mut *self.handler, &events).await;
-            self.counters.take(&outcomes, events.len());
-            self.report(&outcomes);
-        }
-    }
-
-    fn report(&mut self, outcomes: &[Outcome]) {
-        let failures = outcomes.iter().filter_map(Outcome::failure);
-        let count = failures.clone().count() as u64;
-        let Some(why) = failures.clone().next() else { return };
-        if let Some(events) = self.failures.note(count) {
-            tracing::warn!(handler = self.name, events, why, "a handler could not deliver events");
         }
     }
 }

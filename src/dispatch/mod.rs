@@ -18,9 +18,11 @@ mod filter;
 mod lane;
 mod marks;
 mod retry;
+mod sieve;
 mod storm;
 mod throttle;
 mod totals;
+mod worker;
 
 #[cfg(test)]
 mod tests;
@@ -33,9 +35,10 @@ pub use storm::{Decision, Options as StormOptions, Storm};
 pub use totals::Totals;
 
 use self::lane::{Lane, Waiting};
-use crate::event::{EventBlock, Kind, ModuleName};
+use crate::event::{EventBlock, Kind};
 use crate::handlers::Handler;
 use crate::limits;
+use crate::time::Clock;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,8 +76,12 @@ pub struct Target {
 }
 
 /// How events of a journal are brought to a handler.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct TargetOptions {
+    /// Which events it gets of those that are for it; all, where there is none.
+    pub filter: Option<Arc<Filter>>,
+    /// How it is spared a storm of events.
+    pub storm: StormOptions,
     /// Where a handler begins that the journal does not know yet.
     pub start: Start,
     /// How often a delivery is tried again.
@@ -124,13 +131,10 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    /// Starts a task for each handler. `modules` are those of the blocks that will be offered.
-    pub fn start(targets: Vec<Target>, modules: &[ModuleName], options: Options, runtime: &Handle) -> Self {
-        let lane = |target: Target| {
-            let takes = modules.iter().map(|module| target.apps.contain(&module.app)).collect();
-            Lane::start(target.name, takes, target.handler, runtime)
-        };
-        let lanes = targets.into_iter().map(lane).collect();
+    /// Starts a task for each handler.
+    pub fn start(targets: Vec<Target>, options: Options, clock: &Arc<dyn Clock>, runtime: &Handle) -> Self {
+        let lanes =
+            targets.into_iter().map(|target| Lane::start(target, Arc::clone(clock), runtime)).collect();
         Self { lanes, patience: options.patience, runtime: runtime.clone() }
     }
 

@@ -1,9 +1,9 @@
 //! Handlers that hang, fail, panic and lag, side by side with honest ones.
 
 use super::*;
-use crate::event::{Head, Severity, Stamp, StreamId};
+use crate::event::{Head, ModuleName, Severity, Stamp, StreamId};
 use crate::handlers::{Delivery, Outcome, Selection};
-use crate::time::Timestamp;
+use crate::time::{SystemClock, Timestamp};
 use std::sync::Mutex;
 use tokio::sync::Semaphore;
 
@@ -66,8 +66,12 @@ fn block(events: &[(u16, u64)]) -> Arc<EventBlock> {
     Arc::new(block)
 }
 
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
 fn start(targets: Vec<Target>, options: Options) -> Dispatch {
-    Dispatch::start(targets, &modules(), options, &Handle::current())
+    Dispatch::start(targets, options, &clock(), &Handle::current())
 }
 
 fn by_name(totals: &[Totals], name: &str) -> Totals {
@@ -209,7 +213,7 @@ fn a_plain_thread_waits_for_room_for_as_long_as_it_is_told_to() {
     let gate = Arc::new(Semaphore::new(0));
     let (slow, seen) = target("slow", Apps::All, Deed::Wait(Arc::clone(&gate)));
     let dispatch =
-        Arc::new(Dispatch::start(vec![slow], &modules(), Options { patience: None }, runtime.handle()));
+        Arc::new(Dispatch::start(vec![slow], Options { patience: None }, &clock(), runtime.handle()));
     let blocks = 2 * QUEUE;
     let (begun, waits) = std::sync::mpsc::sync_channel(0);
     let offering = std::thread::spawn({

@@ -77,6 +77,8 @@ impl fmt::Display for Totals {
 pub(super) struct Counters {
     pub(super) offered: AtomicU64,
     pub(super) lost: AtomicU64,
+    /// Left out by the filter or the storm control, or gone with a digest.
+    pub(super) held: AtomicU64,
     delivered: AtomicU64,
     temporary: AtomicU64,
     permanent: AtomicU64,
@@ -100,15 +102,28 @@ impl Counters {
         }
     }
 
+    /// Counts the outcome of a digest of so many events.
+    pub(super) fn take_digest(&self, outcome: &Outcome, events: u64) {
+        let counter = match outcome {
+            Outcome::Delivered | Outcome::Accepted(_) => &self.held,
+            Outcome::Temporary(_) | Outcome::Deferred(..) => &self.temporary,
+            Outcome::Permanent(_) => &self.permanent,
+        };
+        counter.fetch_add(events, Relaxed);
+        if let Some(why) = outcome.failure() {
+            *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+        }
+    }
+
     pub(super) fn totals(&self, handler: &str) -> Totals {
         // Offered is read last, so that a delivery in between cannot make it less than its parts.
-        let [delivered, temporary, permanent, lost] =
-            [&self.delivered, &self.temporary, &self.permanent, &self.lost]
+        let [delivered, temporary, permanent, lost, held] =
+            [&self.delivered, &self.temporary, &self.permanent, &self.lost, &self.held]
                 .map(|counter| counter.load(Relaxed));
         let offered = self.offered.load(Relaxed);
-        let waiting = offered.saturating_sub(delivered + temporary + permanent + lost);
+        let waiting = offered.saturating_sub(delivered + temporary + permanent + lost + held);
         let why = self.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let handler = handler.to_owned();
-        Totals { handler, offered, delivered, temporary, permanent, lost, held: 0, waiting, why }
+        Totals { handler, offered, delivered, temporary, permanent, lost, held, waiting, why }
     }
 }

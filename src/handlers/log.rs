@@ -2,8 +2,9 @@
 //!
 //! Invariant: a delivery is one write and one flush, and nothing but whole lines of events is written.
 
+use super::digest;
 use super::sink::{Sink, on_own_thread};
-use super::{Environment, Handler, Outcome, Selection};
+use super::{Environment, Gathered, Handler, Outcome, Selection};
 use crate::event::render::{self, LocalTime, Paint};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
@@ -114,28 +115,34 @@ struct Log<W> {
 impl<W: Write + Send + 'static> Sink for Log<W> {
     fn write(&mut self, events: &Selection) -> Vec<Outcome> {
         self.render(events);
-        let (written, error) = write_all(&mut self.writer, &self.lines);
-        if written > 0 {
-            self.torn = self.lines.get(written - 1) != Some(&b'\n');
-        }
-        let Some(error) = error else { return vec![Outcome::Delivered; events.len()] };
-        let failure = if error.kind() == io::ErrorKind::BrokenPipe {
-            Outcome::Permanent("standard output is closed".to_owned())
-        } else {
-            Outcome::Temporary(format!("cannot write to standard output: {error}"))
-        };
+        let (written, failure) = self.put();
+        let Some(failure) = failure else { return vec![Outcome::Delivered; events.len()] };
         let outcome = |end: &usize| if *end <= written { Outcome::Delivered } else { failure.clone() };
         self.ends.iter().map(outcome).collect()
+    }
+
+    fn digest(&mut self, gathered: &Gathered) -> Outcome {
+        self.begin();
+        match self.options.format {
+            Format::Text => digest::line(&mut self.lines, &gathered.digest, &mut self.times),
+            Format::Json => digest::json(&mut self.lines, gathered),
+        }
+        self.lines.push(b'\n');
+        self.put().1.unwrap_or(Outcome::Delivered)
     }
 }
 
 impl<W> Log<W> {
-    fn render(&mut self, events: &Selection) {
+    fn begin(&mut self) {
         self.lines.clear();
         self.ends.clear();
         if self.torn {
             self.lines.push(b'\n');
         }
+    }
+
+    fn render(&mut self, events: &Selection) {
+        self.begin();
         for event in events.events() {
             match self.options.format {
                 Format::Text => render::line(&mut self.lines, event, &mut self.times, self.paint),
@@ -144,6 +151,21 @@ impl<W> Log<W> {
             self.lines.push(b'\n');
             self.ends.push(self.lines.len());
         }
+    }
+}
+
+impl<W: Write> Log<W> {
+    /// Writes the lines; gives how many bytes were certainly written, and what failed.
+    fn put(&mut self) -> (usize, Option<Outcome>) {
+        let (written, error) = write_all(&mut self.writer, &self.lines);
+        if written > 0 {
+            self.torn = self.lines.get(written - 1) != Some(&b'\n');
+        }
+        let failure = error.map(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Outcome::Permanent("standard output is closed".to_owned()),
+            _ => Outcome::Temporary(format!("cannot write to standard output: {error}")),
+        });
+        (written, failure)
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub mod csv;
-mod digest;
+pub mod digest;
 pub mod log;
 mod sink;
 
@@ -151,6 +151,11 @@ pub trait Handler: Send {
     /// Delivers events, in order, with one outcome for each: one flush, one connection, one request per call where
     /// the medium allows.
     fn deliver<'a>(&'a mut self, events: &'a Selection) -> Delivery<'a>;
+
+    /// How many events it takes in one delivery at most: few, where each takes its time and may fail by itself.
+    fn most(&self) -> usize {
+        usize::MAX
+    }
 
     /// Delivers many events as one message. Only handlers whose options take a time for digests are asked to.
     fn digest<'a>(&'a mut self, _: &'a Gathered) -> DigestDelivery<'a> {

@@ -58,6 +58,11 @@ impl Ranges {
         self.0.iter().map(|range| range.end - range.start).sum()
     }
 
+    /// How many ranges the numbers make.
+    pub fn spans(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

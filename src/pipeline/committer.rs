@@ -265,7 +265,9 @@ impl Work {
     /// Raises an event when a report means trouble.
     fn look_at(&mut self, settled: &Settled) {
         let kind = match settled.state {
-            State::Failed if settled.attempts >= limits::FAILING_ATTEMPTS => Kind::ServerHandlerFailing,
+            State::Failed | State::Gathered if settled.attempts >= limits::FAILING_ATTEMPTS => {
+                Kind::ServerHandlerFailing
+            }
             State::Dead => Kind::ServerDeadLetters,
             _ => return,
         };

@@ -51,7 +51,7 @@ impl Backend {
             return Ok((Self::Durable(durable), ends));
         }
         let patience = dispatch::Options { patience: Some(settings.server.handler_patience) };
-        let delivery = Delivery::start(targets, &options.stamp.modules, patience)?;
+        let delivery = Delivery::start(targets, patience)?;
         let events = Box::new(delivery.sink());
         Ok((Self::Volatile(delivery), Ends { events, state: None }))
     }

@@ -5,12 +5,14 @@
 mod choice;
 #[allow(dead_code, reason = "the handlers that take secrets come next")]
 mod credential;
+mod filter;
 mod network;
 mod quantity;
 mod rotation;
 mod text;
 
 pub(super) use choice::{Choice, OneOf, Raises, Switches};
+pub(super) use filter::{Fields, FilterText};
 pub(super) use network::{Networks, TcpAddresses, parse_tcp};
 pub(super) use quantity::{Count, Lasting, Size};
 pub(super) use rotation::Rotation;

@@ -71,6 +71,18 @@ impl<const LEAST: u64, const MOST: u64> Codec<Duration> for Lasting<LEAST, MOST>
     }
 }
 
+/// A length of time that zero turns off.
+impl<const MOST: u64> Codec<Option<Duration>> for Lasting<0, MOST> {
+    fn read(node: &Node, sink: &mut Sink<'_>) -> Option<Option<Duration>> {
+        let time = <Self as Codec<Duration>>::read(node, sink)?;
+        Some((!time.is_zero()).then_some(time))
+    }
+
+    fn show(value: &Option<Duration>) -> Option<Value> {
+        value.as_ref().and_then(<Self as Codec<Duration>>::show)
+    }
+}
+
 /// Units of size and their bytes, the largest first.
 const SIZE_UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 

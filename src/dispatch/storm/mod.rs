@@ -114,6 +114,18 @@ impl Storm {
         gathered.digest.add(seq, event, late);
     }
 
+    /// Begins the cool-down of an event without a decision: it was delivered then, by an earlier run.
+    pub fn cool(&mut self, event: Event<'_>, then: Timestamp) {
+        if let Some(cooling) = &mut self.cooling {
+            cooling.begin(event, then);
+        }
+    }
+
+    /// For how long events like one that was delivered are held back, if they are.
+    pub fn cooldown(&self) -> Option<Duration> {
+        self.options.cooldown
+    }
+
     /// When what is gathered is to go; never, where nothing is.
     pub fn due(&self) -> Option<Timestamp> {
         self.gathered.as_ref().map(|gathered| gathered.due)

@@ -2,6 +2,10 @@
 //!
 //! Invariant: however many events there are, a digest is small; the counts are those of all of them.
 
+mod text;
+
+pub use text::{json, line};
+
 use super::Selection;
 use crate::event::{Event, Kind, Severity};
 use crate::limits;

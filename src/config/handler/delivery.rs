@@ -1,0 +1,54 @@
+//! Floor 7: the options that handlers of all types have: which events they get, and how these are brought to them.
+
+use crate::config::codec::{Choice, Fields, FilterText, Lasting, OneOf};
+use crate::config::option::{Opt, options};
+use crate::config::section::Section;
+use crate::dispatch::{Start, StormOptions, TargetOptions};
+
+/// A year, in seconds.
+const YEAR: u64 = 365 * 86_400;
+
+impl Choice for Start {
+    const NAMES: &'static [(&'static str, Self)] = &[("now", Self::Now), ("beginning", Self::Beginning)];
+}
+
+impl Section for TargetOptions {
+    const OPTIONS: &'static [Opt<Self>] = options! { Self:
+        filter = filter as FilterText,
+            "Which events the handler gets: an expression in CEL, as in \"severity >= WARNING\" (docs/filters.md).";
+        cooldown = storm.cooldown as Lasting<0, { 7 * 86_400 }>,
+            "For how long events like one that was delivered are held back: they go with the next digest, or, where \
+             there is none, not at all. Zero is off.";
+        cooldown_by = storm.cooldown_by as Fields,
+            "The fields in which events must agree, beside their kind, to be alike.";
+        start = start as OneOf<Start>,
+            "Where a handler begins that is new: with the next event, or with the first that the journal still has.";
+        retry_first = retry.first as Lasting<1, 3600>,
+            "The shortest pause before a delivery that failed is tried again; pauses double from there.";
+        retry_most = retry.most as Lasting<1, 86_400>,
+            "The longest pause.";
+        retry_for = retry.give_up as Lasting<0, YEAR>,
+            "The time after which an event is given up and becomes a dead letter, which `events retry` can send again.";
+        deadline = retry.deadline as Lasting<1, 3600>,
+            "The time within which the handler has to answer before the delivery counts as failed.";
+    };
+
+    fn defaults() -> Self {
+        Self::default()
+    }
+}
+
+/// How a handler gathers events into digests; only types that can send one have these options.
+impl Section for StormOptions {
+    const OPTIONS: &'static [Opt<Self>] = options! { Self:
+        digest = digest as Lasting<0, 86_400>,
+            "For how long events are gathered to go as one message, after a first one that went at once where there is a \
+             cooldown. CRITICAL events are not gathered. Zero is off.";
+        late_after = late_after as Lasting<0, YEAR>,
+            "The age from which on events go with a digest, as after an outage. Zero is off.";
+    };
+
+    fn defaults() -> Self {
+        Self::default()
+    }
+}

@@ -1,0 +1,111 @@
+//! Floor 7: `[handlers.NAME]`: the options of each type of handler, one file for each, and those that all have.
+
+mod csv;
+mod delivery;
+mod log;
+
+use super::section::{Given, Reader, Section};
+use crate::dispatch::{StormOptions, TargetOptions};
+use crate::handlers;
+use std::path::PathBuf;
+
+/// A handler, by its name.
+#[derive(Clone, Debug)]
+pub struct Handler {
+    /// Its name.
+    pub name: String,
+    /// Its options.
+    pub options: HandlerOptions,
+    /// How events are brought to it.
+    pub delivery: TargetOptions,
+}
+
+/// The options of a handler, by its type.
+#[derive(Clone, Debug)]
+pub enum HandlerOptions {
+    /// `type = "log"`.
+    Log(handlers::log::Options),
+    /// `type = "csv"`.
+    Csv(handlers::csv::Options),
+}
+
+/// A type of handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HandlerType {
+    Log,
+    Csv,
+}
+
+/// The types of handlers, by name.
+pub(super) const TYPES: &[(&str, HandlerType)] = &[("csv", HandlerType::Csv), ("log", HandlerType::Log)];
+
+/// Types that later versions bring.
+const LATER_TYPES: &[&str] = &["email", "sms", "webhook", "syslog", "exec"];
+
+impl HandlerOptions {
+    /// The name of the type.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Log(_) => "log",
+            Self::Csv(_) => "csv",
+        }
+    }
+
+    /// The directory that the handler writes to, if it writes files.
+    pub fn directory(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Log(_) => None,
+            Self::Csv(options) => Some(&options.directory),
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn directory_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::Log(_) => None,
+            Self::Csv(options) => Some(&mut options.directory),
+        }
+    }
+}
+
+/// Reads the options of a handler.
+pub(super) fn read(reader: &mut Reader, given: Given<'_>) -> Option<(HandlerOptions, TargetOptions)> {
+    let common = TargetOptions::default();
+    let (options, delivery) = match reader.typed(given, TYPES, LATER_TYPES)? {
+        HandlerType::Log => digesting(reader, given, HandlerOptions::Log, common),
+        HandlerType::Csv => plain(reader, given, HandlerOptions::Csv, common),
+    };
+    reader.list_type(given, TYPES);
+    Some((options, delivery))
+}
+
+/// Reads the options of a type, and those that all types have, whose defaults are `common`.
+fn plain<S: Section>(
+    reader: &mut Reader,
+    given: Given<'_>,
+    options: impl FnOnce(S) -> HandlerOptions,
+    common: TargetOptions,
+) -> (HandlerOptions, TargetOptions) {
+    let names = names::<TargetOptions>().chain(["type"]);
+    let of_type = options(reader.section(given, &names.collect::<Vec<_>>()));
+    (of_type, reader.more(given, common))
+}
+
+/// The same for a type that can send digests.
+fn digesting<S: Section>(
+    reader: &mut Reader,
+    given: Given<'_>,
+    options: impl FnOnce(S) -> HandlerOptions,
+    common: TargetOptions,
+) -> (HandlerOptions, TargetOptions) {
+    let names = names::<TargetOptions>().chain(names::<StormOptions>()).chain(["type"]);
+    let of_type = options(reader.section(given, &names.collect::<Vec<_>>()));
+    let mut delivery: TargetOptions = reader.more(given, common);
+    delivery.storm = reader.more(given, delivery.storm);
+    (of_type, delivery)
+}
+
+/// The keys of a section.
+fn names<S: Section>() -> impl Iterator<Item = &'static str> {
+    S::OPTIONS.iter().map(|option| option.name)
+}

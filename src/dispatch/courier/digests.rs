@@ -1,0 +1,94 @@
+//! Floor 5: digests: what was gathered goes as one message, and all of it is settled as one.
+
+use super::{Courier, Flow};
+use crate::dispatch::delivery::bounded_digest;
+use crate::dispatch::marks::Marks;
+use crate::handlers::{Gathered, Outcome, Selection};
+use crate::journal::{EventReader, Page, Settled, State};
+use crate::limits;
+use crate::time::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Courier {
+    /// When the digest is due, if anything is gathered: at its time, or as soon as it lies in too many pieces.
+    pub(super) fn digest_due(&self) -> Option<Timestamp> {
+        let due = self.sieve.due()?;
+        Some(if self.standing.gathered.spans() < limits::MAX_GATHERED_RANGES {
+            due
+        } else {
+            Timestamp::EPOCH
+        })
+    }
+
+    /// Sends the digest if it is due, again and again, until it is settled or the server stops.
+    pub(super) async fn send_digest(&mut self) -> Flow {
+        let begun = self.clock.now();
+        let is_due = self.digest_due().is_some_and(|due| due <= begun);
+        let Some(digest) = is_due.then(|| self.sieve.digest(Timestamp::MAX)).flatten() else {
+            return Flow::On;
+        };
+        let gathered = Gathered { shown: self.shown(digest.shown()), digest };
+        let mut attempts = 0_u32;
+        loop {
+            attempts = attempts.saturating_add(1);
+            let outcome = bounded_digest(&mut *self.handler, &gathered, self.retry.deadline).await;
+            let gives_up = self.clock.now().since(begun) >= self.retry.give_up;
+            let (state, note, rest) = match outcome {
+                Outcome::Delivered => (State::Digested, None, Duration::ZERO),
+                Outcome::Accepted(what) => (State::Digested, Some(what), Duration::ZERO),
+                Outcome::Permanent(why) => (State::Dead, Some(why), Duration::ZERO),
+                Outcome::Temporary(why) if gives_up => (State::Dead, Some(why), Duration::ZERO),
+                Outcome::Deferred(why, _) if gives_up => (State::Dead, Some(why), Duration::ZERO),
+                Outcome::Temporary(why) => (State::Gathered, Some(why), Duration::ZERO),
+                Outcome::Deferred(why, rest) => (State::Gathered, Some(why), rest),
+            };
+            if self.settle_gathered(state, attempts, note).await == Flow::Stop {
+                return Flow::Stop;
+            }
+            if state != State::Gathered || self.standing.gathered.is_empty() {
+                return Flow::On;
+            }
+            if self.wait(attempts, rest, None::<&mut Marks>).await == Flow::Stop {
+                return Flow::Stop;
+            }
+        }
+    }
+
+    /// Tells the journal what became of all that is gathered.
+    async fn settle_gathered(&mut self, state: State, attempts: u32, note: Option<String>) -> Flow {
+        let time = self.clock.now();
+        if state == State::Gathered {
+            self.complain(self.standing.gathered.len(), note.as_deref().unwrap_or_default());
+        }
+        let run = |events| Settled {
+            handler: Arc::clone(&self.name),
+            events,
+            state,
+            attempts,
+            time,
+            note: note.clone(),
+        };
+        let runs = self.standing.gathered.iter().map(run).collect();
+        self.send(runs).await
+    }
+
+    /// The events that a digest shows, read from the journal.
+    fn shown(&self, seqs: &[u64]) -> Vec<Selection> {
+        let (Some(first), Some(last)) = (seqs.first(), seqs.last()) else { return Vec::new() };
+        let Ok(mut reader) = EventReader::open(&self.feed.data, *first) else { return Vec::new() };
+        let mut shown = Vec::new();
+        while let Ok(Some(page)) = reader.next_page() {
+            let Page::Events { first, block, .. } = page else { continue };
+            if first > *last {
+                break;
+            }
+            let places = seqs.iter().filter_map(|seq| u32::try_from(seq.checked_sub(first)?).ok());
+            let indices: Vec<u32> = places.filter(|index| (*index as usize) < block.len()).collect();
+            if !indices.is_empty() {
+                shown.push(Selection { block: Arc::new(block), indices });
+            }
+        }
+        shown
+    }
+}

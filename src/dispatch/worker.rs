@@ -1,0 +1,106 @@
+//! Floor 5: the task of a handler without a journal: what its sieve lets through goes to it at once, what is gathered
+//! when its digest is due, and at the end at the latest.
+
+use super::Target;
+use super::delivery::{guarded, guarded_digest};
+use super::sieve::Sieve;
+use super::throttle::Throttle;
+use super::totals::Counters;
+use crate::handlers::{Gathered, Handler, Outcome, Selection};
+use crate::journal::State;
+use crate::limits;
+use crate::time::{Clock, Timestamp};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::sleep;
+
+/// What runs in a handler's task.
+pub(super) struct Worker {
+    name: String,
+    handler: Box<dyn Handler>,
+    sieve: Sieve,
+    clock: Arc<dyn Clock>,
+    counters: Arc<Counters>,
+    failures: Throttle,
+    /// Events so far, which numbers them.
+    seen: u64,
+    /// The first events that wait for the digest.
+    shown: Vec<Selection>,
+}
+
+impl Worker {
+    pub(super) fn new(target: Target, clock: Arc<dyn Clock>, counters: Arc<Counters>) -> Self {
+        Self {
+            sieve: Sieve::new(&target),
+            name: target.name,
+            handler: target.handler,
+            clock,
+            counters,
+            failures: Throttle::default(),
+            seen: 0,
+            shown: Vec::new(),
+        }
+    }
+
+    /// Works until the channel is closed and empty.
+    pub(super) async fn run(mut self, mut channel: Receiver<Selection>) {
+        loop {
+            let due = self.sieve.due();
+            let wait = due.map_or(Duration::MAX, |due| due.since(self.clock.now()));
+            tokio::select! {
+                events = channel.recv() => match events {
+                    Some(events) => self.take(events).await,
+                    None => break,
+                },
+                () = sleep(wait), if due.is_some() => self.send_digest(self.clock.now()).await,
+            }
+        }
+        self.send_digest(Timestamp::MAX).await;
+    }
+
+    /// Delivers what is to go at once, and keeps what waits for the digest.
+    async fn take(&mut self, events: Selection) {
+        let Selection { block, indices } = events;
+        let now = self.clock.now();
+        let (mut pending, mut gathered) = (Vec::new(), Vec::new());
+        for index in indices {
+            let Some(event) = block.get(index as usize) else { continue };
+            self.seen += 1;
+            match self.sieve.take(self.seen, event, now) {
+                None => pending.push(index),
+                Some(State::Gathered) => gathered.push(index),
+                Some(_) => drop(self.counters.held.fetch_add(1, Relaxed)),
+            }
+        }
+        let room = limits::MAX_DIGEST_EVENTS.saturating_sub(self.shown.iter().map(Selection::len).sum());
+        gathered.truncate(room);
+        if !gathered.is_empty() {
+            self.shown.push(Selection { block: Arc::clone(&block), indices: gathered });
+        }
+        for indices in pending.chunks(self.handler.most().max(1)) {
+            let events = Selection { block: Arc::clone(&block), indices: indices.to_vec() };
+            let outcomes = guarded(&mut *self.handler, &events).await;
+            self.counters.take(&outcomes, events.len());
+            self.report(&outcomes);
+        }
+    }
+
+    async fn send_digest(&mut self, now: Timestamp) {
+        let Some(digest) = self.sieve.digest(now) else { return };
+        let gathered = Gathered { shown: std::mem::take(&mut self.shown), digest };
+        let outcome = guarded_digest(&mut *self.handler, &gathered).await;
+        self.counters.take_digest(&outcome, gathered.digest.count());
+        self.report(&[outcome]);
+    }
+
+    fn report(&mut self, outcomes: &[Outcome]) {
+        let failures = outcomes.iter().filter_map(Outcome::failure);
+        let count = failures.clone().count() as u64;
+        let Some(why) = failures.clone().next() else { return };
+        if let Some(events) = self.failures.note(count) {
+            tracing::warn!(handler = self.name, events, why, "a handler could not deliver events");
+        }
+    }
+}
