@@ -139,6 +139,24 @@ pub const MAX_EVIDENCE_RECORDS: usize = 1024;
 /// Bytes of records that are handed out at once as evidence; what is beyond is cut.
 pub const MAX_EVIDENCE_BYTES: usize = 16 * 1024 * 1024;
 
+/// Events that a listing may be limited to.
+pub const MAX_LISTED_EVENTS: usize = 100_000;
+
+/// Events that one attempt of a delivery takes at most: those that were committed in one block.
+pub const MAX_TRIED_TOGETHER: u64 = 64 * 1024;
+
+/// Different notes about deliveries that are held at once; further ones are shown as an ellipsis.
+pub const MAX_AUDIT_NOTES: usize = 64 * 1024;
+
+/// Entries about one event's deliveries that are shown.
+pub const MAX_AUDIT_ENTRIES: usize = 4096;
+
+/// Pages of a journal that are read together before somebody who follows it sees them.
+pub const FOLLOWED_PAGES: usize = 64;
+
+/// Missing segments in a row that are named one by one.
+pub const MAX_MISSING_TOLD: usize = 64;
+
 /// Items that one list field of an event carries at most; the count beside it tells the whole number.
 pub const MAX_LIST_ITEMS: usize = 32;
 

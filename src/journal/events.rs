@@ -10,6 +10,7 @@ use super::standing::Settled;
 use crate::event::EventBlock;
 use crate::segment::{Entry, Fault, Schema, Segment};
 use crate::time::Timestamp;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -97,8 +98,18 @@ impl EventReader {
         Ok(Self { blocks: StreamReader::from_first(&events, first)? })
     }
 
-    /// The next page; nothing where the journal ends so far. `wants` says of a block of events whether it is wanted, by
-    /// its first sequence number: others are passed over unread.
+    /// Reads the events of a data directory from a segment on.
+    pub(super) fn from_part(data: &Path, part: u32) -> Self {
+        let [_, events, _] = layout::rooms(data);
+        Self { blocks: StreamReader::from_part(&events, part) }
+    }
+
+    /// Makes what was read durable, if it is not.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.blocks.sync()
+    }
+
+    /// The next page; nothing where the journal ends so far.
     ///
     /// # Errors
     /// When the directory cannot be listed.

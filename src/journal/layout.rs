@@ -11,3 +11,9 @@ pub(super) fn journal(data: &Path) -> PathBuf {
 pub(super) fn rooms(data: &Path) -> [PathBuf; 3] {
     ["inputs", "events", "snapshots"].map(|room| journal(data).join(room))
 }
+
+/// Whether a data directory has a journal.
+pub fn exists(data: &Path) -> bool {
+    let [_, events, _] = rooms(data);
+    events.is_dir()
+}

@@ -9,10 +9,13 @@
 //! block. A byte, once written, is not changed, and no file is made shorter; where a crash has left half a block, an end
 //! mark is written over it, and the stream goes on in its next segment.
 
+mod audit;
 mod error;
 mod events;
 mod evidence;
+mod fates;
 mod files;
+mod follow;
 mod identity;
 mod inputs;
 mod layout;
@@ -31,11 +34,15 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{Audit, Chapter};
 pub use error::{Flaw, JournalError, ReadError, StartError};
 pub use events::{EventReader, InputReader, Page};
 pub use evidence::{EvidenceRecord, evidence};
+pub use fates::Fate;
+pub use follow::{FollowError, Follower};
 pub use identity::{Identity, IdentityError};
 pub use inputs::{Kept, Recovered, RecoveredBlock};
+pub use layout::exists;
 pub use ranges::Ranges;
 pub use snapshots::Snapshot;
 pub use standing::{Retry, Settled, Standing, Standings, State};

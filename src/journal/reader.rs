@@ -7,6 +7,8 @@ use super::files;
 use super::stream::is_end;
 use super::tail::{first_block, tail};
 use crate::segment::{Entry, Segment, Step};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -90,6 +92,17 @@ impl StreamReader {
                 }
                 _ => return Ok(None),
             }
+        }
+    }
+
+    /// Makes the segment that is being read durable as far as it is written.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        let Some(segment) = &self.segment else { return Ok(()) };
+        match File::open(segment.path()) {
+            Ok(file) => file.sync_data(),
+            // It was old enough to be removed, so it was durable.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
