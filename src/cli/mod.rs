@@ -15,8 +15,10 @@ mod check;
 mod completions;
 mod config;
 mod delivery;
+mod events;
 mod exit;
 mod explain;
+mod journal;
 mod logging;
 mod probe;
 mod progress;
@@ -54,6 +56,8 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     Replay(replay::Args),
+    Events(events::Args),
+    Journal(journal::Args),
     Capture(capture::Args),
     Explain(explain::Args),
     Check(check::Args),
@@ -118,6 +122,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     let ended = match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Events(args) => events::run(args),
+        Command::Journal(args) => journal::run(args),
         Command::Capture(args) => capture::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Check(args) => check::run(args),

@@ -2,10 +2,12 @@
 
 use crate::config::NamedZone;
 use crate::limits;
+use crate::time::Timestamp;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Years that a record without one may be of.
 const YEARS: RangeInclusive<u16> = 1970..=9999;
@@ -43,6 +45,44 @@ pub(super) fn speed(text: &str) -> Result<f64, String> {
     match number.parse::<f64>() {
         Ok(factor) if factor.is_finite() && factor > 0.0 => Ok(factor),
         _ => Err("expected a factor above zero, such as `10x` or `0.5x`".to_owned()),
+    }
+}
+
+/// An instant, named as such or by how long ago it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// So long ago.
+    Ago(Duration),
+    /// Then.
+    At(Timestamp),
+}
+
+impl Moment {
+    /// The instant.
+    pub(super) fn instant(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Ago(ago) => now.minus(ago),
+            Self::At(instant) => instant,
+        }
+    }
+}
+
+impl FromStr for Moment {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "expected how long ago, such as `2h` (the units are s, m, h, d, w), or an instant such as \
+                     `2026-11-25T14:00:00Z`";
+        let units = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400), ("w", 7 * 86_400)];
+        let ago = units.iter().find_map(|(unit, seconds)| {
+            let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
+            Some(Duration::from_secs(count.checked_mul(*seconds)?)).filter(|ago| *ago <= limits::AGES)
+        });
+        if let Some(ago) = ago {
+            return Ok(Self::Ago(ago));
+        }
+        let instant: jiff::Timestamp = text.parse().map_err(|_| wrong)?;
+        Ok(Self::At(Timestamp::from_micros(instant.as_microsecond())))
     }
 }
 
@@ -91,6 +131,20 @@ mod tests {
         assert_eq!(workers("256").map(NonZeroUsize::get), Ok(256));
         for bad in ["0", "257", "-1", "99999999999999999999", "x"] {
             assert_eq!(workers(bad), Err("expected a whole number from 1 to 256".to_owned()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn moments_are_instants_or_how_long_ago() {
+        let now = Timestamp::from_civil(2026, 11, 25, 0, 0);
+        let instant = |text: &str| text.parse::<Moment>().map(|moment| moment.instant(now).to_string());
+        assert_eq!(instant("2h").unwrap(), "2026-11-24T22:00:00.000000Z");
+        assert_eq!(instant("1w").unwrap(), "2026-11-18T00:00:00.000000Z");
+        assert_eq!(instant("2026-11-01T10:00:00+01:00").unwrap(), "2026-11-01T09:00:00.000000Z");
+        for bad in
+            ["", "2", "h", "-2h", "2 h", "yesterday", "2026-11-01", "99999999999999999999d", "9999999d"]
+        {
+            assert!(instant(bad).unwrap_err().starts_with("expected how long ago"), "{bad}");
         }
     }
 
