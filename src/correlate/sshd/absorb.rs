@@ -38,6 +38,7 @@ impl<'a> Client<'a> {
 impl Module {
     /// Takes an event that was raised after the state was saved; what it tells of happened by `now`.
     pub(in crate::correlate) fn absorb(&mut self, event: Event<'_>, now: Timestamp) {
+        self.quiet_until = Timestamp::MIN;
         match event.kind() {
             Kind::SSHDStats => self.stats = Stats { start: Some(event.head().time), ..Stats::default() },
             Kind::SSHDSessionStarted => self.absorb_start(event, now),

@@ -35,7 +35,7 @@ use crate::limits;
 use crate::time::Timestamp;
 use ahash::RandomState;
 use connection::{EndReason, Phase};
-use ends::{Ending, UnseenEnd};
+use ends::{Ending, LINGER, PAM_PATIENCE, UnseenEnd};
 use network::SourceKey;
 use sources::{Ledger, Source, Target, Throttle};
 use stats::Stats;
@@ -68,6 +68,8 @@ pub(super) struct Module {
     /// Whether the record at hand is from an ignored network.
     ignored: bool,
     unseen_end: UnseenEnd,
+    /// Nothing is due before this: every deadline that is not known here begins to count later.
+    quiet_until: Timestamp,
     scratch: Vec<u8>,
 }
 
@@ -85,6 +87,7 @@ impl Module {
             stats: Stats::default(),
             ignored: false,
             unseen_end: UnseenEnd::default(),
+            quiet_until: Timestamp::MIN,
             scratch: Vec::new(),
             options,
         }
@@ -181,12 +184,35 @@ impl Module {
     }
 
     /// Lets everything happen that is due by now, in the order of the deadlines.
+    #[inline]
     pub(super) fn fire(&mut self, now: Timestamp, sink: &mut Sink<'_>) {
+        if now >= self.quiet_until {
+            self.fire_due(now, sink);
+            self.quiet_until = self.next_due(now);
+        }
+    }
+
+    fn fire_due(&mut self, now: Timestamp, sink: &mut Sink<'_>) {
         while let Some((deadline, id)) = self.next_deadline().filter(|(deadline, _)| *deadline <= now) {
             self.expire(id, deadline, sink);
         }
         self.expire_sources(now);
         self.expire_throttles(now, sink);
+    }
+
+    /// What is due first: of what waits now, or of what could begin to wait from now on.
+    fn next_due(&self, now: Timestamp) -> Timestamp {
+        let Options { max_preauth_age, max_transaction_age, max_session_age, .. } = self.options;
+        let patience = [max_preauth_age, max_transaction_age, max_session_age, PAM_PATIENCE, LINGER];
+        let quiet = [self.sources.quiet(), self.targets.quiet(), self.throttles.quiet()];
+        let begun = patience.into_iter().chain(quiet).map(|wait| now.plus(wait));
+        let waiting = [
+            self.next_deadline().map(|(deadline, _)| deadline),
+            self.sources.next_due(),
+            self.targets.next_due(),
+            self.throttles.next_due(),
+        ];
+        waiting.into_iter().flatten().chain(begun).min().unwrap_or(now)
     }
 
     /// The earliest deadline; of several at once, that of the earlier phase, and then of the whole transaction.

@@ -104,6 +104,16 @@ impl<K: Copy + Eq + Hash, T: Default> Ledger<K, T> {
         self.cap = cap;
     }
 
+    /// How long an entry is quiet before it is given up.
+    pub(super) fn quiet(&self) -> Duration {
+        self.quiet
+    }
+
+    /// When the next entry is looked at.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.queue.front().map(|(_, due)| *due)
+    }
+
     /// Whether a new entry needs room first.
     pub(super) fn is_full(&self) -> bool {
         self.table.len() >= self.cap

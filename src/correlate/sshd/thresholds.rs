@@ -151,6 +151,7 @@ impl Module {
         if self.targets.get(user).is_none() {
             if self.targets.is_full() {
                 self.stats.evicted += 1;
+                self.quiet_until = Timestamp::MIN;
                 if let Some(evicted) = self.targets.evict() {
                     clear_target(evicted, &mut self.names);
                 }
@@ -285,6 +286,8 @@ impl Module {
 
     /// Gives up the source that has been quiet longest.
     pub(super) fn evict_source(&mut self) {
+        // What is next in the queue may be due before what was.
+        self.quiet_until = Timestamp::MIN;
         if let Some(source) = self.sources.evict() {
             self.stats.evicted += 1;
             clear_source(source, &mut self.names);

@@ -30,6 +30,7 @@ impl Module {
         let host = self.names.hold(entry.host.hash, view.host());
         if self.throttles.is_full() && self.throttles.get(host).is_none() {
             self.stats.evicted += 1;
+            self.quiet_until = Timestamp::MIN;
             if let Some(gone) = self.throttles.evict().map(std::mem::take) {
                 self.tell_held(gone, input.time, sink);
             }
