@@ -26,11 +26,45 @@ impl NameId {
     }
 }
 
+/// Bytes of a text that its entry holds itself: most hosts and users, so that comparing one takes a single cache line.
+const INLINE: usize = 32;
+
 #[derive(Debug)]
+#[repr(align(64))]
 struct Entry {
-    text: Vec<u8>,
     hash: u64,
     holders: u32,
+    /// Length of the text, where it is held here.
+    len: u8,
+    here: [u8; INLINE],
+    /// The text where it is longer; else empty.
+    apart: Box<[u8]>,
+}
+
+impl Entry {
+    fn new() -> Self {
+        Self { hash: 0, holders: 0, len: 0, here: [0; INLINE], apart: Box::default() }
+    }
+
+    #[inline]
+    fn text(&self) -> &[u8] {
+        if self.apart.is_empty() {
+            self.here.get(..usize::from(self.len)).unwrap_or_default()
+        } else {
+            &self.apart
+        }
+    }
+
+    fn set_text(&mut self, text: &[u8]) {
+        self.apart = Box::default();
+        match (self.here.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(here), Ok(len)) => {
+                here.copy_from_slice(text);
+                self.len = len;
+            }
+            _ => self.apart = text.into(),
+        }
+    }
 }
 
 /// The table of texts.
@@ -42,9 +76,6 @@ pub(super) struct Names {
     bytes: usize,
     hasher: NameHasher,
 }
-
-/// Capacity up to which an unused slot keeps its memory for the next text.
-const KEPT_CAPACITY: usize = 64;
 
 impl Names {
     pub(super) fn new(hasher: NameHasher) -> Self {
@@ -64,7 +95,7 @@ impl Names {
 
     fn look_up(&self, hash: u64, text: &[u8]) -> Option<NameId> {
         let found = self.table.find(hash, |&index| {
-            self.entries.get(index as usize).is_some_and(|entry| entry.hash == hash && entry.text == text)
+            self.entries.get(index as usize).is_some_and(|entry| entry.hash == hash && entry.text() == text)
         });
         found.map(|&index| NameId(index + 1))
     }
@@ -78,12 +109,12 @@ impl Names {
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
-                self.entries.push(Entry { text: Vec::new(), hash: 0, holders: 0 });
+                self.entries.push(Entry::new());
                 u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX - 1)
             }
         };
         if let Some(entry) = self.entries.get_mut(index as usize) {
-            entry.text.extend_from_slice(text);
+            entry.set_text(text);
             (entry.hash, entry.holders) = (hash, 1);
         }
         self.bytes += text.len();
@@ -121,11 +152,8 @@ impl Names {
         if entry.holders > 0 {
             return;
         }
-        let (hash, len, index) = (entry.hash, entry.text.len(), id.0 - 1);
-        entry.text.clear();
-        if entry.text.capacity() > KEPT_CAPACITY {
-            entry.text = Vec::new();
-        }
+        let (hash, len, index) = (entry.hash, entry.text().len(), id.0 - 1);
+        entry.set_text(b"");
         if let Ok(found) = self.table.find_entry(hash, |&other| other == index) {
             found.remove();
             self.bytes = self.bytes.saturating_sub(len);
@@ -141,7 +169,7 @@ impl Names {
     /// The bytes of a text; nothing for none.
     pub(super) fn text(&self, id: NameId) -> &[u8] {
         let index = (id.0 as usize).wrapping_sub(1);
-        self.entries.get(index).map_or(&[][..], |entry| &entry.text)
+        self.entries.get(index).map_or(&[][..], Entry::text)
     }
 
     /// How many texts are held.
