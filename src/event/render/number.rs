@@ -15,13 +15,18 @@ pub fn count(out: &mut Vec<u8>, number: u64) {
 pub fn addr(out: &mut Vec<u8>, addr: IpAddr) {
     match addr {
         IpAddr::V4(v4) => {
-            let [a, b, c, d] = v4.octets();
-            let mut buffer = itoa::Buffer::new();
-            out.extend_from_slice(buffer.format(a).as_bytes());
-            for octet in [b, c, d] {
-                out.push(b'.');
-                out.extend_from_slice(buffer.format(octet).as_bytes());
+            let (mut text, mut at) = ([0; 16], 0);
+            for octet in v4.octets() {
+                let (digits, len) = octet_text(octet);
+                if let Some(room) = text.get_mut(at..at + 4) {
+                    room.copy_from_slice(&digits);
+                }
+                at += len + 1;
             }
+            // The last octet's dot is none.
+            let end = out.len() + at - 1;
+            out.extend_from_slice(&text);
+            out.truncate(end);
         }
         // Writing to a vector cannot fail.
         IpAddr::V6(v6) => write!(out, "{v6}").unwrap_or_default(),
@@ -152,6 +157,17 @@ const PAIRS: [[u8; 2]; 100] = {
     }
     pairs
 };
+
+/// A number below 256 in decimal with a dot after it, and how many digits it has.
+#[inline]
+fn octet_text(octet: u8) -> ([u8; 4], usize) {
+    let (hundreds, [tens, ones]) = (octet / 100, pair(u32::from(octet % 100)));
+    match octet {
+        0..10 => ([ones, b'.', 0, 0], 1),
+        10..100 => ([tens, ones, b'.', 0], 2),
+        _ => ([b'0' + hundreds, tens, ones, b'.'], 3),
+    }
+}
 
 /// A number below 100 as two digits.
 #[inline]
