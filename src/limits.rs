@@ -72,7 +72,7 @@ pub const MAX_CONNECTIONS_PER_PEER: usize = 1024;
 pub const HANDLER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Blocks of events that a handler's channel holds.
-pub const HANDLER_QUEUE_BLOCKS: usize = 64;
+pub const HANDLER_QUEUE_BLOCKS: usize = 16;
 
 /// Threads that all handlers together have for their tasks; those that block have one each besides.
 pub const HANDLER_THREADS: usize = 2;
@@ -112,8 +112,9 @@ pub const EVENT_BLOCK_SIZE: usize = 256 * 1024;
 /// Frames of one batch that are kept for the operator, of each reason for which they were rejected.
 pub const REJECT_SAMPLES_PER_BATCH: u64 = 4;
 
-/// Blocks of events that are kept to be used again.
-pub const SPARE_EVENT_BLOCKS: usize = 8;
+/// Blocks of events that are kept to be used again: a handler that lags keeps as many as its channel holds, and it and
+/// its channel's sender one more each.
+pub const SPARE_EVENT_BLOCKS: usize = HANDLER_QUEUE_BLOCKS + 4;
 
 /// Length at which the file of rejected frames is renamed and begun anew, in bytes.
 pub const REJECTED_FILE_SIZE: u64 = 4 * 1024 * 1024;

@@ -125,7 +125,7 @@ fn replay(capture: &Path, workers: usize, split: bool) -> String {
     let lines = Lines::default();
     let outputs =
         Outputs { events: Box::new(lines.clone()), recorder: None, rejects: Arc::new(Discard), state: None };
-    let (gate, permits) = Gate::for_thread();
+    let (gate, permits) = Gate::for_thread(workers);
     let pipeline = Pipeline::start(options(workers, identity.stream, identity.run), gate, outputs).unwrap();
     let batches = reader.map(|batch| batch.expect("an undamaged capture"));
     let batches: Vec<Sequenced> = if split { batches.flat_map(halves).collect() } else { batches.collect() };
@@ -182,7 +182,7 @@ fn fifty_connections_and_200_000_records_replay_to_the_same_events() {
     assert!(count("SSHDLoginSucceeded") > 20_000, "sessions were found: {}", count("SSHDLoginSucceeded"));
     assert_eq!(count("ReportRecord"), 200_000);
     assert!(events.lines().last().unwrap().contains("ServerStats"));
-    for workers in [1, 2, 4] {
+    for workers in [0, 1, 2, 4] {
         assert!(replay(&capture, workers, false) == events, "{workers} workers");
     }
     assert!(replay(&capture, 2, true) == events, "split batches");

@@ -13,7 +13,7 @@ use crate::event::Stamp;
 use crate::handlers::log;
 use crate::ingest::file::{self, Input, Trouble};
 use crate::limits;
-use crate::pipeline::{Discard, Gate, Ledger, Options, Outputs, Pace, Pipeline, feed};
+use crate::pipeline::{Discard, Gate, Ledger, Options, Outputs, Pace, Pipeline, feed, worker_threads};
 use crate::time::{Timestamp, Zone};
 use anyhow::Context;
 use std::io::{self, IsTerminal};
@@ -134,9 +134,11 @@ impl Replay<'_> {
         let stamp = Arc::new(Stamp { stream, run, modules: modules.clone() });
         let delivery = Delivery::start(self.targets()?, dispatch::Options { patience: None })?;
         let sink = delivery.sink();
-        let (gate, permits) = Gate::for_thread();
+        let workers =
+            worker_threads(self.args.workers.map_or(self.settings.server.workers, NonZeroUsize::get));
+        let (gate, permits) = Gate::for_thread(workers);
         let options = Options {
-            workers: self.args.workers.map_or(self.settings.server.workers, NonZeroUsize::get),
+            workers,
             apps,
             stamp,
             zone: self.settings.server.timezone.zone.clone(),

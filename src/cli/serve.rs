@@ -13,7 +13,9 @@ use crate::dispatch::Totals;
 use crate::event::Stamp;
 use crate::journal::Identity;
 use crate::limits;
-use crate::pipeline::{CaptureThread, Listening, Live, Options, Outputs, Recorder, RejectFile};
+use crate::pipeline::{
+    CaptureThread, Listening, Live, Options, Outputs, Recorder, RejectFile, worker_threads,
+};
 use crate::time::{Clock, SystemClock, Zone};
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -68,7 +70,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let rejects = rejects.with_context(|| format!("cannot open {}", rejected.display()))?;
 
     let options = Options {
-        workers: settings.server.workers,
+        workers: worker_threads(settings.server.workers),
         apps,
         stamp: Arc::new(stamp),
         zone: settings.server.timezone.zone.clone(),

@@ -6,7 +6,7 @@ use super::folded::{EventSink, Folded};
 use super::gate::Gate;
 use super::ledger::Ledger;
 use super::reorder::Ring;
-use super::worker::Observed;
+use super::worker::{Observed, Observer};
 use crate::batch::Sequenced;
 use crate::correlate::{Correlator, End};
 use crate::detect::Observations;
@@ -14,7 +14,7 @@ use crate::event::EventBlock;
 use crate::journal::Kept;
 use crate::limits;
 use crate::time::Timestamp;
-use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError};
 use rkyv::util::AlignedVec;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,11 +29,46 @@ pub trait Recorder: Send {
     fn close(self: Box<Self>, at: Option<Timestamp>);
 }
 
+/// Where the batches come from.
+pub(super) enum Inputs {
+    /// From workers, in any order; what they observed into goes back to them.
+    Workers(Receiver<Observed>, Sender<Observations>),
+    /// From the readers, in order: this thread understands them itself.
+    Readers(Receiver<Sequenced>, Box<Observer>, Observations),
+}
+
+impl Inputs {
+    fn try_recv(&mut self) -> Result<Observed, TryRecvError> {
+        match self {
+            Self::Workers(observed, _) => observed.try_recv(),
+            Self::Readers(batches, observer, spare) => {
+                batches.try_recv().map(|sequenced| observer.observe(sequenced, std::mem::take(spare)))
+            }
+        }
+    }
+
+    fn recv(&mut self) -> Result<Observed, RecvError> {
+        match self {
+            Self::Workers(observed, _) => observed.recv(),
+            Self::Readers(batches, observer, spare) => {
+                batches.recv().map(|sequenced| observer.observe(sequenced, std::mem::take(spare)))
+            }
+        }
+    }
+
+    fn recycle(&mut self, observations: Observations) {
+        match self {
+            // A full channel only means that there are enough to recycle.
+            Self::Workers(_, recycle) => drop(recycle.try_send(observations)),
+            Self::Readers(_, _, spare) => *spare = observations,
+        }
+    }
+}
+
 /// The correlator's thread.
 pub(super) struct Folder {
-    pub(super) observed: Receiver<Observed>,
+    pub(super) inputs: Inputs,
     pub(super) ended: Receiver<End>,
-    pub(super) recycle: Sender<Observations>,
     pub(super) gate: Gate,
     pub(super) correlator: Correlator,
     pub(super) block: EventBlock,
@@ -61,13 +96,13 @@ impl Folder {
         let mut ring = Ring::new();
         let mut held = 0_usize;
         loop {
-            let observed = match self.observed.try_recv() {
+            let observed = match self.inputs.try_recv() {
                 Ok(observed) => observed,
                 Err(TryRecvError::Disconnected) => break,
                 Err(TryRecvError::Empty) => {
                     self.flush();
                     held = 0;
-                    match self.observed.recv() {
+                    match self.inputs.recv() {
                         Ok(observed) => observed,
                         Err(_) => break,
                     }
@@ -95,8 +130,7 @@ impl Folder {
         }
         let frames = self.events.wants_inputs().then(|| frames_of(&observations));
         let frames = frames.filter(|frames| fired || !frames.is_empty());
-        // A full channel only means that there are enough to recycle.
-        drop(self.recycle.try_send(observations));
+        self.inputs.recycle(observations);
         self.gate.release();
         match (frames, &mut self.recorder) {
             (None, None) => {}

@@ -23,10 +23,12 @@ impl Gate {
         (Self::Tasks(Arc::clone(&permits)), permits)
     }
 
-    /// A gate for one blocking thread, and the permits: each message received is one.
-    pub fn for_thread() -> (Self, Receiver<()>) {
-        let (give, take) = bounded(limits::IN_FLIGHT_BATCHES);
-        for _ in 0..limits::IN_FLIGHT_BATCHES {
+    /// A gate for one blocking thread that feeds so many workers, and the permits: each message received is one. There
+    /// are enough to keep the workers busy, and no more, so that what is under way stays in the caches.
+    pub fn for_thread(workers: usize) -> (Self, Receiver<()>) {
+        let permits = workers.saturating_add(1).saturating_mul(4).min(limits::IN_FLIGHT_BATCHES);
+        let (give, take) = bounded(permits);
+        for _ in 0..permits {
             if give.send(()).is_err() {
                 break;
             }

@@ -34,7 +34,7 @@ pub use worker::{RejectSink, Rejected};
 
 use crate::batch::Sequenced;
 use crate::correlate::{App, Correlator, End};
-use crate::detect::Detector;
+use crate::detect::{Detector, Observations};
 use crate::event::{EventBlock, Stamp};
 use crate::limits;
 use crate::time::Zone;
@@ -47,7 +47,7 @@ use std::thread::{self, JoinHandle};
 /// What the pipeline needs to know.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Worker threads, at least 1.
+    /// Worker threads; with none, the correlator's thread does their work as well. See [`worker_threads`].
     pub workers: usize,
     /// The applications.
     pub apps: Vec<App>,
@@ -59,6 +59,14 @@ pub struct Options {
     pub record_zones: Vec<(String, Zone)>,
     /// The same for all others: files, and listeners of a capture that are not configured here.
     pub other_zone: Zone,
+}
+
+/// How many worker threads to start where so many are asked for.
+///
+/// On a single core one worker only costs: batches go from thread to thread, and leave the core's caches on the way.
+pub fn worker_threads(asked: usize) -> usize {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    if cores == 1 && asked <= 1 { 0 } else { asked }
 }
 
 /// What the pipeline hands its results to.
@@ -107,22 +115,27 @@ impl Pipeline {
             rejects: outputs.rejects,
         });
         let mut workers = Vec::new();
-        for index in 0..options.workers.max(1) {
+        for index in 0..options.workers {
             let worker = worker::Worker {
-                shared: Arc::clone(&shared),
+                observer: worker::Observer::new(Arc::clone(&shared)),
                 batches: batches.clone(),
                 results: results.clone(),
                 recycled: recycled.clone(),
             };
             workers.push(thread::Builder::new().name(format!("worker-{index}")).spawn(move || worker.run())?);
         }
+        let inputs = if options.workers == 0 {
+            let observer = Box::new(worker::Observer::new(shared));
+            folder::Inputs::Readers(batches, observer, Observations::default())
+        } else {
+            folder::Inputs::Workers(observed, recycle)
+        };
         let correlator =
             outputs.state.unwrap_or_else(|| Correlator::new(&options.apps, options.zone.clone()));
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let folder = folder::Folder {
-            observed,
+            inputs,
             ended,
-            recycle,
             gate,
             correlator,
             block: EventBlock::new(options.stamp),

@@ -1,4 +1,4 @@
-//! Floor 6: a worker thread: frames → records → observations, a pure function of each batch.
+//! Floor 6: frames → records → observations, a pure function of each batch, on a worker's thread or on the correlator's.
 //!
 //! Invariant: a worker keeps nothing of one batch for the next but memory and caches.
 
@@ -60,9 +60,37 @@ pub(super) struct Observed {
     pub(super) counts: Counts,
 }
 
+/// Understands batches, one after another.
+pub(super) struct Observer {
+    shared: Arc<Shared>,
+    scratch: Scratch,
+}
+
+impl Observer {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { scratch: shared.detector.scratch(), shared }
+    }
+
+    /// Understands a batch; a fault of ours costs the whole of it, and nothing else.
+    pub(super) fn observe(&mut self, sequenced: Sequenced, mut observations: Observations) -> Observed {
+        observations.clear();
+        let mut counts = Counts::default();
+        let observed = catch_unwind(AssertUnwindSafe(|| {
+            observe(&self.shared, &mut self.scratch, &sequenced, &mut observations, &mut counts);
+        }));
+        if observed.is_err() {
+            tracing::error!(first = sequenced.first, "a worker failed on a batch; its records are left out");
+            self.scratch = self.shared.detector.scratch();
+            observations.clear();
+            counts = Counts { failed: sequenced.batch.frames.len() as u64, ..Counts::default() };
+        }
+        Observed { sequenced, observations, counts }
+    }
+}
+
 /// One worker.
 pub(super) struct Worker {
-    pub(super) shared: Arc<Shared>,
+    pub(super) observer: Observer,
     pub(super) batches: Receiver<Sequenced>,
     pub(super) results: Sender<Observed>,
     pub(super) recycled: Receiver<Observations>,
@@ -70,25 +98,10 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Works until no batch can come any more.
-    pub(super) fn run(self) {
-        let mut scratch = self.shared.detector.scratch();
+    pub(super) fn run(mut self) {
         while let Ok(sequenced) = self.batches.recv() {
-            let mut observations = self.recycled.try_recv().unwrap_or_default();
-            observations.clear();
-            let mut counts = Counts::default();
-            let observed = catch_unwind(AssertUnwindSafe(|| {
-                observe(&self.shared, &mut scratch, &sequenced, &mut observations, &mut counts);
-            }));
-            if observed.is_err() {
-                tracing::error!(
-                    first = sequenced.first,
-                    "a worker failed on a batch; its records are left out"
-                );
-                scratch = self.shared.detector.scratch();
-                observations.clear();
-                counts = Counts { failed: sequenced.batch.frames.len() as u64, ..Counts::default() };
-            }
-            if self.results.send(Observed { sequenced, observations, counts }).is_err() {
+            let observations = self.recycled.try_recv().unwrap_or_default();
+            if self.results.send(self.observer.observe(sequenced, observations)).is_err() {
                 return;
             }
         }
