@@ -9,6 +9,7 @@ mod catalogue;
 mod field;
 mod id;
 pub mod render;
+mod sample;
 mod severity;
 mod value;
 
@@ -17,5 +18,6 @@ pub use block::{Event, EventBlock, EventWriter, Head, ModuleName, Stamp};
 pub use catalogue::{Kind, KindSpec};
 pub use field::{Field, FieldSpec, FieldType};
 pub use id::{EventId, StreamId};
+pub use sample::sample;
 pub use severity::Severity;
 pub use value::{Cell, Value};
