@@ -311,6 +311,36 @@ pub const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
 /// Time between two looks at what of the journal may go, and at whether the books add up.
 pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Time between two looks at whether what came in adds up.
+pub const LEDGER_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Commands that ask a server at once.
+pub const CONTROL_CONNECTIONS: usize = 8;
+
+/// Bytes of one line that a server is asked by.
+pub const CONTROL_REQUEST_SIZE: u64 = 64 * 1024;
+
+/// Bytes of one line that a server answers with.
+pub const CONTROL_ANSWER_SIZE: u64 = 16 * 1024 * 1024;
+
+/// Time within which a command's next line, and the answer to it, must have come.
+pub const CONTROL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Time within which the journal's thread, or a handler, must have taken what a command asks.
+pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Questions that wait for the journal's thread.
+pub const ERRAND_QUEUE: usize = 16;
+
+/// Bytes of the path of a socket (unix(7) grants 108 and an end mark).
+pub const MAX_SOCKET_PATH: usize = 100;
+
+/// Bytes of the reason that an operator gives.
+pub const MAX_REASON: usize = 1024;
+
+/// Peers that sent most, and peers of which most was rejected, that a status names.
+pub const STATUS_PEERS: usize = 100;
+
 /// Bytes of a filter's expression.
 pub const MAX_FILTER_LENGTH: usize = 1024;
 

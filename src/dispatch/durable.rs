@@ -123,6 +123,14 @@ impl DurableDispatch {
         route.is_some_and(|route| route.commands.try_send(command).is_ok())
     }
 
+    /// Passes on what an operator asks of a handler, once it can take more; whether there is one of that name.
+    pub async fn order(&self, handler: &str, command: Command) -> bool {
+        match self.routes.iter().find(|route| &*route.name == handler) {
+            Some(route) => route.commands.send(command).await.is_ok(),
+            None => false,
+        }
+    }
+
     /// Gives the handlers `time` to deliver what is durable. What then still waits stays in the journal.
     pub async fn finish(&self, time: Duration) {
         let deadline = Instant::now() + time;

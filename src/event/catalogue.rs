@@ -195,8 +195,8 @@ kinds! {
     84 ServerDeadLetters on Error "Events were given up, because a handler could not deliver them. At most once an hour for each handler."
         "handler {handler} has given up {dead} events: {reason}"
         [Handler Dead Waiting Reason]
-    85 ServerLedgerUnbalanced on Critical "What was raised is not what was delivered, held back and given up, and what waits: a fault of this program."
-        "the books of handler {handler} do not add up: {reason}"
+    85 ServerLedgerUnbalanced on Critical "What came in is not what was parsed, rejected and failed, or what was raised is not what was delivered, held back and given up, and what waits: a fault of this program."
+        "the books[ of handler {handler}] do not add up: {reason}"
         [Handler Reason]
 }
 

@@ -11,6 +11,7 @@ use crate::event::EventBlock;
 use crate::segment::{Entry, Fault, Schema, Segment};
 use crate::time::Timestamp;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -138,4 +139,21 @@ fn events(segment: &Arc<Segment>, entry: &Entry) -> Result<Page, Flaw> {
     let block = thawed
         .map_err(|error| segment.damage(entry.offset, Fault::Contents(Events::TAG, error.to_string())))?;
     Ok(Page::Events { first: entry.first, time: entry.arrival, block })
+}
+
+/// The sequence numbers of the events that were committed in one block with an event, and when; nothing where that cannot
+/// be read.
+///
+/// # Errors
+/// When the journal cannot be listed.
+pub fn committed_with(data: &Path, seq: u64) -> Result<Option<(Range<u64>, Timestamp)>, ReadError> {
+    let mut reader = EventReader::open(data, seq)?;
+    while let Some(page) = reader.next_page()? {
+        let Page::Events { first, time, block } = page else { continue };
+        let events = first..first.saturating_add(block.len() as u64);
+        if events.end > seq {
+            return Ok(events.contains(&seq).then_some((events, time)));
+        }
+    }
+    Ok(None)
 }

@@ -1,5 +1,6 @@
 //! Floor 3: where the parts of a journal lie in a data directory.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The journal of a data directory.
@@ -16,4 +17,12 @@ pub(super) fn rooms(data: &Path) -> [PathBuf; 3] {
 pub fn exists(data: &Path) -> bool {
     let [_, events, _] = rooms(data);
     events.is_dir()
+}
+
+/// Bytes that the journal of a data directory takes on the disk; what cannot be looked at is not counted.
+pub fn disk_use(data: &Path) -> u64 {
+    /// Bytes of the unit that the system counts in (stat(3)).
+    const BLOCK: u64 = 512;
+    let files = rooms(data).into_iter().filter_map(|room| room.read_dir().ok()).flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.blocks() * BLOCK).sum()
 }

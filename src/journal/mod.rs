@@ -36,13 +36,13 @@ mod tests;
 
 pub use audit::{Audit, Chapter};
 pub use error::{Flaw, JournalError, ReadError, StartError};
-pub use events::{EventReader, InputReader, Page};
+pub use events::{EventReader, InputReader, Page, committed_with};
 pub use evidence::{EvidenceRecord, evidence};
 pub use fates::Fate;
 pub use follow::{FollowError, Follower};
 pub use identity::{Identity, IdentityError};
 pub use inputs::{Kept, Recovered, RecoveredBlock};
-pub use layout::exists;
+pub use layout::{disk_use, exists};
 pub use ranges::Ranges;
 pub use snapshots::Snapshot;
 pub use standing::{Retry, Settled, Standing, Standings, State};

@@ -6,6 +6,11 @@
 //!
 //! Invariant: no handler sees an event before its commit, and everything that was taken is committed before the end.
 
+mod books;
+
+pub use books::{Errand, Present};
+
+use super::Ledger;
 use super::folded::{EventSink, Folded};
 use super::health::Health;
 use crate::dispatch::DurableDispatch;
@@ -14,8 +19,8 @@ use crate::journal::{Group, Journal, JournalError, Settled, Snapshot, Standings,
 use crate::limits;
 use crate::time::{Clock, Timestamp};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -75,6 +80,8 @@ pub struct Desk {
     pub dispatch: Arc<DurableDispatch>,
     /// What handlers report.
     pub reports: mpsc::Receiver<Vec<Settled>>,
+    /// What others ask.
+    pub errands: mpsc::Receiver<Errand>,
     /// What all events of the run have in common.
     pub stamp: Arc<Stamp>,
     /// Whether inputs are kept.
@@ -118,6 +125,9 @@ impl Committer {
             snapshot_due: now + interval,
             tell_drained: Some(tell_drained),
             is_full: false,
+            ledger: None,
+            ledger_due: now + limits::LEDGER_INTERVAL,
+            last_time: None,
         };
         let thread = thread::Builder::new().name("journal".to_owned());
         let thread = thread.spawn(move || runtime.block_on(work.run()))?;
@@ -160,29 +170,41 @@ struct Work {
     snapshot_due: Instant,
     tell_drained: Option<oneshot::Sender<()>>,
     is_full: bool,
+    /// What came in, once somebody has said where that stands.
+    ledger: Option<Arc<Mutex<Ledger>>>,
+    ledger_due: Instant,
+    /// When something was last made durable.
+    last_time: Option<Timestamp>,
 }
 
 /// What the thread waits for.
 enum Came {
     Folded(Option<Folded>),
     Reports(Option<Vec<Settled>>),
+    Errand(Option<Errand>),
     Time,
 }
 
 impl Work {
     async fn run(mut self) -> Closed {
         self.tell_start();
-        let (mut folding, mut reporting) = (true, true);
+        let (mut folding, mut reporting, mut asking) = (true, true, true);
         while folding || reporting || self.has_work() {
             let due = self.due();
             let came = tokio::select! {
                 biased;
                 folded = self.queue.recv(), if folding && !self.is_full => Came::Folded(folded),
                 reports = self.desk.reports.recv(), if reporting => Came::Reports(reports),
+                errand = self.desk.errands.recv(), if asking => Came::Errand(errand),
                 () = sleep_until(due) => Came::Time,
             };
             match came {
-                Came::Folded(None) => folding = false,
+                Came::Folded(None) => {
+                    folding = false;
+                    self.check_ledger(self.desk.clock.now());
+                }
+                Came::Errand(None) => asking = false,
+                Came::Errand(Some(errand)) => self.run_errand(errand),
                 Came::Reports(None) => reporting = false,
                 Came::Folded(Some(folded)) => self.take(folded),
                 Came::Reports(Some(settled)) => self.note(settled),
@@ -304,6 +326,7 @@ impl Work {
 
     fn commit(&mut self) -> Result<(), JournalError> {
         let now = self.desk.clock.now();
+        let commits = self.group.is_some() || !self.own.is_empty();
         if self.has_work() {
             self.last_commit = Instant::now();
         }
@@ -322,6 +345,9 @@ impl Work {
         if self.settle_by.is_some_and(|by| by <= Instant::now()) {
             self.desk.journal.flush()?;
             self.settle_by = None;
+        }
+        if commits {
+            self.last_time = Some(now);
         }
         if std::mem::take(&mut self.is_full) {
             tracing::info!("there is room on the disk again: input is taken");
@@ -366,17 +392,7 @@ impl Work {
         }
         self.housekeeping = Instant::now() + limits::HOUSEKEEPING_INTERVAL;
         self.desk.journal.prune(now)?;
-        let next = self.desk.journal.next();
-        let wrong = self.desk.journal.standings().iter().find(|(_, standing)| !standing.is_balanced(next));
-        let Some(name) = wrong.map(|(name, _)| name.clone()) else { return Ok(()) };
-        tracing::error!(handler = name, "the books of a handler do not add up; please report this");
-        if self.health.is_news(Kind::ServerLedgerUnbalanced, &name, now) {
-            let block = self.health.raise(Kind::ServerLedgerUnbalanced, now, |event| {
-                event.text(Field::Handler, name.as_bytes());
-                event.text(Field::Reason, b"events settled and waiting are not the events raised");
-            });
-            self.own.push(block);
-        }
+        self.check_books(now);
         Ok(())
     }
 

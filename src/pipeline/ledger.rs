@@ -68,6 +68,25 @@ impl Ledger {
         self.peers.entry(name.to_owned()).or_default().add(received, counts);
     }
 
+    /// Says what of it contradicts itself; nothing where all adds up.
+    pub fn contradiction(&self) -> Option<String> {
+        let peers = self.peers.iter().map(|(peer, counts)| (peer.as_str(), counts));
+        let wrong = std::iter::once(("all peers", &self.total))
+            .chain(peers)
+            .find(|(_, counts)| counts.received != counts.parsed + counts.rejected() + counts.failed);
+        if let Some((peer, counts)) = wrong {
+            let PeerCounts { received, parsed, failed, .. } = counts;
+            let rejected = counts.rejected();
+            return Some(format!(
+                "of {peer} {received} received are not {parsed} parsed, {rejected} rejected and {failed} failed"
+            ));
+        }
+        let (of_peers, in_all) =
+            (self.peers.values().map(|counts| counts.received).sum(), self.total.received);
+        let differs = |of_peers: u64| of_peers != in_all;
+        differs(of_peers).then(|| format!("peers sent {of_peers}, and {in_all} were received"))
+    }
+
     /// The totals that `ServerStats` shows.
     pub fn totals(&self) -> Totals {
         Totals {
@@ -96,5 +115,14 @@ mod tests {
         assert_eq!(ledger.peers[""].received, 15);
         let sum: u64 = ledger.peers.values().map(|peer| peer.parsed + peer.rejected()).sum();
         assert_eq!(sum, ledger.total.received);
+        assert_eq!(ledger.contradiction(), None);
+
+        let mut lost = ledger.clone();
+        lost.peers.remove("peer 000003");
+        let (most, all) = (ledger.total.received - 3, ledger.total.received);
+        assert_eq!(lost.contradiction(), Some(format!("peers sent {most}, and {all} were received")));
+        ledger.peers.get_mut("peer 000003").unwrap().parsed += 1;
+        let wrong = "of peer 000003 3 received are not 3 parsed, 1 rejected and 0 failed";
+        assert_eq!(ledger.contradiction().as_deref(), Some(wrong));
     }
 }

@@ -12,7 +12,7 @@ use crate::limits;
 use crate::time::{Clock, Timestamp};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -113,6 +113,11 @@ impl Live {
     /// The addresses that it listens on, with the listeners' names.
     pub fn addresses(&self) -> &[(String, SocketAddr)] {
         &self.addresses
+    }
+
+    /// What came in so far, and what became of it.
+    pub fn ledger(&self) -> Arc<Mutex<Ledger>> {
+        self.pipeline.ledger()
     }
 
     /// What was refused and cut so far.

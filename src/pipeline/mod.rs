@@ -19,7 +19,7 @@ mod reorder;
 mod sequencer;
 mod worker;
 
-pub use committer::{Closed, Committer, Desk, JournalSink, OnLoss};
+pub use committer::{Closed, Committer, Desk, Errand, JournalSink, OnLoss, Present};
 pub use feed::{Pace, feed};
 pub use folded::{EventSink, Folded};
 pub use folder::Recorder;
