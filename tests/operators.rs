@@ -8,6 +8,8 @@
     reason = "a test program: its helpers fail by panicking"
 )]
 
+#[path = "operators/control.rs"]
+mod control;
 #[path = "operators/journal.rs"]
 mod journal;
 #[path = "operators/server.rs"]

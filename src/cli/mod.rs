@@ -14,6 +14,7 @@ mod capture;
 mod check;
 mod completions;
 mod config;
+mod control;
 mod delivery;
 mod events;
 mod exit;
@@ -24,6 +25,7 @@ mod probe;
 mod progress;
 mod replay;
 mod serve;
+mod status;
 mod text;
 mod value;
 
@@ -56,6 +58,7 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     Replay(replay::Args),
+    Status(status::Args),
     Events(events::Args),
     Journal(journal::Args),
     Capture(capture::Args),
@@ -122,6 +125,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     let ended = match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Status(args) => status::run(&args),
         Command::Events(args) => events::run(args),
         Command::Journal(args) => journal::run(args),
         Command::Capture(args) => capture::run(args),

@@ -1,9 +1,11 @@
 //! Floor 8: `correlator serve`: receive, detect, deliver.
 
 mod backend;
+mod control;
 mod report;
 
 use self::backend::Backend;
+use self::control::{Control, Desk};
 use super::text::exposure;
 use super::{ConfigArgs, Exit, Failure, logging};
 use crate::capture::{self, Writer};
@@ -20,6 +22,7 @@ use crate::time::{Clock, SystemClock, Zone};
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
@@ -82,16 +85,37 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let signals = Signals::new(backend.runtime())?;
     let outputs = Outputs { events: ends.events, recorder, rejects: Arc::new(rejects), state: ends.state };
     let live = Live::start(bound, options, outputs, SystemClock).map_err(anyhow::Error::from)?;
+    let desk = desk(&settings, &identity, &live, backend.handlers());
+    let control = Control::start(desk, backend.runtime())?;
     report::started(&settings, &identity, live.addresses(), args.capture.as_deref());
 
     signals.first(backend.runtime());
     signals.exit_at_the_next(backend.runtime());
     tracing::info!("stopping: reading what has arrived, delivering what was raised");
+    drop(control);
     let notices = Arc::clone(live.notices());
     let (ledger, _) = live.stop();
     let (totals, is_final) = backend.finish();
     report::ended(&ledger, &notices.totals(), &totals, settings.server.log.format);
     Ok(say_what_is_left(&totals, is_final))
+}
+
+/// What commands are answered by.
+fn desk(settings: &Settings, identity: &Identity, live: &Live, handlers: control::Handlers) -> Desk {
+    let listening = |(name, address): &(String, SocketAddr)| super::control::Listening {
+        name: name.clone(),
+        address: format!("tcp://{address}"),
+    };
+    Desk {
+        data: settings.server.data_dir.clone(),
+        stream: identity.stream.to_string(),
+        run: identity.run,
+        started: SystemClock.now(),
+        listeners: live.addresses().iter().map(listening).collect(),
+        ledger: live.ledger(),
+        notices: Arc::clone(live.notices()),
+        handlers,
+    }
 }
 
 /// Says what was not delivered: lost, or left in the journal for the next start.

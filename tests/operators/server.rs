@@ -16,11 +16,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(data: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(data, arguments, Stdio::null())
+    }
+
+    pub(crate) fn start_with(data: &Path, arguments: &[&str], output: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
             .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
             .arg(data)
             .args(arguments)
-            .stdout(Stdio::null())
+            .stdout(output)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -56,6 +60,12 @@ impl Server {
         peer.shutdown(Shutdown::Write).unwrap();
         // A server that refuses the peer resets the connection.
         peer.read_to_end(&mut Vec::new()).ok();
+    }
+
+    /// Kills it.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Asks it to stop, and waits until it has; what it said.

@@ -2,6 +2,7 @@
 
 mod follow;
 mod list;
+mod order;
 mod pick;
 mod row;
 mod show;
@@ -13,9 +14,10 @@ use crate::journal::{self, Audit, Flaw};
 use clap::Subcommand;
 use std::io::{self, IsTerminal};
 
-/// List, follow and show the events of the journal, with what became of each in every handler
+/// List, follow and show the events of the journal, with what became of each in every handler, and act on that
 ///
-/// The journal of a server's data directory is read, whether the server runs or not.
+/// The journal of a server's data directory is read, whether the server runs or not. What is to be delivered again or
+/// given up, the running server is asked.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -27,6 +29,8 @@ enum Action {
     List(list::Args),
     Follow(follow::Args),
     Show(show::Args),
+    Retry(order::RetryArgs),
+    Drop(order::DropArgs),
 }
 
 /// Runs one of the commands about events.
@@ -38,6 +42,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         Action::List(args) => list::run(&args),
         Action::Follow(args) => follow::run(&args),
         Action::Show(args) => show::run(&args),
+        Action::Retry(args) => order::retry(&args),
+        Action::Drop(args) => order::give_up(&args),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Floor 8: what stands behind the correlator of a server: the journal and handlers with cursors over it, or, without
 //! durability, handlers alone.
 
+use super::control::Handlers;
 use crate::cli::delivery::{self, Delivery};
 use crate::cli::{Exit, Failure};
 use crate::config::{Durability, Settings};
@@ -8,7 +9,7 @@ use crate::correlate::Correlator;
 use crate::dispatch::{self, DurableDispatch, Office, Start, Target, Totals};
 use crate::journal::{self, Identity, Journal, Standing, Standings, State};
 use crate::limits;
-use crate::pipeline::{Committer, Desk, EventSink, Options, recover};
+use crate::pipeline::{Committer, Desk, Errand, EventSink, Options, recover};
 use crate::segment::Disk;
 use crate::time::{Clock, SystemClock};
 use anyhow::Context;
@@ -64,6 +65,17 @@ impl Backend {
         }
     }
 
+    /// What tells of handlers, for those who ask.
+    pub(super) fn handlers(&self) -> Handlers {
+        match self {
+            Self::Volatile(delivery) => Handlers::Volatile(delivery.sink()),
+            Self::Durable(durable) => {
+                let (dispatch, errands) = (Arc::clone(&durable.dispatch), durable.errands.clone());
+                Handlers::Durable { dispatch, errands }
+            }
+        }
+    }
+
     /// Gives the handlers time to deliver what waits; says what became of all events, and whether what was not
     /// delivered is lost.
     pub(super) fn finish(self) -> (Vec<Totals>, bool) {
@@ -79,6 +91,7 @@ pub(super) struct Durable {
     runtime: Runtime,
     dispatch: Arc<DurableDispatch>,
     committer: Committer,
+    errands: mpsc::Sender<Errand>,
     /// Where the handlers stood at the start.
     before: Standings,
 }
@@ -116,10 +129,12 @@ impl Durable {
         let dispatch = DurableDispatch::start(targets, &before, journal.next(), &office, runtime.handle());
         drop(office);
         let dispatch = Arc::new(dispatch);
+        let (errands, asked) = mpsc::channel(limits::ERRAND_QUEUE);
         let desk = Desk {
             journal,
             dispatch: Arc::clone(&dispatch),
             reports: reported,
+            errands: asked,
             stamp: Arc::clone(&options.stamp),
             observations: kept.observations,
             snapshot_interval: settings.server.journal.snapshot_interval,
@@ -133,11 +148,11 @@ impl Durable {
         };
         let (committer, sink) = Committer::start(desk).context("cannot start the journal's thread")?;
         let ends = Ends { events: Box::new(sink), state: Some(correlator) };
-        Ok((Self { runtime, dispatch, committer, before }, ends))
+        Ok((Self { runtime, dispatch, committer, errands, before }, ends))
     }
 
     fn finish(self) -> Vec<Totals> {
-        let Self { runtime, dispatch, mut committer, before } = self;
+        let Self { runtime, dispatch, mut committer, before, .. } = self;
         runtime.block_on(async {
             committer.drained().await;
             dispatch.finish(limits::DELIVER_TIME).await;

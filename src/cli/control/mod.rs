@@ -1,0 +1,13 @@
+//! Floor 8: how commands talk to a running server: lines of JSON over a socket in its data directory.
+//!
+//! Invariant: only the user who owns the data directory can speak here, and what one line may hold is bounded.
+
+mod client;
+mod protocol;
+mod socket;
+
+pub(super) use client::ask;
+pub(super) use protocol::{
+    Answer, Ask, Delivery, Done, Failing, Listening, Peer, Refused, Request, Status, VERSION, Which,
+};
+pub(super) use socket::bind;

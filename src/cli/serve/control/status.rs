@@ -1,0 +1,178 @@
+//! Floor 8: how a server is.
+
+use super::{Desk, Handlers, present};
+use crate::cli::control::{Delivery, Failing, Peer, Refused, Status};
+use crate::dispatch::{DurableDispatch, Totals};
+use crate::journal::{Standing, State, committed_with, disk_use};
+use crate::limits;
+use crate::pipeline::{Ledger, PeerCounts, Present};
+use crate::time::{Clock, SystemClock, Timestamp};
+use anyhow::Context;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::PoisonError;
+
+impl Desk {
+    /// Says how the server is.
+    pub(super) async fn status(&self) -> anyhow::Result<Status> {
+        let now = SystemClock.now();
+        let ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut status = Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            stream: self.stream.clone(),
+            run: self.run,
+            started: self.started.to_string(),
+            uptime_seconds: now.since(self.started).as_secs(),
+            listeners: self.listeners.clone(),
+            balanced: true,
+            ..Status::default()
+        };
+        intake(&mut status, &ledger);
+        let mut refused: Vec<_> = self.notices.totals();
+        refused.sort_by_key(|(.., count)| std::cmp::Reverse(*count));
+        refused.truncate(limits::STATUS_PEERS);
+        status.refused = refused
+            .into_iter()
+            .map(|(peer, refusal, count)| Refused { peer, reason: refusal.name().to_owned(), count })
+            .collect();
+        match &self.handlers {
+            Handlers::Volatile(sink) => status.handlers = sink.totals().into_iter().map(volatile).collect(),
+            Handlers::Durable { dispatch, errands } => {
+                let present = present(errands).await?;
+                journal(&mut status, &present, dispatch);
+                let data = self.data.clone();
+                let look = move || (oldest(&data, &present, now), disk_use(&data));
+                let (oldest, bytes) =
+                    tokio::task::spawn_blocking(look).await.context("the journal cannot be read")?;
+                status.journal_bytes = bytes;
+                for delivery in &mut status.handlers {
+                    delivery.oldest_waiting_seconds = oldest.get(&delivery.handler).copied();
+                }
+            }
+        }
+        judge(&mut status);
+        Ok(status)
+    }
+}
+
+/// What came in.
+fn intake(status: &mut Status, ledger: &Ledger) {
+    let PeerCounts { received, parsed, failed, .. } = ledger.total;
+    (status.received, status.parsed, status.failed) = (received, parsed, failed);
+    status.rejected = ledger.total.rejected();
+    status.reasons = reasons(&ledger.total);
+    (status.observations, status.events) = (ledger.observations, ledger.events);
+    let most = |key: fn(&PeerCounts) -> u64| {
+        let mut peers: Vec<_> = ledger.peers.iter().filter(|(_, counts)| key(counts) > 0).collect();
+        peers.sort_by_key(|(_, counts)| std::cmp::Reverse(key(counts)));
+        peers.into_iter().take(limits::STATUS_PEERS).map(|(peer, _)| peer).collect::<Vec<_>>()
+    };
+    let sent = most(|counts| counts.received);
+    let spoilt = most(|counts| counts.rejected() + counts.failed);
+    let named: BTreeSet<&String> = sent.into_iter().chain(spoilt).collect();
+    let mut peers: Vec<_> =
+        named.into_iter().filter_map(|peer| Some((peer, ledger.peers.get(peer)?))).collect();
+    peers.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.received));
+    status.other_peers = (ledger.peers.len() - peers.len()) as u64;
+    status.peers = peers
+        .into_iter()
+        .map(|(peer, counts)| Peer {
+            peer: peer.clone(),
+            received: counts.received,
+            parsed: counts.parsed,
+            rejected: counts.rejected(),
+            failed: counts.failed,
+            reasons: reasons(counts),
+        })
+        .collect();
+    if let Some(wrong) = ledger.contradiction() {
+        status.balanced = false;
+        status.problems.push(format!("what came in does not add up: {wrong}"));
+    }
+}
+
+fn reasons(counts: &PeerCounts) -> BTreeMap<String, u64> {
+    counts.rejected.iter().map(|(reject, count)| (reject.name().to_owned(), *count)).collect()
+}
+
+/// What became of events, as the journal has it.
+fn journal(status: &mut Status, present: &Present, dispatch: &DurableDispatch) {
+    status.last_commit = present.last_commit.map(|time| time.to_string());
+    status.disk_full = present.is_full;
+    for (name, standing) in &present.standings {
+        if !standing.is_balanced(present.next) {
+            status.balanced = false;
+            status.problems.push(format!("the books of handler `{name}` do not add up"));
+        }
+        status.handlers.push(durable(name, standing, present.next, dispatch.has(name)));
+    }
+}
+
+fn durable(name: &str, standing: &Standing, next: u64, runs: bool) -> Delivery {
+    let count = |state| standing.count(state);
+    let skipped = standing.start.saturating_add(count(State::Skipped));
+    Delivery {
+        handler: name.to_owned(),
+        runs,
+        all: next.saturating_sub(skipped),
+        delivered: count(State::Delivered),
+        filtered: count(State::Filtered),
+        suppressed: count(State::Suppressed),
+        digested: count(State::Digested),
+        dead: count(State::Dead),
+        dropped: count(State::Dropped),
+        waiting: standing.waiting(next),
+        oldest_waiting_seconds: None,
+        failing: standing.retry.as_ref().map(|retry| Failing {
+            attempts: retry.attempts,
+            since: retry.since.to_string(),
+            error: retry.note.clone(),
+        }),
+    }
+}
+
+/// Without a journal, what could not be delivered is lost.
+fn volatile(totals: Totals) -> Delivery {
+    Delivery {
+        handler: totals.handler,
+        runs: true,
+        all: totals.offered,
+        delivered: totals.delivered,
+        filtered: totals.held,
+        dead: totals.temporary + totals.permanent + totals.lost,
+        waiting: totals.waiting,
+        ..Delivery::default()
+    }
+}
+
+/// Since how many seconds the oldest event of each handler waits.
+fn oldest(data: &Path, present: &Present, now: Timestamp) -> BTreeMap<String, u64> {
+    let waiting = present.standings.iter().filter(|(_, standing)| standing.waiting(present.next) > 0);
+    let age = |standing: &Standing| {
+        let (_, committed) = committed_with(data, standing.oldest_needed()).ok()??;
+        Some(now.since(committed).as_secs())
+    };
+    waiting.filter_map(|(name, standing)| Some((name.clone(), age(standing)?))).collect()
+}
+
+/// Whether the server is healthy, and why not.
+fn judge(status: &mut Status) {
+    for delivery in status.handlers.iter().filter(|delivery| delivery.runs) {
+        let Delivery { handler, dead, waiting, failing, .. } = delivery;
+        if *dead > 0 {
+            status.problems.push(format!("handler `{handler}` has given up {dead} events"));
+        }
+        if let Some(Failing { attempts, error, .. }) =
+            failing.as_ref().filter(|failing| failing.attempts >= limits::FAILING_ATTEMPTS)
+        {
+            let text = format!(
+                "handler `{handler}` fails, {waiting} events wait: after {attempts} attempts: {error}"
+            );
+            status.problems.push(text);
+        }
+    }
+    if status.disk_full {
+        status.problems.push("the disk is full: no input is taken until there is room".to_owned());
+    }
+    status.healthy = status.problems.is_empty();
+}

@@ -1,0 +1,135 @@
+//! Floor 8: `correlator status`: how the running server is.
+
+use super::control::{Answer, Ask, Delivery, Peer, Status, ask};
+use super::{ConfigArgs, Exit, Failure, Format};
+use crate::event::render;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+/// Say how the running server is: what came in and what became of it, by peer and by handler
+///
+/// The counts of what came in are of this run; those of handlers are of the whole journal. The exit code is 1 when
+/// something is wrong, which is told: dead letters, a handler that fails again and again, a full disk, sums that are not
+/// right; and 3 when no server answers.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// How it is told; JSON is one object
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Asks the server how it is.
+///
+/// # Errors
+/// When none answers.
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let settings = args.config.load(&[], &[])?;
+    let Answer { status, .. } = ask(&settings.server.data_dir, Ask::Status)?;
+    let status = status.ok_or_else(|| anyhow::anyhow!("the server does not say how it is"))?;
+    let text = match args.format {
+        Format::Text => text(&status).unwrap_or_default(),
+        Format::Json => serde_json::to_string(&status).map_err(anyhow::Error::from)? + "\n",
+    };
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(if status.healthy { Exit::Done } else { Exit::Failed })
+}
+
+fn text(status: &Status) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    let Status { version, stream, run, uptime_seconds, .. } = status;
+    writeln!(text, "correlator {version}  stream {stream}, run {run}, up {}", lasting(*uptime_seconds))?;
+    for listening in &status.listeners {
+        writeln!(text, "listening     {}  {}", readable(&listening.name), listening.address)?;
+    }
+    let Status { received, parsed, rejected, failed, reasons, .. } = status;
+    writeln!(
+        text,
+        "received      {}",
+        sum(*received, [(*parsed, "parsed"), (*rejected, "rejected"), (*failed, "failed")], reasons)
+    )?;
+    for Peer { peer, received, parsed, rejected, failed, reasons } in &status.peers {
+        let peer = if peer.is_empty() { "other peers".to_owned() } else { readable(peer) };
+        let parts = [(*parsed, "parsed"), (*rejected, "rejected"), (*failed, "failed")];
+        writeln!(text, "  {peer:<24}  {}", sum(*received, parts, reasons))?;
+    }
+    if status.other_peers > 0 {
+        writeln!(text, "  and {} peers more", status.other_peers)?;
+    }
+    for refused in &status.refused {
+        writeln!(text, "refused       {}  {} {}", readable(&refused.peer), refused.reason, refused.count)?;
+    }
+    writeln!(text, "observations  {}\nevents        {}", status.observations, status.events)?;
+    if let Some(last) = &status.last_commit {
+        writeln!(text, "journal       {} MiB, last commit {last}", status.journal_bytes.div_ceil(1 << 20))?;
+    }
+    for delivery in &status.handlers {
+        handler(&mut text, delivery)?;
+    }
+    match status.problems.as_slice() {
+        [] => writeln!(text, "healthy")?,
+        problems => {
+            problems.iter().try_for_each(|problem| writeln!(text, "problem       {}", readable(problem)))?
+        }
+    }
+    Ok(text)
+}
+
+fn handler(text: &mut String, delivery: &Delivery) -> std::fmt::Result {
+    let gone = if delivery.runs { "" } else { "  (does not run)" };
+    let parts = [
+        (delivery.delivered, "delivered"),
+        (delivery.filtered, "filtered"),
+        (delivery.suppressed, "suppressed"),
+        (delivery.digested, "digested"),
+        (delivery.dead, "dead"),
+        (delivery.dropped, "dropped"),
+        (delivery.waiting, "waiting"),
+    ];
+    let sum = sum(delivery.all, parts, &BTreeMap::new());
+    writeln!(text, "handler       {}{gone}  {sum}", readable(&delivery.handler))?;
+    if let Some(seconds) = delivery.oldest_waiting_seconds {
+        writeln!(text, "  the oldest waits since {}", lasting(seconds))?;
+    }
+    if let Some(failing) = &delivery.failing {
+        let error = readable(&failing.error);
+        let attempts = if failing.attempts == 1 { "attempt" } else { "attempts" };
+        writeln!(text, "  fails since {}, after {} {attempts}: {error}", failing.since, failing.attempts)?;
+    }
+    Ok(())
+}
+
+/// A number and the parts that it is the sum of, without those of which there are none.
+fn sum<const N: usize>(all: u64, parts: [(u64, &str); N], reasons: &BTreeMap<String, u64>) -> String {
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| {
+            let why: Vec<_> = reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+            let why = if what == "rejected" && !why.is_empty() {
+                format!(" ({})", why.join(", "))
+            } else {
+                String::new()
+            };
+            format!("{count} {what}{why}")
+        })
+        .collect();
+    if parts.is_empty() { all.to_string() } else { format!("{all} = {}", parts.join(" + ")) }
+}
+
+/// Text that came from elsewhere, safe for a terminal.
+fn readable(text: &str) -> String {
+    let mut out = Vec::new();
+    render::readable(&mut out, text.as_bytes());
+    String::from_utf8(out).unwrap_or_default()
+}
+
+fn lasting(seconds: u64) -> String {
+    let mut out = Vec::new();
+    render::human_duration(&mut out, Duration::from_secs(seconds));
+    String::from_utf8(out).unwrap_or_default()
+}

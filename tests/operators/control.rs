@@ -1,0 +1,170 @@
+//! `status`, `events retry` and `events drop`: what a running server is asked over its socket.
+
+use crate::server::{Server, failures, listed, objects, run};
+use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Stdio;
+
+fn status(data: &Path, code: i32) -> Value {
+    objects(&run(data, code, &["status", "--format", "json"]).0).remove(0)
+}
+
+/// What stands in an object, as numbers.
+fn counts<const N: usize>(object: &Value, names: [&str; N]) -> [u64; N] {
+    names.map(|name| object[name].as_u64().unwrap_or_else(|| panic!("{name} of {object}")))
+}
+
+#[test]
+fn the_status_tells_a_lying_peer_from_honest_ones_and_the_books_balance() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let server = Server::start(&data, &[]);
+    server.send("127.0.0.2", &failures("root", "203.0.113.9", 2000..2020));
+    server.send_raw(
+        "127.0.0.67",
+        b"<999>1 - liar sshd 1 - - x\n<38>9 nothing of the kind\n\xff\xfe\xfd\n<38\n",
+    );
+    server.send("127.0.0.3", &failures("adm", "203.0.113.8", 2000..2010));
+
+    let status = status(&data, 0);
+    let parts = ["received", "parsed", "rejected", "failed"];
+    let [received, parsed, rejected, failed] = counts(&status, parts);
+    assert_eq!((received, parsed + rejected + failed, failed), (34, 34, 0), "{status}");
+    assert_eq!(
+        (&status["balanced"], &status["healthy"], &status["run"]),
+        (&json!(true), &json!(true), &json!(1))
+    );
+    let peers = status["peers"].as_array().unwrap();
+    let names: Vec<_> = peers.iter().map(|peer| peer["peer"].as_str().unwrap()).collect();
+    assert_eq!(names, ["127.0.0.2", "127.0.0.3", "127.0.0.67"], "the largest first");
+    for (peer, all) in peers.iter().zip([20, 10, 4]) {
+        let [received, parsed, rejected, failed] = counts(peer, parts);
+        assert_eq!((received, parsed + rejected + failed), (all, all), "{peer}");
+        assert_eq!(rejected > 0, all == 4, "only the liar's frames are rejected: {peer}");
+        let reasons: u64 =
+            peer["reasons"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!(reasons, rejected);
+    }
+    for handler in status["handlers"].as_array().unwrap() {
+        let states = ["delivered", "filtered", "suppressed", "digested", "dead", "dropped", "waiting"];
+        let [all] = counts(handler, ["all"]);
+        assert_eq!(counts(handler, states).iter().sum::<u64>(), all, "{handler}");
+    }
+    let (text, _) = run(&data, 0, &["status"]);
+    for part in ["127.0.0.67", "received      34 = ", "handler       csv", "\nhealthy\n"] {
+        assert!(text.contains(part), "`{part}` is missing: {text}");
+    }
+
+    // A server that is killed leaves its socket; nobody answers there, until the next one does.
+    server.kill();
+    assert!(data.join("control.sock").exists());
+    assert!(run(&data, 3, &["status"]).1.contains("no server runs on"));
+    let server = Server::start(&data, &[]);
+    assert_eq!(super::control::status(&data, 0)["run"], 2);
+    server.stop();
+    assert!(!data.join("control.sock").exists());
+    assert!(run(&data, 3, &["status"]).1.contains("no server runs on"));
+}
+
+#[test]
+fn dead_letters_are_delivered_again_or_dropped_when_an_operator_wants_it() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    // Nobody reads its standard output, to which the handler `console` writes.
+    let mut server = Server::start_with(&data, &[], Stdio::piped());
+    drop(server.child.stdout.take());
+    server.send("127.0.0.1", &failures("root", "203.0.113.9", 2000..2006));
+    server.stop();
+    let of_console = ["--handler", "console", "--state", "dead"];
+    let dead = listed(&data, &of_console);
+    assert!(dead.len() >= 6, "{dead:?}");
+    assert!(
+        listed(&data, &["--handler", "csv", "--state", "dead"]).is_empty(),
+        "it delays and harms no other"
+    );
+    let expected = json!({ "state": "dead", "attempts": 1, "last_error": "standard output is closed" });
+    assert_eq!(dead[0]["deliveries"]["console"], expected);
+    let id = dead[0]["id"].as_str().unwrap();
+    for command in [&["events", "retry", "--dead"][..], &["events", "drop", id, "--reason", "x"]] {
+        assert!(run(&data, 3, command).1.contains("no server runs on"));
+    }
+
+    let output = home.path().join("output");
+    let server = Server::start_with(&data, &[], File::create(&output).unwrap().into());
+    let told = status(&data, 1);
+    let count = told["handlers"][0]["dead"].as_u64().unwrap();
+    assert!(count >= dead.len() as u64 && told["handlers"][0]["handler"] == "console", "{told}");
+    assert!(told["problems"][0].as_str().unwrap().contains("`console` has given up"), "{told}");
+    let (said, _) = run(&data, 0, &["events", "retry", id]);
+    assert_eq!(said, "console: 1 event to be delivered again\n");
+    assert!(run(&data, 1, &["events", "retry", "--handler", "cvs"]).1.contains("no handler `cvs` runs"));
+    server.stop();
+    let now = listed(&data, &[]).remove(0);
+    let expected = json!({ "state": "delivered", "attempts": 1, "last_error": "standard output is closed" });
+    assert_eq!(now["deliveries"]["console"], expected, "{now}");
+    let text = fs::read_to_string(&output).unwrap();
+    let again = text.lines().filter(|line| line.contains("SSHDLoginFailed")).count();
+    assert_eq!(again, 1, "{text}");
+
+    let left = listed(&data, &of_console).len();
+    assert_eq!(left, usize::try_from(count).unwrap() - 1);
+    let server = Server::start(&data, &[]);
+    let (said, _) = run(&data, 0, &["events", "drop", "--dead", "--reason", "only a test"]);
+    assert_eq!(said, format!("console: {left} events given up\n"));
+    server.stop();
+    assert!(listed(&data, &["--state", "dead"]).is_empty());
+    let dropped = listed(&data, &["--state", "dropped"]);
+    assert_eq!(dropped.len(), left);
+    let (text, _) = run(&data, 0, &["events", "show", dropped[0]["id"].as_str().unwrap()]);
+    assert!(text.contains("handler console: dropped") && text.contains("dropped: only a test"), "{text}");
+    let server = Server::start(&data, &[]);
+    assert_eq!(status(&data, 0)["handlers"][0]["dropped"], left);
+    server.stop();
+    assert!(run(&data, 0, &["journal", "verify"]).0.contains(": sound: "));
+}
+
+#[test]
+fn the_socket_is_its_users_alone_and_answers_whatever_it_is_asked() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let server = Server::start(&data, &[]);
+    let path = data.join("control.sock");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+
+    let mut socket = UnixStream::connect(&path).unwrap();
+    let mut answers = BufReader::new(socket.try_clone().unwrap());
+    let mut ask = |line: &str| -> Value {
+        socket.write_all(format!("{line}\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        answers.read_line(&mut answer).unwrap();
+        serde_json::from_str(&answer).unwrap()
+    };
+    let wrong = [
+        ("nonsense", "not JSON"),
+        (r#"{"version":9,"ask":"status"}"#, "version 1"),
+        (r#"{"version":1,"ask":"explode"}"#, "cannot be understood"),
+        (r#"{"version":1,"ask":"drop","which":{"dead":true},"reason":" "}"#, "reason"),
+        (
+            r#"{"version":1,"ask":"retry","which":{"dead":false,"event":18446744073709551615}}"#,
+            "no dead letter",
+        ),
+    ];
+    for (line, expected) in wrong {
+        let answer = ask(line);
+        assert!(answer["error"].as_str().unwrap().contains(expected), "{line}: {answer}");
+    }
+    assert_eq!(ask(r#"{"version":1,"ask":"status"}"#)["status"]["run"], 1, "after all that it still answers");
+
+    let mut endless = UnixStream::connect(&path).unwrap();
+    // The server does not read to the end of it, and may have gone before all is written.
+    endless.write_all(&vec![b'x'; 1 << 20]).ok();
+    let mut answer = String::new();
+    endless.read_to_string(&mut answer).ok();
+    assert_eq!(status(&data, 0)["run"], 1);
+    server.stop();
+}
