@@ -5,6 +5,7 @@
 
 use super::scan::{Shape, lane, leading_below_ten, load, pairs};
 use crate::time::{MICROS_PER_DAY, MICROS_PER_SECOND, Timestamp, Zone};
+use std::cell::Cell;
 use std::time::Duration;
 
 const YEAR_MONTH: Shape = Shape::new(b"0000-00-");
@@ -129,13 +130,38 @@ fn word_at(window: &Window, at: usize) -> u64 {
 }
 
 /// Reads `YYYY-MM-DDTHH:MM:SS`, and gives it in seconds since the epoch, as if it were UTC.
+///
+/// It remembers the minute that it read last: records that follow on each other nearly always share it.
 #[inline]
 fn date_and_time(window: &Window) -> Option<i64> {
-    let date = pairs(YEAR_MONTH.read::<8>(word_at(window, 0))?);
-    let time = pairs(DAY_HOUR_MINUTE.read::<8>(word_at(window, 8))?);
-    let second = pairs(SECOND.read::<3>(word_at(window, 16))?);
+    thread_local! {
+        static LAST: Cell<(u64, u64, i64)> = const { Cell::new(EPOCH) };
+    }
+    let second = lane(pairs(SECOND.read::<3>(word_at(window, 16))?), 1);
+    if second >= 60 {
+        return None;
+    }
+    let (date, time) = (word_at(window, 0), word_at(window, 8));
+    let last = LAST.get();
+    let minute = if (date, time) == (last.0, last.1) {
+        last.2
+    } else {
+        let minute = date_and_minute(date, time)?;
+        LAST.set((date, time, minute));
+        minute
+    };
+    Some(minute + i64::from(second))
+}
+
+/// The first minute of all, as text and in seconds.
+const EPOCH: (u64, u64, i64) = (u64::from_le_bytes(*b"1970-01-"), u64::from_le_bytes(*b"01T00:00"), 0);
+
+/// Reads `YYYY-MM-` and `DDTHH:MM`, and gives them in seconds since the epoch, as if they were UTC.
+fn date_and_minute(date: u64, time: u64) -> Option<i64> {
+    let date = pairs(YEAR_MONTH.read::<8>(date)?);
+    let time = pairs(DAY_HOUR_MINUTE.read::<8>(time)?);
     let day = days(lane(date, 0), lane(date, 2), lane(date, 5), lane(time, 0))?;
-    Some(day * 86_400 + second_of_day(lane(time, 3), lane(time, 6), lane(second, 1))?)
+    Some(day * 86_400 + second_of_day(lane(time, 3), lane(time, 6), 0)?)
 }
 
 /// Reads a dot and 1 to 6 digits in microseconds, or nothing, and gives the place after it.
