@@ -88,11 +88,28 @@ fn readable_as<const JSON: bool>(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// Whether text is printable ASCII without quotes and backslashes: what nearly all text is, and may be copied anywhere.
+///
+/// It looks at eight bytes at a time, and at the last eight once more: most text is shorter than a vector is worth.
 #[inline]
 fn is_plain(text: &[u8]) -> bool {
-    // Without an early end, so that it compiles to vector instructions.
-    text.iter()
-        .fold(true, |plain, &byte| plain & (b' '..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\'))
+    let Some(last) = text.last_chunk() else {
+        let blanks = u64::from_le_bytes([b' '; 8]);
+        return special(text.iter().fold(blanks, |word, byte| word << 8 | u64::from(*byte))) == 0;
+    };
+    let words = text.as_chunks().0.iter().chain([last]);
+    words.fold(0, |found, word| found | special(u64::from_le_bytes(*word))) == 0
+}
+
+/// The high bit of some byte, if any of eight is a control character, beyond ASCII, a quote or a backslash.
+#[inline]
+fn special(word: u64) -> u64 {
+    const LOW: u64 = u64::from_le_bytes([1; 8]);
+    let all = |byte: u8| LOW * u64::from(byte);
+    // What is subtracted borrows from the next byte only where this one is found already; likewise what is carried.
+    let below = |word: u64, least: u8| word.wrapping_sub(all(least)) & !word;
+    let beyond = word.wrapping_add(LOW) | word;
+    let (quote, backslash) = (below(word ^ all(b'"'), 1), below(word ^ all(b'\\'), 1));
+    (below(word, b' ') | beyond | quote | backslash) & all(0x80)
 }
 
 /// Whether a character shows nothing of itself, but changes the order or the lines of what is around it.
@@ -237,6 +254,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn plain_is_what_each_byte_is(text in proptest::collection::vec(prop_oneof![9 => 32..127_u8, 1 => any::<u8>()], 0..40)) {
+            let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+            prop_assert_eq!(is_plain(&text), text.iter().all(plain));
+        }
+
         #[test]
         fn both_mappings_can_be_undone(input in hostile()) {
             let json: String = serde_json::from_str(&format!("\"{}\"", text(json, &input))).unwrap();
