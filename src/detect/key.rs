@@ -3,6 +3,8 @@
 //! Invariant: a key ID is text of whoever made the certificate, trusted or not; it is found between what stands before
 //! and what stands after it, never by its own content.
 
+use super::cut::split_at_byte;
+
 /// The parts of what follows `ssh2: ` in a login's message, or of `TYPE FP` elsewhere. Parts that are absent are empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyInfo<'a> {
@@ -26,7 +28,7 @@ impl<'a> KeyInfo<'a> {
     /// Takes apart `TYPE FP`, `TYPE-CERT FP ID id (serial n) CA TYPE FP` (7.9 and later), the same without the first
     /// fingerprint (6.3 to 7.8), and `TYPE FP, client user "u", client host "h"`.
     pub fn parse(info: &'a [u8]) -> Self {
-        let Some((key_type, rest)) = split_once(info, b" ") else { return Self::default() };
+        let Some((key_type, rest)) = split_at_byte(info, b' ') else { return Self::default() };
         let mut key = Self { key_type, ..Self::default() };
         // `Found matching RSA key: FP`, up to 6.2.
         let rest = rest.strip_prefix(b"key: ").unwrap_or(rest);
@@ -34,7 +36,7 @@ impl<'a> KeyInfo<'a> {
             key.certificate(certificate);
             return key;
         }
-        let (fingerprint, rest) = split_once(rest, b" ").unwrap_or((rest, b""));
+        let (fingerprint, rest) = split_at_byte(rest, b' ').unwrap_or((rest, b""));
         if let Some(certificate) = rest.strip_prefix(b"ID ") {
             key.certificate(certificate);
         } else if let Some(client) = rest.strip_prefix(b"client user \"") {
