@@ -73,6 +73,15 @@ impl Module {
 }
 
 impl State {
+    /// Whether nothing can be due by now.
+    #[inline]
+    fn is_quiet(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Sshd(module) => module.is_quiet(now),
+            Self::Report(_) => true,
+        }
+    }
+
     fn statistics(&mut self, time: Timestamp, even_idle: bool, sink: &mut Sink<'_>) {
         match self {
             Self::Sshd(module) => module.statistics(time, even_idle, sink),
@@ -264,6 +273,9 @@ impl Correlator {
     fn arrive(&mut self, number: u64, arrival: Timestamp, events: &mut EventBlock) -> (Timestamp, bool) {
         let arrival = self.clock(arrival);
         self.first_arrival.get_or_insert(arrival);
+        if arrival < self.next_midnight && self.modules.iter().all(|module| module.state.is_quiet(arrival)) {
+            return (arrival, false);
+        }
         let mut midnights = Vec::new();
         while self.next_midnight <= arrival && midnights.len() < limits::MAX_MIDNIGHTS_PER_INPUT {
             midnights.push(self.next_midnight);

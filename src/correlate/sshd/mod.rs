@@ -183,10 +183,15 @@ impl Module {
         }
     }
 
-    /// Lets everything happen that is due by now, in the order of the deadlines.
+    /// Whether nothing can be due by now.
     #[inline]
+    pub(super) fn is_quiet(&self, now: Timestamp) -> bool {
+        now < self.quiet_until
+    }
+
+    /// Lets everything happen that is due by now, in the order of the deadlines.
     pub(super) fn fire(&mut self, now: Timestamp, sink: &mut Sink<'_>) {
-        if now >= self.quiet_until {
+        if !self.is_quiet(now) {
             self.fire_due(now, sink);
             self.quiet_until = self.next_due(now);
         }
