@@ -373,3 +373,48 @@ pub const LATE_GATHER_TIME: Duration = Duration::from_secs(60);
 
 /// Bytes of a credential's name.
 pub const MAX_CREDENTIAL_NAME: usize = 128;
+
+/// Time within which a mail server has to answer, by default.
+pub const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Time for which a connection to a mail server is kept for the next mail.
+pub const SMTP_IDLE: Duration = Duration::from_secs(60);
+
+/// Characters of a mail server's reply that are kept.
+pub const MAX_SMTP_REPLY: usize = 512;
+
+/// Mails in one delivery: as many as a server takes before the handler has to answer.
+pub const MAX_MAILS: usize = 16;
+
+/// Mails of which it is remembered who has had them.
+pub const MAX_REMEMBERED_MAILS: usize = 4096;
+
+/// Bytes of a mail's subject, before it is encoded.
+pub const MAX_SUBJECT: usize = 250;
+
+/// Bytes of one value in a mail.
+pub const MAX_MAIL_VALUE: usize = 2048;
+
+/// Bytes of a record that a mail shows as evidence.
+pub const MAX_MAIL_RECORD: usize = 1024;
+
+/// Bytes of one part of a mail, before it is encoded.
+pub const MAX_MAIL_PART: usize = 512 * 1024;
+
+/// Recipients of one handler.
+pub const MAX_RECIPIENTS: usize = 100;
+
+/// Bytes of an address with its name.
+pub const MAX_MAILBOX: usize = 320;
+
+/// Bytes of the name of a header that an operator adds to mails.
+pub const MAX_MAIL_HEADER_NAME: usize = 64;
+
+/// Bytes of its value.
+pub const MAX_MAIL_HEADER: usize = 512;
+
+/// Files in a directory of templates.
+pub const MAX_TEMPLATES: usize = 512;
+
+/// Bytes of one template.
+pub const MAX_TEMPLATE_SIZE: u64 = 256 * 1024;

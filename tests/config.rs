@@ -116,6 +116,23 @@ fn invalid_configurations_are_refused_with_every_error_in_them() {
 }
 
 #[test]
+fn mails_are_spared_storms_by_default() {
+    let settings = load(Path::new("tests/config/valid/email.toml")).unwrap();
+    let handler = &settings.handlers[0];
+    let HandlerOptions::Email(options) = &handler.options else { panic!("a handler for mails") };
+    assert_eq!(options.smtp.as_ref().unwrap().to_string(), "smtp://mail.example.com:587");
+    assert_eq!(options.to[0].to_string(), "oncall@example.com");
+    assert_eq!(options.headers[0].value(), "blue");
+    assert_eq!(handler.delivery.filter.as_ref().unwrap().source(), "severity >= WARNING");
+    let storm = &handler.delivery.storm;
+    assert_eq!(
+        (storm.digest, storm.cooldown),
+        (Some(Duration::from_secs(900)), Some(Duration::from_secs(3600)))
+    );
+    assert_eq!(storm.cooldown_by, [correlator::event::Field::Source]);
+}
+
+#[test]
 fn every_option_reaches_its_owner() {
     let settings = load(Path::new("tests/config/valid/fleet.toml")).unwrap();
     let server = &settings.server;

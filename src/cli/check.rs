@@ -1,10 +1,12 @@
 //! Floor 8: `correlator check`: whether the configuration would run, and what would.
 
 use super::apps::{handlers, modules};
+use super::delivery;
 use super::probe::try_directory;
 use super::text::exposure;
 use super::{ConfigArgs, Exit, Failure};
-use crate::config::Settings;
+use crate::config::{HandlerOptions, Settings};
+use crate::handlers::email;
 use crate::ingest::tcp::BindError;
 use std::io::{self, ErrorKind, Write};
 use std::net::TcpListener;
@@ -44,6 +46,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let settings = args.config.load(&args.app, &args.listen)?;
     let mut findings = Findings::default();
     findings.directories(&settings);
+    findings.handlers(&settings);
     findings.addresses(&settings);
     findings.loose_ends(&settings);
     write_plan(&mut io::stdout().lock(), &settings)?;
@@ -70,6 +73,18 @@ impl Findings {
             {
                 self.errors.push(format!("{error:#}"));
                 unwritable.push(directory);
+            }
+        }
+    }
+
+    /// Whether the files that handlers read, templates among them, are as they should be.
+    fn handlers(&mut self, settings: &Settings) {
+        let environment = delivery::environment(settings);
+        for handler in settings.active_handlers() {
+            if let HandlerOptions::Email(options) = &handler.options
+                && let Err(error) = email::build(options, &environment)
+            {
+                self.errors.push(format!("handler `{}`: {error}", handler.name));
             }
         }
     }

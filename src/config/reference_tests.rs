@@ -8,7 +8,7 @@ use super::section::Section;
 use super::server::ServerOptions;
 use crate::correlate::{report, sshd};
 use crate::dispatch::{StormOptions, TargetOptions};
-use crate::handlers::{csv, log};
+use crate::handlers::{csv, email, log};
 use std::fmt::Write;
 use std::fs;
 
@@ -54,6 +54,7 @@ fn the_reference_is_current() {
         ("digests", of::<StormOptions>()),
         ("log", of::<log::Options>()),
         ("csv", of::<csv::Options>()),
+        ("email", of::<email::Options>()),
     ];
     let current = sections.iter().fold(written.clone(), |text, (name, rows)| fill(&text, name, &table(rows)));
     if std::env::var_os("BLESS").is_some() {

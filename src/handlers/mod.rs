@@ -17,6 +17,7 @@ use std::time::Duration;
 
 pub mod csv;
 pub mod digest;
+pub mod email;
 pub mod log;
 mod sink;
 

@@ -15,6 +15,7 @@ const EXAMPLE: &str = "{ credential = \"NAME\" }";
 pub(in crate::config) struct TextOrCredential;
 
 /// Several texts or credentials; one may stand for a list of one.
+#[allow(dead_code, reason = "the handlers that take several come next")]
 pub(in crate::config) struct TextsOrCredentials;
 
 /// A credential: a secret that no file may hold.

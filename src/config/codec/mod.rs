@@ -3,16 +3,18 @@
 //! Invariant: what a codec shows, it reads back as the same value.
 
 mod choice;
-#[allow(dead_code, reason = "the handlers that take secrets come next")]
 mod credential;
 mod filter;
+mod mail;
 mod network;
 mod quantity;
 mod rotation;
 mod text;
 
 pub(super) use choice::{Choice, OneOf, Raises, Switches};
+pub(super) use credential::{Credential, TextOrCredential};
 pub(super) use filter::{Fields, FilterText};
+pub(super) use mail::{MailAddress, MailAddresses, MailHeaders, MailServer};
 pub(super) use network::{Networks, TcpAddresses, parse_tcp};
 pub(super) use quantity::{Count, Lasting, Size};
 pub(super) use rotation::Rotation;

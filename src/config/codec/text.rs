@@ -36,14 +36,28 @@ impl Takes for FilePath {
     }
 }
 
+fn path(node: &Node, sink: &mut Sink<'_>) -> Option<PathBuf> {
+    let path = text(node, "a path", sink)?;
+    if path.is_empty() || path.contains('\0') {
+        sink.expected("a path", node);
+        return None;
+    }
+    Some(path.into())
+}
+
+impl Codec<Option<PathBuf>> for FilePath {
+    fn read(node: &Node, sink: &mut Sink<'_>) -> Option<Option<PathBuf>> {
+        path(node, sink).map(Some)
+    }
+
+    fn show(value: &Option<PathBuf>) -> Option<Value> {
+        value.as_deref().map(show_path)
+    }
+}
+
 impl Codec<PathBuf> for FilePath {
     fn read(node: &Node, sink: &mut Sink<'_>) -> Option<PathBuf> {
-        let path = text(node, "a path", sink)?;
-        if path.is_empty() || path.contains('\0') {
-            sink.expected("a path", node);
-            return None;
-        }
-        Some(path.into())
+        path(node, sink)
     }
 
     fn show(value: &PathBuf) -> Option<Value> {

@@ -2,6 +2,7 @@
 
 mod csv;
 mod delivery;
+mod email;
 mod log;
 
 use super::section::{Given, Reader, Section};
@@ -27,6 +28,8 @@ pub enum HandlerOptions {
     Log(handlers::log::Options),
     /// `type = "csv"`.
     Csv(handlers::csv::Options),
+    /// `type = "email"`.
+    Email(Box<handlers::email::Options>),
 }
 
 /// A type of handler.
@@ -34,13 +37,15 @@ pub enum HandlerOptions {
 pub(super) enum HandlerType {
     Log,
     Csv,
+    Email,
 }
 
 /// The types of handlers, by name.
-pub(super) const TYPES: &[(&str, HandlerType)] = &[("csv", HandlerType::Csv), ("log", HandlerType::Log)];
+pub(super) const TYPES: &[(&str, HandlerType)] =
+    &[("csv", HandlerType::Csv), ("email", HandlerType::Email), ("log", HandlerType::Log)];
 
 /// Types that later versions bring.
-const LATER_TYPES: &[&str] = &["email", "sms", "webhook", "syslog", "exec"];
+const LATER_TYPES: &[&str] = &["sms", "webhook", "syslog", "exec"];
 
 impl HandlerOptions {
     /// The name of the type.
@@ -48,13 +53,14 @@ impl HandlerOptions {
         match self {
             Self::Log(_) => "log",
             Self::Csv(_) => "csv",
+            Self::Email(_) => "email",
         }
     }
 
     /// The directory that the handler writes to, if it writes files.
     pub fn directory(&self) -> Option<&PathBuf> {
         match self {
-            Self::Log(_) => None,
+            Self::Log(_) | Self::Email(_) => None,
             Self::Csv(options) => Some(&options.directory),
         }
     }
@@ -62,7 +68,7 @@ impl HandlerOptions {
     /// The same, to be changed.
     pub(super) fn directory_mut(&mut self) -> Option<&mut PathBuf> {
         match self {
-            Self::Log(_) => None,
+            Self::Log(_) | Self::Email(_) => None,
             Self::Csv(options) => Some(&mut options.directory),
         }
     }
@@ -74,6 +80,14 @@ pub(super) fn read(reader: &mut Reader, given: Given<'_>) -> Option<(HandlerOpti
     let (options, delivery) = match reader.typed(given, TYPES, LATER_TYPES)? {
         HandlerType::Log => digesting(reader, given, HandlerOptions::Log, common),
         HandlerType::Csv => plain(reader, given, HandlerOptions::Csv, common),
+        HandlerType::Email => {
+            let options = |options| HandlerOptions::Email(Box::new(options));
+            let read = digesting(reader, given, options, email::common());
+            if let HandlerOptions::Email(options) = &read.0 {
+                email::contradictions(options, given, reader);
+            }
+            read
+        }
     };
     reader.list_type(given, TYPES);
     Some((options, delivery))
