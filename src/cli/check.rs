@@ -1,12 +1,11 @@
 //! Floor 8: `correlator check`: whether the configuration would run, and what would.
 
 use super::apps::{handlers, modules};
-use super::delivery;
+use super::delivery::target;
 use super::probe::try_directory;
 use super::text::exposure;
 use super::{ConfigArgs, Exit, Failure};
-use crate::config::{HandlerOptions, Settings};
-use crate::handlers::email;
+use crate::config::Settings;
 use crate::ingest::tcp::BindError;
 use std::io::{self, ErrorKind, Write};
 use std::net::TcpListener;
@@ -77,14 +76,11 @@ impl Findings {
         }
     }
 
-    /// Whether the files that handlers read, templates among them, are as they should be.
+    /// Whether what handlers need of this machine is as it should be: templates and certificates, for instance.
     fn handlers(&mut self, settings: &Settings) {
-        let environment = delivery::environment(settings);
         for handler in settings.active_handlers() {
-            if let HandlerOptions::Email(options) = &handler.options
-                && let Err(error) = email::build(options, &environment)
-            {
-                self.errors.push(format!("handler `{}`: {error}", handler.name));
+            if let Err(failure) = target(handler, settings) {
+                self.errors.push(failure.message());
             }
         }
     }

@@ -46,6 +46,11 @@ impl Failure {
         Self::new(Exit::Usage, anyhow::anyhow!("{message}"))
     }
 
+    /// The error with its causes.
+    pub(super) fn message(&self) -> String {
+        format!("{:#}", self.error)
+    }
+
     /// Writes `error: ` and the error with its causes, and returns the exit code.
     ///
     /// A reader of standard output that has seen enough (`correlator ... | head`) is no error.

@@ -18,8 +18,12 @@ use std::time::Duration;
 pub mod csv;
 pub mod digest;
 pub mod email;
+mod http;
 pub mod log;
 mod sink;
+mod template;
+mod tls;
+pub mod webhook;
 
 pub use digest::{Digest, Gathered, Group};
 pub use sink::panic_text;

@@ -15,7 +15,7 @@ const EXAMPLE: &str = "{ credential = \"NAME\" }";
 pub(in crate::config) struct TextOrCredential;
 
 /// Several texts or credentials; one may stand for a list of one.
-#[allow(dead_code, reason = "the handlers that take several come next")]
+#[allow(dead_code, reason = "recipients are the first to be several")]
 pub(in crate::config) struct TextsOrCredentials;
 
 /// A credential: a secret that no file may hold.
@@ -39,7 +39,8 @@ impl Takes for Credential {
     }
 }
 
-fn given(node: &Node, sink: &mut Sink<'_>) -> Option<Given> {
+/// Reads a text, or the name of the credential that holds it.
+pub(super) fn given(node: &Node, sink: &mut Sink<'_>) -> Option<Given> {
     match &node.content {
         Content::Text(text) => Some(Given::Plain(text.clone())),
         Content::Table(_) => named(node, sink).map(Given::Credential),
@@ -69,7 +70,8 @@ fn show_name(name: &CredentialName) -> Value {
     Value::InlineTable(InlineTable::from_iter([("credential", name.as_str())]))
 }
 
-fn show(value: &Given) -> Value {
+/// Shows a value, or the name of the credential that holds it.
+pub(super) fn show_given(value: &Given) -> Value {
     match value {
         Given::Plain(text) => text.as_str().into(),
         Given::Credential(name) => show_name(name),
@@ -82,7 +84,7 @@ impl Codec<Option<Given>> for TextOrCredential {
     }
 
     fn show(value: &Option<Given>) -> Option<Value> {
-        value.as_ref().map(show)
+        value.as_ref().map(show_given)
     }
 }
 
@@ -92,7 +94,7 @@ impl Codec<Vec<Given>> for TextsOrCredentials {
     }
 
     fn show(value: &Vec<Given>) -> Option<Value> {
-        (!value.is_empty()).then(|| Value::Array(value.iter().map(show).collect::<Array>()))
+        (!value.is_empty()).then(|| Value::Array(value.iter().map(show_given).collect::<Array>()))
     }
 }
 

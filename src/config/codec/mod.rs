@@ -5,6 +5,7 @@
 mod choice;
 mod credential;
 mod filter;
+mod http;
 mod mail;
 mod network;
 mod quantity;
@@ -14,6 +15,7 @@ mod text;
 pub(super) use choice::{Choice, OneOf, Raises, Switches};
 pub(super) use credential::{Credential, TextOrCredential};
 pub(super) use filter::{Fields, FilterText};
+pub(super) use http::{Headers, UrlOrCredential, WebhookBody};
 pub(super) use mail::{MailAddress, MailAddresses, MailHeaders, MailServer};
 pub(super) use network::{Networks, TcpAddresses, parse_tcp};
 pub(super) use quantity::{Count, Lasting, Size};

@@ -4,6 +4,7 @@ mod csv;
 mod delivery;
 mod email;
 mod log;
+mod webhook;
 
 use super::section::{Given, Reader, Section};
 use crate::dispatch::{StormOptions, TargetOptions};
@@ -30,6 +31,8 @@ pub enum HandlerOptions {
     Csv(handlers::csv::Options),
     /// `type = "email"`.
     Email(Box<handlers::email::Options>),
+    /// `type = "webhook"`.
+    Webhook(handlers::webhook::Options),
 }
 
 /// A type of handler.
@@ -38,14 +41,19 @@ pub(super) enum HandlerType {
     Log,
     Csv,
     Email,
+    Webhook,
 }
 
 /// The types of handlers, by name.
-pub(super) const TYPES: &[(&str, HandlerType)] =
-    &[("csv", HandlerType::Csv), ("email", HandlerType::Email), ("log", HandlerType::Log)];
+pub(super) const TYPES: &[(&str, HandlerType)] = &[
+    ("csv", HandlerType::Csv),
+    ("email", HandlerType::Email),
+    ("log", HandlerType::Log),
+    ("webhook", HandlerType::Webhook),
+];
 
 /// Types that later versions bring.
-const LATER_TYPES: &[&str] = &["sms", "webhook", "syslog", "exec"];
+const LATER_TYPES: &[&str] = &["sms", "syslog", "exec"];
 
 impl HandlerOptions {
     /// The name of the type.
@@ -54,13 +62,14 @@ impl HandlerOptions {
             Self::Log(_) => "log",
             Self::Csv(_) => "csv",
             Self::Email(_) => "email",
+            Self::Webhook(_) => "webhook",
         }
     }
 
     /// The directory that the handler writes to, if it writes files.
     pub fn directory(&self) -> Option<&PathBuf> {
         match self {
-            Self::Log(_) | Self::Email(_) => None,
+            Self::Log(_) | Self::Email(_) | Self::Webhook(_) => None,
             Self::Csv(options) => Some(&options.directory),
         }
     }
@@ -68,7 +77,7 @@ impl HandlerOptions {
     /// The same, to be changed.
     pub(super) fn directory_mut(&mut self) -> Option<&mut PathBuf> {
         match self {
-            Self::Log(_) | Self::Email(_) => None,
+            Self::Log(_) | Self::Email(_) | Self::Webhook(_) => None,
             Self::Csv(options) => Some(&mut options.directory),
         }
     }
@@ -88,6 +97,7 @@ pub(super) fn read(reader: &mut Reader, given: Given<'_>) -> Option<(HandlerOpti
             }
             read
         }
+        HandlerType::Webhook => digesting(reader, given, HandlerOptions::Webhook, common),
     };
     reader.list_type(given, TYPES);
     Some((options, delivery))

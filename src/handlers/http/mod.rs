@@ -1,0 +1,103 @@
+//! Floor 4: requests to other people's servers: what `webhook` and `sms` share.
+//!
+//! Redirects are not followed: they would take events and secrets to where nobody configured them to go. Of an answer,
+//! no more is read than a note can use.
+//!
+//! Invariant: no secret is in a note, not even where the answer repeats it.
+
+mod answer;
+mod secrecy;
+
+#[cfg(test)]
+pub(super) mod server;
+
+pub(super) use answer::Answer;
+pub(super) use secrecy::Hushed;
+
+use super::{Outcome, tls};
+use crate::limits;
+use reqwest::redirect::Policy;
+use reqwest::{RequestBuilder, Response};
+use std::error::Error;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// Sends requests, over connections that are used again.
+#[derive(Clone, Debug)]
+pub(super) struct Client(reqwest::Client);
+
+impl Client {
+    /// Makes a client that trusts the authorities in the file `ca`, or else the system's, and waits so long for an
+    /// answer, from the first look-up to the last byte.
+    ///
+    /// # Errors
+    /// When the file does not hold what it should.
+    pub(super) fn new(ca: Option<&Path>, timeout: Duration) -> io::Result<Self> {
+        let mut tls = tls::client(ca, None)?;
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(Policy::none())
+            .no_proxy()
+            .user_agent(concat!("correlator/", env!("CARGO_PKG_VERSION")))
+            .pool_idle_timeout(limits::HTTP_IDLE)
+            .timeout(timeout)
+            .build();
+        client.map(Self).map_err(|error| io::Error::other(chain(&error.without_url())))
+    }
+
+    /// Begins a POST.
+    pub(super) fn post(&self, url: reqwest::Url) -> RequestBuilder {
+        self.0.post(url)
+    }
+}
+
+/// Sends a request and reads what it is answered.
+///
+/// # Errors
+/// A temporary outcome, when there is no answer.
+pub(super) async fn send(request: RequestBuilder) -> Result<Answer, Outcome> {
+    let failed = |error: reqwest::Error| {
+        let error = error.without_url();
+        let why = if error.is_timeout() { "it gave no answer in time".to_owned() } else { chain(&error) };
+        Outcome::Temporary(why)
+    };
+    let response = request.send().await.map_err(failed)?;
+    let (status, retry_after) = (response.status(), answer::retry_after(response.headers()));
+    // The status has been told: how the body ends changes nothing of it.
+    let body = body(response).await;
+    Ok(Answer { status, retry_after, body })
+}
+
+/// The beginning of a body.
+async fn body(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = limits::MAX_ANSWER_BYTES.saturating_sub(body.len());
+        body.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+        if chunk.len() >= room {
+            break;
+        }
+    }
+    body
+}
+
+/// An error with what caused it, which is where the reason stands.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        // Some errors say what their cause says.
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

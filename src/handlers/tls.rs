@@ -1,0 +1,122 @@
+//! Floor 4: TLS for handlers that call out: whom they trust, and how they prove who they are.
+//!
+//! Invariant: a peer is always verified, by the certificates of the system or by those of one file and no others.
+
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The certificate that a handler shows, and its key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Identity<'a> {
+    /// A file with the certificate and those that lead to its authority.
+    pub(super) certificate: &'a Path,
+    /// A file with its key.
+    pub(super) key: &'a Path,
+}
+
+/// What is wrong with a file that TLS needs.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TlsError {
+    #[error("cannot read {what} from {file}: {reason}", file = file.display())]
+    Pem { what: &'static str, file: PathBuf, reason: pem::Error },
+    #[error("{file} holds no certificate", file = .0.display())]
+    NoCertificate(PathBuf),
+    #[error("{file} holds a certificate that nothing can be verified by: {reason}", file = file.display())]
+    BadAuthority { file: PathBuf, reason: rustls::Error },
+    #[error("{certificate} and {key} cannot be shown to a server: {reason}", certificate = certificate.display(),
+        key = key.display())]
+    BadIdentity { certificate: PathBuf, key: PathBuf, reason: rustls::Error },
+    #[error("TLS cannot be set up: {0}")]
+    Setup(#[from] rustls::Error),
+}
+
+impl From<TlsError> for io::Error {
+    fn from(error: TlsError) -> Self {
+        Self::other(error)
+    }
+}
+
+/// How to speak TLS with a server that an authority vouches for: one in the file `ca`, or else one of the system's.
+///
+/// # Errors
+/// When a file that is named does not hold what it should. A system without certificates of authorities is no error:
+/// then no server can be verified, and each delivery says so.
+pub(super) fn client(ca: Option<&Path>, identity: Option<Identity<'_>>) -> Result<ClientConfig, TlsError> {
+    let roots = match ca {
+        Some(file) => authorities(file)?,
+        None => system_authorities(),
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let builder = builder.with_root_certificates(roots);
+    let Some(Identity { certificate, key }) = identity else { return Ok(builder.with_no_client_auth()) };
+    let chain = certificates(certificate)?;
+    let secret = PrivateKeyDer::from_pem_file(key);
+    let secret = secret.map_err(|reason| TlsError::Pem { what: "a key", file: key.to_owned(), reason })?;
+    builder.with_client_auth_cert(chain, secret).map_err(|reason| TlsError::BadIdentity {
+        certificate: certificate.to_owned(),
+        key: key.to_owned(),
+        reason,
+    })
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let wrong = |reason| TlsError::Pem { what: "certificates", file: file.to_owned(), reason };
+    let found = CertificateDer::pem_file_iter(file).map_err(wrong)?;
+    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(wrong)?;
+    if found.is_empty() { Err(TlsError::NoCertificate(file.to_owned())) } else { Ok(found) }
+}
+
+fn authorities(file: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(file)? {
+        let added = roots.add(certificate);
+        added.map_err(|reason| TlsError::BadAuthority { file: file.to_owned(), reason })?;
+    }
+    Ok(roots)
+}
+
+fn system_authorities() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        tracing::warn!("this system has no certificates of authorities: no server can be verified by them");
+    }
+    roots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn files_that_do_not_hold_what_they_should_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let empty = dir.path().join("empty.pem");
+        fs::write(&empty, "no certificate\n").unwrap();
+        let error = client(Some(&empty), None).unwrap_err().to_string();
+        assert_eq!(error, format!("{} holds no certificate", empty.display()));
+        let absent = dir.path().join("absent.pem");
+        let error = client(Some(&absent), None).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("cannot read certificates from {}: ", absent.display())),
+            "{error}"
+        );
+        let signed = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
+        let (certificate, key) = (dir.path().join("a.pem"), dir.path().join("a.key"));
+        fs::write(&certificate, signed.cert.pem()).unwrap();
+        let of_other = rcgen::KeyPair::generate().unwrap();
+        fs::write(&key, of_other.serialize_pem()).unwrap();
+        let identity = Identity { certificate: &certificate, key: &key };
+        let error = client(Some(&certificate), Some(identity)).unwrap_err().to_string();
+        assert!(error.contains("cannot be shown to a server"), "{error}");
+        fs::write(&key, signed.signing_key.serialize_pem()).unwrap();
+        assert!(client(Some(&certificate), Some(identity)).is_ok());
+    }
+}

@@ -1,0 +1,100 @@
+//! Floor 4: what requests say, by the template of the handler.
+
+use super::{Body, ntfy, slack};
+use crate::event::Event;
+use crate::event::render::{self, LocalTime};
+use crate::handlers::Gathered;
+use crate::handlers::template::{self, Escape, Template, TemplateError};
+use reqwest::header::HeaderMap;
+use std::path::Path;
+use tera::Context;
+
+pub(super) const JSON: &str = "application/json";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+
+/// What is sent.
+#[derive(Debug)]
+pub(super) struct Message {
+    /// What tells it from others, at each attempt.
+    pub(super) id: String,
+    pub(super) content_type: &'static str,
+    /// Headers that are a part of what it says.
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+/// Makes messages.
+#[derive(Debug)]
+pub(super) enum Format {
+    Json,
+    Slack,
+    Ntfy,
+    Template(Box<Template>),
+}
+
+impl Format {
+    /// Reads the template, if there is one; a relative path is under the data directory.
+    ///
+    /// # Errors
+    /// When the template cannot be used.
+    pub(super) fn new(body: &Body, directory: &Path) -> Result<Self, TemplateError> {
+        Ok(match body {
+            Body::Json => Self::Json,
+            Body::Slack => Self::Slack,
+            Body::Ntfy => Self::Ntfy,
+            Body::File(path) => Self::Template(Box::new(Template::load(&directory.join(path))?)),
+        })
+    }
+
+    /// The message for an event.
+    ///
+    /// # Errors
+    /// When its template cannot be filled in.
+    pub(super) fn event(&self, event: Event<'_>, times: &mut LocalTime) -> Result<Message, TemplateError> {
+        let id = event.id().to_string();
+        Ok(match self {
+            Self::Json => {
+                let mut body = Vec::new();
+                render::json(&mut body, event);
+                Message::new(id, JSON, body)
+            }
+            Self::Slack => Message::new(id, JSON, slack::event(event, times)),
+            Self::Ntfy => ntfy::event(id, event, times),
+            Self::Template(template) => of_template(id, template, &template::event(event, times))?,
+        })
+    }
+
+    /// The message for a digest.
+    ///
+    /// # Errors
+    /// When its template cannot be filled in.
+    pub(super) fn digest(
+        &self,
+        gathered: &Gathered,
+        times: &mut LocalTime,
+    ) -> Result<Message, TemplateError> {
+        let id = template::digest_id(gathered);
+        Ok(match self {
+            Self::Json => Message::new(id, JSON, template::digest_json(gathered).into_bytes()),
+            Self::Slack => Message::new(id, JSON, slack::digest(gathered, times)),
+            Self::Ntfy => ntfy::digest(id, gathered, times),
+            Self::Template(template) => of_template(id, template, &template::digest(gathered, times))?,
+        })
+    }
+}
+
+impl Message {
+    pub(super) fn new(id: String, content_type: &'static str, body: Vec<u8>) -> Self {
+        Self { id, content_type, headers: HeaderMap::new(), body }
+    }
+}
+
+fn of_template(id: String, template: &Template, context: &Context) -> Result<Message, TemplateError> {
+    let content_type = match template.escape() {
+        Escape::Not => TEXT,
+        Escape::Json => JSON,
+        Escape::Html => HTML,
+    };
+    Ok(Message::new(id, content_type, template.render(context)?.into_bytes()))
+}

@@ -1,0 +1,177 @@
+//! Floor 4: the handler `webhook`: a POST for each event, and one for a digest.
+//!
+//! Events go one after the other, in order. An answer settles its own event; when there is none, or the server wants to
+//! be left alone, the events behind it fail with it and are not tried. Each request bears the id of its event, the
+//! same at each attempt, so that a receiver can leave out what it has had.
+//!
+//! Invariant: an event is delivered when the server has answered with 2xx, and not before.
+
+mod message;
+mod ntfy;
+mod signature;
+mod slack;
+mod target;
+
+#[cfg(test)]
+mod tests;
+
+use self::message::{Format, Message};
+use self::target::Target;
+use super::http::{self, Client};
+use super::{Delivery, DigestDelivery, Environment, Gathered, Handler, Outcome, Selection};
+use crate::credentials::{CredentialName, Given, Missing};
+use crate::event::render::LocalTime;
+use crate::limits;
+use crate::time::Clock;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a request says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Body {
+    /// The event as a JSON object, as the handler `log` writes it.
+    #[default]
+    Json,
+    /// A message for Slack.
+    Slack,
+    /// A message for ntfy.
+    Ntfy,
+    /// What a template in a file gives.
+    File(PathBuf),
+}
+
+/// Options of `type = "webhook"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Where requests go.
+    pub url: Option<Given>,
+    /// What they say.
+    pub template: Body,
+    /// Headers that they bear, over those of the template.
+    pub headers: Vec<(String, Given)>,
+    /// The key that signs them.
+    pub hmac_secret: Option<CredentialName>,
+    /// A file with the authorities that vouch for the server, in place of the system's.
+    pub ca: Option<PathBuf>,
+    /// Time that a request may take.
+    pub timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            url: None,
+            template: Body::default(),
+            headers: Vec::new(),
+            hmac_secret: None,
+            ca: None,
+            timeout: limits::HTTP_TIMEOUT,
+        }
+    }
+}
+
+impl Options {
+    /// The credentials that it names.
+    pub fn credentials(&self) -> Vec<&CredentialName> {
+        let headers = self.headers.iter().map(|(_, value)| value);
+        let given = self.url.iter().chain(headers).filter_map(Given::credential);
+        given.chain(&self.hmac_secret).collect()
+    }
+}
+
+/// Builds the handler. A credential that is missing makes deliveries fail for now.
+///
+/// # Errors
+/// When a file that it names, or the value of a credential, is not what it should be.
+pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn Handler>> {
+    let format = Format::new(&options.template, &environment.directory)?;
+    let client = Client::new(options.ca.as_deref(), options.timeout)?;
+    let target = match Target::new(options, &environment.secrets) {
+        Ok(target) => Ok(target),
+        Err(target::TargetError::Missing(missing)) => Err(missing),
+        Err(error) => return Err(io::Error::other(error)),
+    };
+    Ok(Box::new(Webhook {
+        client,
+        target,
+        format,
+        times: LocalTime::new(environment.zone.clone()),
+        clock: Arc::clone(&environment.clock),
+    }))
+}
+
+struct Webhook {
+    client: Client,
+    target: Result<Target, Missing>,
+    format: Format,
+    times: LocalTime,
+    clock: Arc<dyn Clock>,
+}
+
+/// What became of one request.
+enum Sent {
+    /// Its event is settled, or failed by itself.
+    Answered(Outcome),
+    /// The next one would fare no better.
+    Unreachable(Outcome),
+}
+
+impl Webhook {
+    async fn send(&self, message: Message) -> Sent {
+        let target = match &self.target {
+            Ok(target) => target,
+            Err(missing) => return Sent::Unreachable(Outcome::Temporary(missing.to_string())),
+        };
+        let request = target.request(&self.client, message, self.clock.now());
+        match http::send(request).await {
+            Err(outcome) => Sent::Unreachable(outcome),
+            Ok(answer) if answer.wants_rest() => Sent::Unreachable(answer.outcome(&target.hushed)),
+            Ok(answer) => Sent::Answered(answer.outcome(&target.hushed)),
+        }
+    }
+
+    async fn send_all(&mut self, events: &Selection) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(events.len());
+        for event in events.events() {
+            let sent = match self.format.event(event, &mut self.times) {
+                Ok(message) => self.send(message).await,
+                Err(error) => Sent::Answered(Outcome::Permanent(error.to_string())),
+            };
+            match sent {
+                Sent::Answered(outcome) => outcomes.push(outcome),
+                Sent::Unreachable(outcome) => {
+                    outcomes.push(outcome.clone());
+                    // What the server said is said of the events behind as well; a permanent answer is their own.
+                    if outcome.is_temporary() {
+                        outcomes.resize(events.len(), outcome);
+                        break;
+                    }
+                }
+            }
+        }
+        outcomes
+    }
+}
+
+impl Handler for Webhook {
+    fn deliver<'a>(&'a mut self, events: &'a Selection) -> Delivery<'a> {
+        Box::pin(self.send_all(events))
+    }
+
+    fn most(&self) -> usize {
+        limits::REQUESTS_PER_DELIVERY
+    }
+
+    fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {
+        Box::pin(async move {
+            match self.format.digest(gathered, &mut self.times) {
+                Ok(message) => match self.send(message).await {
+                    Sent::Answered(outcome) | Sent::Unreachable(outcome) => outcome,
+                },
+                Err(error) => Outcome::Permanent(error.to_string()),
+            }
+        })
+    }
+}

@@ -1,0 +1,223 @@
+//! Webhooks against a server that checks signatures, and that misbehaves.
+
+use super::super::http::server::{Reply, Request, Server, free_port};
+use super::*;
+use crate::credentials::{Secret, Secrets};
+use crate::event::{EventBlock, Field, Head, Kind, ModuleName, Severity, Stamp, StreamId};
+use crate::handlers::Digest;
+use crate::time::{Timestamp, Zone};
+use std::fs;
+
+/// A clock that stands still.
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(1_700_000_000_900_000)
+    }
+}
+
+fn credential(name: &str) -> CredentialName {
+    CredentialName::new(name).unwrap()
+}
+
+fn environment(secrets: &[(&str, &str)]) -> Environment {
+    let mut found = Secrets::default();
+    for (name, value) in secrets {
+        found.insert(credential(name), Secret::new((*value).to_owned()));
+    }
+    Environment { secrets: Arc::new(found), ..Environment::new(Arc::new(Still), Zone::UTC, "/nowhere") }
+}
+
+fn events(count: u64) -> Selection {
+    let modules = vec![ModuleName { app: "fleet".into(), module: "openssh".into() }];
+    let mut block = EventBlock::new(Arc::new(Stamp { stream: StreamId(1), run: 1, modules }));
+    for number in 0..count {
+        let (kind, severity, time) = (Kind::SSHDUserDenied, Severity::Warning, Timestamp::EPOCH);
+        block
+            .push(Head { number, ordinal: 0, module: 0, kind, severity, time })
+            .text(Field::User, b"<!channel> & *x* http://evil.example")
+            .text(Field::Host, b"web1")
+            .text(Field::Reason, b"locked");
+    }
+    Selection::all(Arc::new(block))
+}
+
+fn gathered(events: &Selection) -> Gathered {
+    let mut digest = Digest::default();
+    (0..).zip(events.events()).for_each(|(seq, event)| digest.add(seq, event, false));
+    Gathered { digest, shown: vec![events.clone()] }
+}
+
+fn options(url: &str) -> Options {
+    Options { url: Some(url.into()), ..Options::default() }
+}
+
+fn handler(options: &Options) -> Box<dyn Handler> {
+    build(options, &environment(&[])).unwrap()
+}
+
+/// The one request of one event, and what became of it.
+async fn one(template: Body, reply: Reply) -> (Request, Outcome) {
+    let server = Server::start(move |_| reply.clone()).await;
+    let mut handler = handler(&Options { template, ..options(&server.url("/hook")) });
+    let outcomes = handler.deliver(&events(1)).await;
+    (server.requests().remove(0), outcomes[0].clone())
+}
+
+#[tokio::test]
+async fn an_event_is_a_post_of_its_json_with_its_id() {
+    let (request, outcome) = one(Body::Json, Reply::status(204)).await;
+    assert_eq!(outcome, Outcome::Delivered);
+    assert_eq!(request.path, "/hook");
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    assert_eq!(request.header("idempotency-key"), Some("0000000000001.1.0.fleet.openssh.0"));
+    assert_eq!(request.header("x-correlator-signature"), None);
+    assert!(request.header("user-agent").unwrap().starts_with("correlator/"));
+    let event = request.json();
+    assert_eq!((&event["kind"], &event["fields"]["host"]), (&"SSHDUserDenied".into(), &"web1".into()));
+}
+
+#[tokio::test]
+async fn a_digest_is_one_request_with_all_counts() {
+    let server = Server::start(|_| Reply::status(200)).await;
+    let mut handler = handler(&options(&server.url("/")));
+    let many = events(250);
+    let gathered = Gathered { shown: vec![events(3)], ..gathered(&many) };
+    assert_eq!(handler.digest(&gathered).await, Outcome::Delivered);
+    let requests = server.requests();
+    let digest = requests[0].json();
+    assert_eq!((requests.len(), &digest["digest"]["count"]), (1, &250.into()));
+    assert_eq!(digest["digest"]["groups"][0]["kind"], "SSHDUserDenied");
+    assert_eq!(digest["events"].as_array().unwrap().len(), 3);
+    assert_eq!(requests[0].header("idempotency-key"), Some("0000000000001.1.0.fleet.openssh.0+250"));
+}
+
+#[tokio::test]
+async fn secrets_sign_and_authorise_and_do_not_come_back() {
+    let server =
+        Server::start(|request| Reply::with(401, &format!("{} {:?}", request.path, request.headers))).await;
+    let url = server.url("/services/T000/B000/k3yk3y?token=t0k3nt0k3n");
+    let options = Options {
+        url: Some(Given::Credential(credential("slack/url"))),
+        headers: vec![
+            ("Authorization".into(), Given::Credential(credential("hook/token"))),
+            ("Content-Type".into(), "application/vnd.x+json".into()),
+        ],
+        hmac_secret: Some(credential("hook/key")),
+        ..Options::default()
+    };
+    assert_eq!(options.credentials().len(), 3);
+    let secrets =
+        environment(&[("slack/url", &url), ("hook/token", "Bearer s3cr3ts3cr3t"), ("hook/key", "hmac-k3y")]);
+    let outcomes = build(&options, &secrets).unwrap().deliver(&events(1)).await;
+    let request = server.requests().remove(0);
+    assert_eq!(request.header("authorization"), Some("Bearer s3cr3ts3cr3t"));
+    assert_eq!(request.header("content-type"), Some("application/vnd.x+json"));
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"hmac-k3y");
+    let timestamp = request.header("x-correlator-timestamp").unwrap();
+    assert_eq!(timestamp, "1700000000");
+    let signed = [timestamp.as_bytes(), b".", &request.body].concat();
+    let hex = request.header("x-correlator-signature").unwrap().strip_prefix("sha256=").unwrap();
+    let tag: Vec<_> = (0..32).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect();
+    ring::hmac::verify(&key, &signed, &tag).unwrap();
+    let Outcome::Permanent(note) = &outcomes[0] else { panic!("{outcomes:?}") };
+    assert!(note.starts_with("it answered 401: [secret]"), "{note}");
+    for secret in ["k3yk3y", "t0k3n", "s3cr3t", "hmac-k3y"] {
+        assert!(!note.contains(secret), "{note}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_credential_makes_events_wait() {
+    let options = Options { url: Some(Given::Credential(credential("slack/url"))), ..Options::default() };
+    let outcomes = build(&options, &environment(&[])).unwrap().deliver(&events(2)).await;
+    let missing = Outcome::Temporary("the credential `slack/url` is missing".into());
+    assert_eq!(outcomes, vec![missing; 2]);
+    let error = build(&options, &environment(&[("slack/url", "xoxb-not-a-url")])).err().unwrap().to_string();
+    assert_eq!(error, "`url`, or the credential that it names, is no http or https URL");
+}
+
+#[tokio::test]
+async fn each_event_is_answered_for_itself() {
+    let server = Server::start(|request| match request.json()["id"].as_str().unwrap() {
+        id if id.contains(".1.0.") => Reply::status(500),
+        id if id.contains(".1.1.") => Reply::with(400, "no such channel"),
+        _ => Reply::status(200),
+    })
+    .await;
+    let outcomes = handler(&options(&server.url("/"))).deliver(&events(3)).await;
+    assert_eq!(
+        outcomes,
+        [
+            Outcome::Temporary("it answered 500 Internal Server Error".into()),
+            Outcome::Permanent("it answered 400: no such channel".into()),
+            Outcome::Delivered,
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_or_wants_rest_is_asked_once() {
+    let url = format!("http://127.0.0.1:{}/", free_port());
+    let outcomes = handler(&options(&url)).deliver(&events(3)).await;
+    assert!(matches!(&outcomes[2], Outcome::Temporary(why) if why.contains("refused")), "{outcomes:?}");
+    assert_eq!(outcomes, vec![outcomes[0].clone(); 3]);
+    let server = Server::start(|_| Reply::status(429).header("Retry-After", "30")).await;
+    let outcomes = handler(&options(&server.url("/"))).deliver(&events(3)).await;
+    let deferred = Outcome::Deferred("it answered 429 Too Many Requests".into(), Duration::from_secs(30));
+    assert_eq!((outcomes, server.requests().len()), (vec![deferred; 3], 1));
+}
+
+#[tokio::test]
+async fn slack_shows_hostile_names_as_text() {
+    let (request, _) = one(Body::Slack, Reply::with(200, "ok")).await;
+    let message = request.json();
+    let text = message["text"].as_str().unwrap();
+    let user = "&lt;!channel&gt; &amp; *x* http://evil.example";
+    assert_eq!(text, format!("WARNING: user {user} not allowed on web1: locked"));
+    assert_eq!((&message["mrkdwn"], &message["unfurl_links"]), (&false.into(), &false.into()));
+    let attachment = &message["attachments"][0];
+    assert_eq!(attachment["color"], "#f9a825");
+    let field = &attachment["blocks"][0]["fields"][0];
+    assert_eq!((&field["text"], &field["verbatim"]), (&format!("*user*\n{user}").into(), &true.into()));
+}
+
+#[tokio::test]
+async fn slack_gets_a_digest_of_a_storm_within_its_limits() {
+    let server = Server::start(|_| Reply::status(200)).await;
+    let mut handler = handler(&Options { template: Body::Slack, ..options(&server.url("/")) });
+    handler.digest(&gathered(&events(100))).await;
+    let message = server.requests()[0].json();
+    let blocks = message["attachments"][0]["blocks"].as_array().unwrap();
+    assert_eq!(message["text"], "WARNING: 100 events: 100 SSHDUserDenied (WARNING)");
+    assert_eq!(blocks.len(), limits::MAX_CHAT_EVENTS + 1);
+    assert_eq!(blocks.last().unwrap()["elements"][0]["text"], "and 80 more");
+}
+
+#[tokio::test]
+async fn ntfy_gets_a_title_and_a_priority() {
+    let (request, _) = one(Body::Ntfy, Reply::status(200)).await;
+    assert_eq!(request.header("title"), Some("WARNING SSHDUserDenied"));
+    assert_eq!((request.header("priority"), request.header("tags")), (Some("3"), Some("warning")));
+    assert!(
+        request
+            .text()
+            .starts_with("user <!channel> & *x* http://evil.example not allowed on web1: locked\n\n")
+    );
+    assert!(request.text().contains("\nhost: web1\n"));
+}
+
+#[tokio::test]
+async fn a_template_says_what_is_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("teams.json");
+    fs::write(&file, r#"{"title": "{{ kind }}", "text": "{{ summary }}"}"#).unwrap();
+    let (request, _) = one(Body::File(file.clone()), Reply::status(200)).await;
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    assert_eq!(request.json()["title"], "SSHDUserDenied");
+    fs::write(&file, r#"{"title": "{{ kid }}"}"#).unwrap();
+    let wrong = Options { template: Body::File(file), ..options("http://localhost/") };
+    let error = build(&wrong, &environment(&[])).err().unwrap().to_string();
+    assert!(error.starts_with("the template fails for SSHDSessionStarted: "), "{error}");
+}
