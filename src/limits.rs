@@ -3,6 +3,10 @@
 //! A cap that an operator may change is the default or the permitted range of an option; the others are fixed. No
 //! queue, buffer, map or loop that input can grow is without one.
 
+mod handlers;
+
+pub use handlers::*;
+
 use std::time::Duration;
 
 /// Largest syslog message accepted by default, in bytes; RFC 5424 section 6.1 asks for 2,048 at least.
@@ -418,39 +422,3 @@ pub const MAX_TEMPLATES: usize = 512;
 
 /// Bytes of one template.
 pub const MAX_TEMPLATE_SIZE: u64 = 256 * 1024;
-
-/// Bytes of an answer to a request that are read.
-pub const MAX_ANSWER_BYTES: usize = 16 * 1024;
-
-/// Characters of a text of somebody else's that a note about a delivery repeats.
-pub const MAX_NOTE_EXCERPT: usize = 200;
-
-/// Bytes from which on a secret is taken out of texts of others that repeat it.
-pub const MIN_HUSHED_SECRET: usize = 6;
-
-/// The longest pause that a server may ask for.
-pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
-
-/// Time for which an idle connection to a server is kept for the next request.
-pub const HTTP_IDLE: Duration = Duration::from_secs(90);
-
-/// Time that a request may take by default.
-pub const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Bytes of a template.
-pub const MAX_TEMPLATE_SIZE: u64 = 64 * 1024;
-
-/// Bytes of what a template gives.
-pub const MAX_RENDERED_SIZE: usize = 256 * 1024;
-
-/// Events of a digest that a chat message shows one by one.
-pub const MAX_CHAT_EVENTS: usize = 20;
-
-/// Characters of a value that a chat message shows; Slack allows 2,000 in a field, escapes counted.
-pub const MAX_CHAT_VALUE: usize = 350;
-
-/// Bytes of a message to ntfy, which takes more for a file.
-pub const MAX_NTFY_BODY: usize = 4096;
-
-/// Events that a handler takes at once which sends a request for each.
-pub const REQUESTS_PER_DELIVERY: usize = 5;

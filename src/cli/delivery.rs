@@ -3,7 +3,7 @@
 use super::Failure;
 use crate::config::{Handler, HandlerOptions, Settings};
 use crate::dispatch::{self, Apps, Dispatch, Options, Target, Totals};
-use crate::handlers::{Environment, csv, email, log, webhook};
+use crate::handlers::{Environment, csv, email, exec, log, sms, syslog, webhook};
 use crate::pipeline::{EventSink, Folded};
 use crate::time::{Clock, SystemClock};
 use anyhow::Context;
@@ -86,6 +86,9 @@ pub(super) fn target(handler: &Handler, settings: &Settings) -> Result<Target, F
         HandlerOptions::Log(options) => log::build(*options, &environment),
         HandlerOptions::Csv(options) => csv::build(options.clone(), &environment),
         HandlerOptions::Email(options) => email::build(options, &environment),
+        HandlerOptions::Exec(options) => exec::build(options, &environment),
+        HandlerOptions::Sms(options) => sms::build(options, &environment),
+        HandlerOptions::Syslog(options) => syslog::build(options, &environment),
         HandlerOptions::Webhook(options) => webhook::build(options, &environment),
     };
     let handler_name = handler.name.clone();

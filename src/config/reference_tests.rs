@@ -8,7 +8,7 @@ use super::section::Section;
 use super::server::ServerOptions;
 use crate::correlate::{report, sshd};
 use crate::dispatch::{StormOptions, TargetOptions};
-use crate::handlers::{csv, email, log, webhook};
+use crate::handlers::{csv, email, exec, log, sms, syslog, webhook};
 use std::fmt::Write;
 use std::fs;
 
@@ -55,6 +55,9 @@ fn the_reference_is_current() {
         ("log", of::<log::Options>()),
         ("csv", of::<csv::Options>()),
         ("email", of::<email::Options>()),
+        ("exec", of::<exec::Options>()),
+        ("sms", of::<sms::Options>()),
+        ("syslog", of::<syslog::Options>()),
         ("webhook", of::<webhook::Options>()),
     ];
     let current = sections.iter().fold(written.clone(), |text, (name, rows)| fill(&text, name, &table(rows)));

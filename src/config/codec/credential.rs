@@ -15,7 +15,6 @@ const EXAMPLE: &str = "{ credential = \"NAME\" }";
 pub(in crate::config) struct TextOrCredential;
 
 /// Several texts or credentials; one may stand for a list of one.
-#[allow(dead_code, reason = "recipients are the first to be several")]
 pub(in crate::config) struct TextsOrCredentials;
 
 /// A credential: a secret that no file may hold.

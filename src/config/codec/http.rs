@@ -37,6 +37,30 @@ impl Codec<Option<Given>> for UrlOrCredential {
     }
 }
 
+/// An http or https URL.
+pub(in crate::config) struct HttpUrl;
+
+impl Takes for HttpUrl {
+    fn takes() -> String {
+        "an http or https URL".to_owned()
+    }
+}
+
+impl Codec<String> for HttpUrl {
+    fn read(node: &Node, sink: &mut Sink<'_>) -> Option<String> {
+        let url = text(node, &Self::takes(), sink)?;
+        if !is_url(url) {
+            sink.expected(&Self::takes(), node);
+            return None;
+        }
+        Some(url.to_owned())
+    }
+
+    fn show(value: &String) -> Option<Value> {
+        Some(value.as_str().into())
+    }
+}
+
 fn is_url(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }

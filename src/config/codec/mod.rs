@@ -8,18 +8,22 @@ mod filter;
 mod http;
 mod mail;
 mod network;
+mod program;
 mod quantity;
 mod rotation;
+mod syslog;
 mod text;
 
 pub(super) use choice::{Choice, OneOf, Raises, Switches};
-pub(super) use credential::{Credential, TextOrCredential};
+pub(super) use credential::{Credential, TextOrCredential, TextsOrCredentials};
 pub(super) use filter::{Fields, FilterText};
-pub(super) use http::{Headers, UrlOrCredential, WebhookBody};
+pub(super) use http::{Headers, HttpUrl, UrlOrCredential, WebhookBody};
 pub(super) use mail::{MailAddress, MailAddresses, MailHeaders, MailServer};
 pub(super) use network::{Networks, TcpAddresses, parse_tcp};
+pub(super) use program::{Command, ExitCodes};
 pub(super) use quantity::{Count, Lasting, Size};
 pub(super) use rotation::Rotation;
+pub(super) use syslog::{AppName, SyslogAddress};
 pub(super) use text::{AbsolutePath, DelimiterText, FilePath, Names, Text, ZoneName};
 
 use super::option::Sink;

@@ -3,7 +3,10 @@
 mod csv;
 mod delivery;
 mod email;
+mod exec;
 mod log;
+mod sms;
+mod syslog;
 mod webhook;
 
 use super::section::{Given, Reader, Section};
@@ -31,6 +34,12 @@ pub enum HandlerOptions {
     Csv(handlers::csv::Options),
     /// `type = "email"`.
     Email(Box<handlers::email::Options>),
+    /// `type = "exec"`.
+    Exec(handlers::exec::Options),
+    /// `type = "sms"`.
+    Sms(handlers::sms::Options),
+    /// `type = "syslog"`.
+    Syslog(handlers::syslog::Options),
     /// `type = "webhook"`.
     Webhook(handlers::webhook::Options),
 }
@@ -41,6 +50,9 @@ pub(super) enum HandlerType {
     Log,
     Csv,
     Email,
+    Exec,
+    Sms,
+    Syslog,
     Webhook,
 }
 
@@ -48,12 +60,12 @@ pub(super) enum HandlerType {
 pub(super) const TYPES: &[(&str, HandlerType)] = &[
     ("csv", HandlerType::Csv),
     ("email", HandlerType::Email),
+    ("exec", HandlerType::Exec),
     ("log", HandlerType::Log),
+    ("sms", HandlerType::Sms),
+    ("syslog", HandlerType::Syslog),
     ("webhook", HandlerType::Webhook),
 ];
-
-/// Types that later versions bring.
-const LATER_TYPES: &[&str] = &["sms", "syslog", "exec"];
 
 impl HandlerOptions {
     /// The name of the type.
@@ -62,6 +74,9 @@ impl HandlerOptions {
             Self::Log(_) => "log",
             Self::Csv(_) => "csv",
             Self::Email(_) => "email",
+            Self::Exec(_) => "exec",
+            Self::Sms(_) => "sms",
+            Self::Syslog(_) => "syslog",
             Self::Webhook(_) => "webhook",
         }
     }
@@ -69,7 +84,12 @@ impl HandlerOptions {
     /// The directory that the handler writes to, if it writes files.
     pub fn directory(&self) -> Option<&PathBuf> {
         match self {
-            Self::Log(_) | Self::Email(_) | Self::Webhook(_) => None,
+            Self::Log(_)
+            | Self::Email(_)
+            | Self::Exec(_)
+            | Self::Sms(_)
+            | Self::Syslog(_)
+            | Self::Webhook(_) => None,
             Self::Csv(options) => Some(&options.directory),
         }
     }
@@ -77,7 +97,12 @@ impl HandlerOptions {
     /// The same, to be changed.
     pub(super) fn directory_mut(&mut self) -> Option<&mut PathBuf> {
         match self {
-            Self::Log(_) | Self::Email(_) | Self::Webhook(_) => None,
+            Self::Log(_)
+            | Self::Email(_)
+            | Self::Exec(_)
+            | Self::Sms(_)
+            | Self::Syslog(_)
+            | Self::Webhook(_) => None,
             Self::Csv(options) => Some(&mut options.directory),
         }
     }
@@ -86,7 +111,7 @@ impl HandlerOptions {
 /// Reads the options of a handler.
 pub(super) fn read(reader: &mut Reader, given: Given<'_>) -> Option<(HandlerOptions, TargetOptions)> {
     let common = TargetOptions::default();
-    let (options, delivery) = match reader.typed(given, TYPES, LATER_TYPES)? {
+    let (options, delivery) = match reader.typed(given, TYPES, &[])? {
         HandlerType::Log => digesting(reader, given, HandlerOptions::Log, common),
         HandlerType::Csv => plain(reader, given, HandlerOptions::Csv, common),
         HandlerType::Email => {
@@ -96,6 +121,15 @@ pub(super) fn read(reader: &mut Reader, given: Given<'_>) -> Option<(HandlerOpti
                 email::contradictions(options, given, reader);
             }
             read
+        }
+        HandlerType::Exec => digesting(reader, given, HandlerOptions::Exec, common),
+        HandlerType::Syslog => {
+            syslog::check(reader, given);
+            digesting(reader, given, HandlerOptions::Syslog, common)
+        }
+        HandlerType::Sms => {
+            sms::check(reader, given);
+            digesting(reader, given, HandlerOptions::Sms, sms::delivery())
         }
         HandlerType::Webhook => digesting(reader, given, HandlerOptions::Webhook, common),
     };

@@ -64,7 +64,7 @@ impl Answer {
     }
 
     /// The status, and what the server said of it.
-    fn note(&self, hushed: &Hushed) -> String {
+    pub(in crate::handlers) fn note(&self, hushed: &Hushed) -> String {
         let Self { status, body, .. } = self;
         let hint = if status.is_redirection() { "; redirects are not followed" } else { "" };
         let said = hushed.line(body);

@@ -11,7 +11,7 @@ mod secrecy;
 #[cfg(test)]
 pub(super) mod server;
 
-pub(super) use answer::Answer;
+pub(super) use answer::{Answer, Class};
 pub(super) use secrecy::Hushed;
 
 use super::{Outcome, tls};

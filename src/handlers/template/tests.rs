@@ -71,8 +71,8 @@ fn what_fails_for_one_kind_is_told_when_it_is_loaded() {
     assert!(error.contains("what it gives is no JSON"), "{error}");
     let error = load("a.txt", "{% if %}").unwrap_err();
     assert!(error.starts_with("the template is wrong: "), "{error}");
-    let error = load("a.txt", &"x".repeat(100_000)).unwrap_err();
-    assert!(error.ends_with("is larger than 65536 bytes"), "{error}");
+    let error = load("a.txt", &"x".repeat(300_000)).unwrap_err();
+    assert!(error.ends_with("is larger than 262144 bytes"), "{error}");
     let error = load("a.txt", "{% for i in range(end=100000) %}{{ i }}{% endfor %}").unwrap_err();
     assert!(error.contains("the text is longer than 262144 bytes"), "{error}");
 }

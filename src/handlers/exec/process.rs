@@ -1,0 +1,127 @@
+//! Floor 4: one run of a program, in a process group of its own.
+//!
+//! Invariant: when a run ends, by itself, by its deadline or because nobody waits for it any more, the whole of its
+//! process group is killed.
+
+use super::output::Output;
+use super::variables::Variables;
+use crate::limits;
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    pub(super) path: String,
+    pub(super) arguments: Vec<String>,
+    pub(super) directory: PathBuf,
+    pub(super) time: Duration,
+}
+
+/// How a run ended, and what the program printed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// With an exit code.
+    Exit(i32, String),
+    /// By a signal that was not ours.
+    Signal(i32, String),
+    /// By the deadline.
+    Overrun(String),
+}
+
+impl Program {
+    /// Runs it with this line on standard input.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(super) async fn run(&self, line: Vec<u8>, variables: Variables) -> io::Result<Ended> {
+        // The standard library opens every file so that no program inherits it.
+        let mut child = Command::new(&self.path)
+            .args(&self.arguments)
+            .env_clear()
+            .envs(variables.iter())
+            .current_dir(&self.directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let mut group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
+        let (mut out, mut err) = (Output::default(), Output::default());
+        let status = timeout(self.time, attend(&mut child, &mut group, line, (&mut out, &mut err))).await;
+        drop(group);
+        let said = [out.line(), err.line()].into_iter().filter(|said| !said.is_empty());
+        let said = said.collect::<Vec<_>>().join(" | ");
+        let Ok(status) = status else {
+            // It has been killed: this only takes its end from the system.
+            child.wait().await?;
+            return Ok(Ended::Overrun(said));
+        };
+        let status = status?;
+        Ok(match status.code() {
+            Some(code) => Ended::Exit(code, said),
+            None => Ended::Signal(status.signal().unwrap_or(0), said),
+        })
+    }
+}
+
+/// Writes the line, reads what is printed, and waits for the end. What the program then leaves running would hold the
+/// pipes for as long as it likes: it is ended too.
+async fn attend(
+    child: &mut Child,
+    group: &mut Group,
+    line: Vec<u8>,
+    (out, err): (&mut Output, &mut Output),
+) -> io::Result<ExitStatus> {
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let write = async {
+        if let Some(mut stdin) = stdin {
+            // A program need not read what it is told.
+            stdin.write_all(&line).await.ok();
+        }
+    };
+    let read_out = async {
+        if let Some(stdout) = stdout {
+            out.read(stdout).await;
+        }
+    };
+    let read_err = async {
+        if let Some(stderr) = stderr {
+            err.read(stderr).await;
+        }
+    };
+    let mut pipes = pin!(async { tokio::join!(write, read_out, read_err) });
+    let status = tokio::select! {
+        status = child.wait() => status?,
+        _ = &mut pipes => return child.wait().await,
+    };
+    group.end();
+    timeout(limits::EXEC_DRAIN, pipes).await.ok();
+    Ok(status)
+}
+
+/// A process group that ends with this.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn end(&mut self) {
+        if let Some(group) = self.0.take() {
+            // Nothing is left of it as a rule.
+            kill_process_group(group, Signal::KILL).ok();
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

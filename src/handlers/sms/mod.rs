@@ -1,0 +1,233 @@
+//! Floor 4: the handler `sms`: a text message for each event, and one for a digest, through Twilio.
+//!
+//! A message goes to one recipient after the other. An attempt that fails for some is repeated for these alone. Over the
+//! limit of an hour or a day nothing is sent but one message that says so, and events wait until the window frees.
+//!
+//! Invariant: an event is settled when it is settled for every recipient; while the process lives, nobody whose message
+//! Twilio has accepted is sent it again.
+
+mod memory;
+mod quota;
+mod segments;
+mod twilio;
+
+#[cfg(test)]
+mod tests;
+
+use self::memory::{Memory, Settled};
+use self::quota::{Full, Quota};
+use self::twilio::{Account, AccountError};
+use super::http::Client;
+use super::template::{self, Escape, Template, TemplateError};
+use super::{Delivery, DigestDelivery, Environment, Gathered, Handler, Outcome, Selection};
+use crate::credentials::{CredentialName, Given, Missing};
+use crate::event::render::{Fraction, LocalTime};
+use crate::limits;
+use crate::time::Clock;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The address of Twilio's API.
+const API: &str = "https://api.twilio.com";
+
+/// What a message says by default.
+const TEMPLATE: &str = "{{ severity }}: {{ summary }}";
+
+/// Options of `type = "sms"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The account.
+    pub account_sid: Option<Given>,
+    /// The account's token.
+    pub auth_token: Option<CredentialName>,
+    /// The number or name that sends.
+    pub from: Option<Given>,
+    /// The service that sends, in place of a number.
+    pub messaging_service_sid: Option<Given>,
+    /// Who gets the messages.
+    pub to: Vec<Given>,
+    /// Where the API is.
+    pub api_url: String,
+    /// What a message says: the text of a template.
+    pub template: String,
+    /// Segments that a message may take.
+    pub max_segments: usize,
+    /// Messages in an hour.
+    pub max_per_hour: usize,
+    /// Messages in a day.
+    pub max_per_day: usize,
+    /// A file with the authorities that vouch for the server, in place of the system's.
+    pub ca: Option<PathBuf>,
+    /// Time that a request may take.
+    pub timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            account_sid: None,
+            auth_token: None,
+            from: None,
+            messaging_service_sid: None,
+            to: Vec::new(),
+            api_url: API.to_owned(),
+            template: TEMPLATE.to_owned(),
+            max_segments: limits::SMS_SEGMENTS,
+            max_per_hour: limits::SMS_PER_HOUR,
+            max_per_day: limits::SMS_PER_DAY,
+            ca: None,
+            timeout: limits::HTTP_TIMEOUT,
+        }
+    }
+}
+
+impl Options {
+    /// The credentials that it names.
+    pub fn credentials(&self) -> Vec<&CredentialName> {
+        let senders = self.account_sid.iter().chain(&self.from).chain(&self.messaging_service_sid);
+        let given = senders.chain(&self.to).filter_map(Given::credential);
+        given.chain(&self.auth_token).collect()
+    }
+}
+
+/// Builds the handler. A credential that is missing makes deliveries fail for now.
+///
+/// # Errors
+/// When the template is wrong, or a file that is named is not what it should be.
+pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn Handler>> {
+    let template = Template::new(&options.template, Escape::Not)?;
+    template.check()?;
+    let account = match Account::new(options, &environment.secrets) {
+        Ok(account) => Ok(account),
+        Err(AccountError::Missing(missing)) => Err(missing),
+        Err(error) => return Err(io::Error::other(error)),
+    };
+    Ok(Box::new(Sms {
+        client: Client::new(options.ca.as_deref(), options.timeout)?,
+        account,
+        template,
+        max_segments: options.max_segments,
+        quota: Quota::new(options.max_per_hour, options.max_per_day),
+        memory: Memory::default(),
+        times: LocalTime::new(environment.zone.clone()),
+        clock: Arc::clone(&environment.clock),
+    }))
+}
+
+struct Sms {
+    client: Client,
+    account: Result<Account, Missing>,
+    template: Template,
+    max_segments: usize,
+    quota: Quota,
+    memory: Memory,
+    times: LocalTime,
+    clock: Arc<dyn Clock>,
+}
+
+impl Sms {
+    /// Sends a message to whoever has not had it, unless a limit is reached.
+    async fn send(&mut self, id: &str, text: Result<String, TemplateError>) -> Outcome {
+        let account = match &self.account {
+            Ok(account) => account,
+            Err(missing) => return Outcome::Temporary(missing.to_string()),
+        };
+        let text = match text {
+            Ok(text) => segments::fit(&text, self.max_segments),
+            Err(error) => return Outcome::Permanent(error.to_string()),
+        };
+        let progress = self.memory.of(id, account.recipients.len());
+        let is_new = progress.is_new();
+        if is_new && let Err(full) = self.quota.check(self.clock.now()) {
+            return self.wait(full).await;
+        }
+        let mut trouble = None;
+        for (to, settled) in account.recipients.iter().zip(&mut progress.settled) {
+            if settled.is_none() {
+                match account.send(&self.client, to, &text).await {
+                    Ok(found) => *settled = Some(found),
+                    Err(outcome) => trouble = Some(outcome),
+                }
+            }
+        }
+        if is_new && !progress.is_new() {
+            self.quota.count(self.clock.now());
+        }
+        if let Some(trouble) = trouble {
+            return trouble;
+        }
+        let outcome = settle(&progress.settled);
+        self.memory.forget();
+        outcome
+    }
+
+    /// Defers an event until the window frees, and says so to the recipients if nobody has.
+    async fn wait(&mut self, full: Full) -> Outcome {
+        let Full { limit, until, is_news } = full;
+        let mut time = Vec::new();
+        self.times.write(&mut time, until, Fraction::Millis);
+        let time = String::from_utf8(time).unwrap_or_default();
+        if let (true, Ok(account)) = (is_news, &self.account) {
+            let text =
+                format!("Correlator has sent {limit}, which is its limit. What comes waits until {time}.");
+            for to in &account.recipients {
+                if let Err(outcome) = account.send(&self.client, to, &text).await {
+                    tracing::warn!(
+                        why = outcome.failure(),
+                        "the message that a limit is reached was not sent"
+                    );
+                }
+            }
+        }
+        let why = format!("the limit of {limit} is reached; the next may go at {time}");
+        Outcome::Deferred(why, until.since(self.clock.now()))
+    }
+}
+
+/// What became of a message that is settled for every recipient.
+fn settle(settled: &[Option<Settled>]) -> Outcome {
+    let (mut sent, mut refused) = (Vec::new(), Vec::new());
+    for (number, settled) in (1..).zip(settled.iter().flatten()) {
+        match settled {
+            Settled::Sent(sid) => sent.push(sid.as_str()),
+            Settled::Refused(why) => refused.push(format!("recipient {number}: {why}")),
+        }
+    }
+    let refused = refused.join("; ");
+    if sent.is_empty() {
+        return Outcome::Permanent(refused);
+    }
+    let sent = sent.join(", ");
+    if refused.is_empty() {
+        return Outcome::Accepted(sent);
+    }
+    tracing::warn!(why = refused, "a message was not sent to every recipient");
+    Outcome::Accepted(format!("{sent}; {refused}"))
+}
+
+impl Handler for Sms {
+    fn deliver<'a>(&'a mut self, events: &'a Selection) -> Delivery<'a> {
+        Box::pin(async move {
+            let mut outcomes = Vec::with_capacity(events.len());
+            for event in events.events() {
+                let text = self.template.render(&template::event(event, &mut self.times));
+                outcomes.push(self.send(&event.id().to_string(), text).await);
+            }
+            outcomes
+        })
+    }
+
+    /// One: so that a deadline which passes among recipients is that of no other event.
+    fn most(&self) -> usize {
+        1
+    }
+
+    fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {
+        Box::pin(async move {
+            let text = self.template.render(&template::digest(gathered, &mut self.times));
+            self.send(&template::digest_id(gathered), text).await
+        })
+    }
+}

@@ -1,0 +1,104 @@
+//! Floor 4: Twilio's REST API: a message is created by a POST to the account's `Messages.json`.
+//!
+//! Invariant: neither the token nor a recipient that is a secret is in a note.
+
+use super::Options;
+use super::memory::Settled;
+use crate::credentials::{Given, Missing, Secret, Secrets};
+use crate::handlers::Outcome;
+use crate::handlers::http::{self, Answer, Class, Client, Hushed};
+use reqwest::Url;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use serde::Deserialize;
+
+/// An account at Twilio, and who gets messages from it.
+pub(super) struct Account {
+    url: Url,
+    sid: Secret,
+    token: Secret,
+    /// The parameter that says who sends, and its value.
+    sender: (&'static str, Secret),
+    pub(super) recipients: Vec<Secret>,
+    hushed: Hushed,
+}
+
+/// Why there is no account to send from.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AccountError {
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    #[error("`api_url` is no URL that paths can be added to")]
+    Url,
+    #[error("`{0}` is not given")]
+    Absent(&'static str),
+}
+
+/// What of an answer matters: the message's name, or the error.
+#[derive(Debug, Default, Deserialize)]
+struct Body {
+    sid: Option<String>,
+    code: Option<u64>,
+    message: Option<String>,
+}
+
+impl Account {
+    pub(super) fn new(options: &Options, secrets: &Secrets) -> Result<Self, AccountError> {
+        let mut hushed = Hushed::default();
+        let mut secret = |given: &Given| {
+            let value = secrets.resolve(given)?;
+            if given.credential().is_some() {
+                hushed.add(value.expose());
+            }
+            Ok::<_, AccountError>(value)
+        };
+        let sid = secret(options.account_sid.as_ref().ok_or(AccountError::Absent("account_sid"))?)?;
+        let token = options.auth_token.clone().ok_or(AccountError::Absent("auth_token"))?;
+        let token = secret(&Given::Credential(token))?;
+        let sender = match (&options.messaging_service_sid, &options.from) {
+            (Some(service), _) => ("MessagingServiceSid", secret(service)?),
+            (None, Some(from)) => ("From", secret(from)?),
+            (None, None) => return Err(AccountError::Absent("from")),
+        };
+        let recipients = options.to.iter().map(secret).collect::<Result<_, _>>()?;
+        let mut url = Url::parse(&options.api_url).map_err(|_| AccountError::Url)?;
+        url.path_segments_mut().map_err(|()| AccountError::Url)?.pop_if_empty().extend([
+            "2010-04-01",
+            "Accounts",
+            sid.expose(),
+            "Messages.json",
+        ]);
+        Ok(Self { url, sid, token, sender, recipients, hushed })
+    }
+
+    /// Sends a text to one recipient.
+    ///
+    /// # Errors
+    /// A temporary outcome, when trying again may help.
+    pub(super) async fn send(&self, client: &Client, to: &Secret, text: &str) -> Result<Settled, Outcome> {
+        let (sender, from) = &self.sender;
+        let parameters = [("To", to.expose()), (*sender, from.expose()), ("Body", text)];
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let request = client.post(self.url.clone()).basic_auth(self.sid.expose(), Some(self.token.expose()));
+        let answer = http::send(request.header(CONTENT_TYPE, form_type).body(form)).await?;
+        let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
+        match answer.class() {
+            Class::Delivered => {
+                let sid = body.sid.map(|sid| self.hushed.line(sid.as_bytes()));
+                Ok(Settled::Sent(sid.unwrap_or_else(|| "a message without a SID".to_owned())))
+            }
+            Class::Temporary => Err(answer.failed_for_now(self.note(&answer, &body))),
+            Class::Permanent => Ok(Settled::Refused(self.note(&answer, &body))),
+        }
+    }
+
+    /// What Twilio says of an error, or else what HTTP does.
+    fn note(&self, answer: &Answer, body: &Body) -> String {
+        match (body.code, &body.message) {
+            (Some(code), Some(message)) => {
+                format!("Twilio error {code}: {}", self.hushed.line(message.as_bytes()))
+            }
+            _ => answer.note(&self.hushed),
+        }
+    }
+}
