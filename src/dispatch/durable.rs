@@ -114,7 +114,8 @@ impl DurableDispatch {
             // A handler that has no room, or has gone, reads it from the journal.
             drop(route.chunks.try_send(chunk.clone()));
         }
-        self.committed.send_replace(end);
+        // Events about the server may have overtaken those that waited for room.
+        self.committed.send_modify(|committed| *committed = end.max(*committed));
     }
 
     /// Passes on what an operator asks of a handler; whether there is one of that name, and it can take more.

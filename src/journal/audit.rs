@@ -233,7 +233,8 @@ fn is_of(flaw: &Flaw, file: &Path) -> bool {
     match flaw {
         Flaw::Damage(damage) => damage.path == file,
         Flaw::Open(OpenError::Io { path, .. } | OpenError::Header { path, .. }) => path == file,
-        Flaw::Missing { .. } => false,
+        Flaw::Foreign(path) => path == file,
+        Flaw::Missing { .. } | Flaw::LostEvents { .. } | Flaw::Identity(_) => false,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Floor 3: what can go wrong with a journal.
 
+use super::identity::IdentityError;
+use super::strict::is_full;
 use crate::segment::{Damage, EncodeError, OpenError};
 use std::io;
 use std::path::PathBuf;
@@ -39,9 +41,9 @@ impl JournalError {
     /// Classes an error of the system.
     pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path, source },
-            _ => Self::Lost { action, path, source },
+        move |source| match is_full(&source) {
+            true => Self::Full { path, source },
+            false => Self::Lost { action, path, source },
         }
     }
 
@@ -66,6 +68,9 @@ pub enum ReadError {
     /// A segment cannot be opened, or is of a newer version.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A newer version wrote something that this one does not know.
+    #[error("written by a newer version: {0}")]
+    Newer(Damage),
 }
 
 /// Why a journal cannot be opened for writing.
@@ -95,5 +100,21 @@ pub enum Flaw {
         directory: PathBuf,
         /// Its place in the series.
         part: u32,
+    },
+    /// The file that says who the data directory is.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A segment or snapshot of another data directory, or the identity of this one was lost and made anew.
+    #[error("{} is of another stream than this data directory", .0.display())]
+    Foreign(PathBuf),
+    /// Events that a snapshot knows of are not there.
+    #[error("the events from number {from} to {to} are missing in {}", directory.display())]
+    LostEvents {
+        /// Where they should be.
+        directory: PathBuf,
+        /// The sequence number of the first.
+        from: u64,
+        /// The sequence number after the last.
+        to: u64,
     },
 }

@@ -3,15 +3,20 @@
 //! Invariant: a new run number is written aside, synced and renamed, and the directory synced, before it is used; so
 //! no number is ever given twice, and ids never repeat.
 
+use super::error::ReadError;
+use super::{layout, recovery};
 use crate::event::StreamId;
+use crate::segment::{Disk, Storage};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// First line of the file; a later format has another.
 const MAGIC: &str = "correlator identity 1";
+/// Its name.
+const FILE: &str = "identity";
 
 /// The claim of one process on a data directory, for one run.
 #[derive(Debug)]
@@ -48,23 +53,28 @@ pub enum IdentityError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A newer version wrote the journal, or it cannot be read; it stays untouched.
+    #[error("data directory: its journal cannot be used, and stays untouched")]
+    Journal(#[source] ReadError),
 }
 
 impl Identity {
     /// Claims a data directory, which is created with mode 0700 if it is missing, and takes its next run number.
     ///
     /// # Errors
-    /// When another process holds it, it cannot be read or written, or it is from a newer version.
+    /// When another process holds it, it cannot be read or written, or it is from a newer version; then nothing in it
+    /// was changed.
     pub fn claim(directory: &Path) -> Result<Self, IdentityError> {
+        Self::claim_on(directory, &Disk)
+    }
+
+    /// The same on a disk.
+    pub(crate) fn claim_on(directory: &Path, storage: &dyn Storage) -> Result<Self, IdentityError> {
         let io = |action, path: &Path| {
             let path = path.to_owned();
             move |source| IdentityError::Io { action, path, source }
         };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(io("create", directory))?;
+        create(directory, storage).map_err(io("create", directory))?;
         let lock_path = directory.join("lock");
         let mut options = OpenOptions::new();
         let lock = options.create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
@@ -75,18 +85,14 @@ impl Identity {
             Err(errno) => return Err(io("lock", &lock_path)(errno.into())),
         }
 
-        let path = directory.join("identity");
-        let (stream, last) = match fs::read_to_string(&path) {
-            Ok(text) => {
-                parse(&text).map_err(|reason| IdentityError::Unreadable { path: path.clone(), reason })?
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (random(), 0),
-            Err(error) => return Err(io("read", &path)(error)),
-        };
+        let path = directory.join(FILE);
+        let (stream, last) = read(directory)?.unwrap_or_else(|| (random(), 0));
+        let rooms = layout::rooms(directory);
+        rooms.iter().try_for_each(|room| recovery::refuse_newer(room)).map_err(IdentityError::Journal)?;
         let run = last
             .checked_add(1)
             .ok_or(IdentityError::Unreadable { path: path.clone(), reason: "the run numbers are used up" })?;
-        write(directory, &path, stream, run).map_err(io("write", &path))?;
+        write(directory, &path, (stream, run), storage).map_err(io("write", &path))?;
         Ok(Self { stream, run, _lock: lock })
     }
 }
@@ -97,6 +103,12 @@ fn random() -> StreamId {
     StreamId(RandomState::new().hash_one(std::process::id()))
 }
 
+/// What the file says, with a checksum, so that no number is ever taken for another.
+fn render(stream: StreamId, run: u32) -> String {
+    let text = format!("{MAGIC}\nstream {:016x}\nrun {run}\n", stream.0);
+    format!("{text}check {:08x}\n", crc32fast::hash(text.as_bytes()))
+}
+
 fn parse(text: &str) -> Result<(StreamId, u32), &'static str> {
     let mut lines = text.lines();
     if lines.next() != Some(MAGIC) {
@@ -105,16 +117,48 @@ fn parse(text: &str) -> Result<(StreamId, u32), &'static str> {
     let mut field = |name| lines.next().and_then(|line| line.strip_prefix(name)).map(str::trim);
     let stream = field("stream ").and_then(|hex| u64::from_str_radix(hex, 16).ok()).ok_or("no stream id")?;
     let run = field("run ").and_then(|run| run.parse().ok()).ok_or("no run number")?;
-    Ok((StreamId(stream), run))
+    let stream = StreamId(stream);
+    if render(stream, run) == text { Ok((stream, run)) } else { Err("its checksum does not match") }
 }
 
-fn write(directory: &Path, path: &Path, stream: StreamId, run: u32) -> io::Result<()> {
+/// Reads who a data directory is: its stream, and the number of its last run; nothing where it has none yet.
+///
+/// # Errors
+/// When the file cannot be read, or is not as it was written.
+pub(super) fn read(directory: &Path) -> Result<Option<(StreamId, u32)>, IdentityError> {
+    let path = directory.join(FILE);
+    match fs::read(&path) {
+        Ok(bytes) => {
+            let parsed = std::str::from_utf8(&bytes).map_err(|_| "it is no text").and_then(parse);
+            parsed.map(Some).map_err(|reason| IdentityError::Unreadable { path, reason })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(IdentityError::Io { action: "read", path, source }),
+    }
+}
+
+/// Creates a directory, and makes durable that it is there, and each that had to be created above it.
+fn create(directory: &Path, storage: &dyn Storage) -> io::Result<()> {
+    let missing: Vec<_> = directory.ancestors().take_while(|path| !path.exists()).collect();
+    storage.create_directory(directory)?;
+    let above = missing.iter().filter_map(|path| path.parent());
+    let named = |path: &Path| if path.as_os_str().is_empty() { PathBuf::from(".") } else { path.to_owned() };
+    above.map(named).try_for_each(|path| storage.sync_directory(&path))
+}
+
+fn write(
+    directory: &Path,
+    path: &Path,
+    (stream, run): (StreamId, u32),
+    storage: &dyn Storage,
+) -> io::Result<()> {
     let aside = path.with_extension("new");
-    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&aside)?;
-    write!(file, "{MAGIC}\nstream {:016x}\nrun {run}\n", stream.0)?;
-    file.sync_all()?;
-    fs::rename(&aside, path)?;
-    File::open(directory)?.sync_all()
+    let text = render(stream, run);
+    let mut file = storage.create(&aside, text.len() as u64)?;
+    file.write_at(text.as_bytes(), 0)?;
+    file.sync()?;
+    storage.rename(&aside, path)?;
+    storage.sync_directory(directory)
 }
 
 #[cfg(test)]
@@ -138,7 +182,9 @@ mod tests {
     fn a_damaged_or_newer_file_is_refused_untouched() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("identity");
-        for text in ["correlator identity 2\nfuture", "", "correlator identity 1\nstream xyz\nrun 1\n"] {
+        let run_2 = render(StreamId(7), 1).replace("run 1", "run 2");
+        let newer = "correlator identity 2\nfuture";
+        for text in [newer, "", "correlator identity 1\nstream xyz\nrun 1\n", &run_2] {
             fs::write(&path, text).unwrap();
             let error = Identity::claim(home.path()).unwrap_err().to_string();
             assert!(error.contains("identity") && error.contains("newer version"), "{error}");

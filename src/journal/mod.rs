@@ -27,6 +27,7 @@ mod schema;
 mod snapshots;
 mod standing;
 mod stream;
+mod strict;
 mod tail;
 mod verify;
 mod writer;

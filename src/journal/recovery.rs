@@ -2,17 +2,20 @@
 //!
 //! Invariant: nothing is changed here; what is damaged is told, and passed over.
 
-use super::error::{Flaw, ReadError, StartError};
-use super::files;
+use super::error::{Flaw, ReadError};
 use super::reader::{Item, StreamReader};
 use super::schema::{Checkpoint, Deliveries, Events, Inputs, RunStart, RunStop, SyncMark};
 use super::standing::{Settled, Standing, Standings, State};
 use super::stream::Resume;
-use super::tail::{Tail, tail};
+use super::tail::{Tail, first_block, tail};
+use super::{files, schema};
 use crate::segment::{Damage, Entry, Fault, FileKind, HeaderError, OpenError, Schema, Segment, Step};
 use crate::time::Timestamp;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The number of the first segment of a stream.
+const FIRST_PART: u32 = 1;
 
 /// What the stream of events tells.
 #[derive(Debug, Default)]
@@ -31,11 +34,28 @@ pub(super) struct Past {
     pub(super) flaws: Vec<Flaw>,
 }
 
-/// Refuses what a newer version wrote, before anything is touched.
-pub(super) fn refuse_newer(directory: &Path) -> Result<(), StartError> {
-    for (_, path) in files::segments(directory)? {
-        if let Err(error @ OpenError::Header { source: HeaderError::TooNew(_), .. }) = Segment::map(&path) {
-            return Err(ReadError::from(error).into());
+/// Refuses what a newer version wrote, before anything is touched: a file in a newer format, and, in the newest file of
+/// a directory, blocks that this version does not know.
+pub(super) fn refuse_newer(directory: &Path) -> Result<(), ReadError> {
+    let segments = files::segments(directory)?.into_iter().map(|(_, path)| path);
+    let snapshots = files::snapshots(directory)?.into_iter().map(|(_, path)| path);
+    let mut newest = None;
+    for path in segments.chain(snapshots) {
+        match Segment::map(&path) {
+            Err(error @ OpenError::Header { source: HeaderError::TooNew(_), .. }) => return Err(error.into()),
+            Err(_) => {}
+            Ok(segment) => newest = Some(segment),
+        }
+    }
+    let Some(segment) = newest else { return Ok(()) };
+    let mut at = Segment::START;
+    while let Some(step) = segment.step(at) {
+        at = step.end();
+        match step {
+            Step::Block(entry) if !schema::TAGS.contains(&entry.tag) => {
+                return Err(ReadError::Newer(segment.damage(entry.offset, Fault::UnknownTag(entry.tag))));
+            }
+            Step::Block(_) | Step::Damage(..) => {}
         }
     }
     Ok(())
@@ -52,7 +72,8 @@ pub(super) fn past(directory: &Path) -> Result<Past, ReadError> {
         })
     };
     let start = segments.iter().rev().find(|(_, path)| has_checkpoint(path)).or(segments.first());
-    let mut past = Past { stopped: true, ..Past::default() };
+    // Where a run begins may stand in an earlier segment; that it has stopped is always the last word.
+    let mut past = Past { stopped: segments.is_empty(), ..Past::default() };
     let mut reader = StreamReader::from_part(directory, start.map_or(0, |(part, _)| *part));
     while let Some(item) = reader.next()? {
         match item {
@@ -70,11 +91,12 @@ pub(super) fn past(directory: &Path) -> Result<Past, ReadError> {
 impl Past {
     fn take(&mut self, segment: &Segment, entry: &Entry) -> Result<(), Damage> {
         self.last_time = Some(entry.arrival);
+        // Events whose block is damaged are lost, but their numbers are not given again.
+        self.next = self.next.max(entry.first);
         match entry.tag {
             tag if tag == Checkpoint::TAG => {
                 let block = segment.read::<Checkpoint>(entry)?;
-                self.next = entry.first;
-                self.through = block.through.to_native();
+                self.through = self.through.max(block.through.to_native());
                 self.standings = block
                     .handlers
                     .iter()
@@ -82,8 +104,6 @@ impl Past {
                     .collect();
             }
             tag if tag == Events::TAG => {
-                // Events whose block is damaged are lost, but their numbers are not given again.
-                self.next = self.next.max(entry.first);
                 let block = segment.read::<Events<'static>>(entry)?;
                 self.next = entry.first.saturating_add(block.table.len() as u64);
                 self.through = self.through.max(block.through.to_native());
@@ -143,10 +163,9 @@ pub(super) fn last_position(directory: &Path) -> Result<u64, ReadError> {
         let Ok(segment) = Segment::open(path) else { continue };
         for step in segment.steps() {
             let Step::Block(entry) = step else { continue };
-            if entry.tag == Inputs::TAG
-                && let Ok(block) = segment.read::<Inputs>(entry)
-            {
-                last = last.max(block.through.to_native());
+            if entry.tag == Inputs::TAG {
+                // Also where its inputs are lost, their positions are taken.
+                last = last.max(entry.first);
             }
         }
         if last > 0 {
@@ -156,6 +175,29 @@ pub(super) fn last_position(directory: &Path) -> Result<u64, ReadError> {
     Ok(last)
 }
 
+/// Files that are of another stream than the data directory's own.
+pub(super) fn foreign(rooms: &[PathBuf], stream: u64) -> Result<Vec<Flaw>, ReadError> {
+    let mut flaws = Vec::new();
+    for room in rooms {
+        let segments = files::segments(room)?.into_iter().map(|(_, path)| path);
+        let snapshots = files::snapshots(room)?.into_iter().map(|(_, path)| path);
+        let is_foreign =
+            |path: &Path| Segment::map(path).is_ok_and(|segment| segment.header().stream != stream);
+        flaws.extend(segments.chain(snapshots).filter(|path| is_foreign(path)).map(Flaw::Foreign));
+    }
+    Ok(flaws)
+}
+
+/// What is missing of the inputs after a position, if segments before the first that is there may have held some. The
+/// first that is kept reaches back to the oldest snapshot, or is the very first.
+pub(super) fn missing_inputs(directory: &Path, position: u64) -> Result<Option<Flaw>, ReadError> {
+    let segments = files::segments(directory)?;
+    let Some((part, path)) = segments.first().filter(|(part, _)| *part > FIRST_PART) else { return Ok(None) };
+    let begins = Segment::map(path).ok().and_then(|segment| first_block(&segment));
+    let missing = Flaw::Missing { directory: directory.to_owned(), part: part.saturating_sub(1) };
+    Ok(begins.filter(|entry| entry.first > position).map(|_| missing))
+}
+
 /// Where a stream is gone on with: the number of the next new segment, and the open segment, if there is one.
 pub(super) fn resume(
     directory: &Path,
@@ -163,15 +205,15 @@ pub(super) fn resume(
     stream: u64,
 ) -> Result<(u32, Option<Resume>), ReadError> {
     let Some((part, path)) = files::segments(directory)?.into_iter().next_back() else {
-        return Ok((1, None));
+        return Ok((FIRST_PART, None));
     };
     let next = part.saturating_add(1);
     let Ok(segment) = Segment::map(&path) else { return Ok((next, None)) };
     if segment.header().kind != kind || segment.header().stream != stream {
         return Ok((next, None));
     }
-    let Tail { end, torn, is_ended } = tail(&segment);
+    let Tail { end, last_flush, torn, is_ended } = tail(&segment);
     let size = segment.bytes().len() as u64;
-    let resume = Resume { part, salt: segment.header().salt, end, size, torn };
+    let resume = Resume { part, salt: segment.header().salt, end, last_flush, size, torn };
     Ok((next, (!is_ended).then_some(resume)))
 }

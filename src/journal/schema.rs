@@ -15,6 +15,19 @@ pub(super) const EVENTS: FileKind = FileKind(*b"EVTS");
 /// Snapshots.
 pub(super) const SNAPSHOT: FileKind = FileKind(*b"SNAP");
 
+/// The tags of all blocks that this version knows.
+pub(super) const TAGS: [Tag; 9] = [
+    Inputs::TAG,
+    Events::TAG,
+    Deliveries::TAG,
+    Checkpoint::TAG,
+    RunStart::TAG,
+    RunStop::TAG,
+    SyncMark::TAG,
+    EndMark::TAG,
+    SnapshotBody::TAG,
+];
+
 /// Inputs that meant something: the frames that were observed, and what fired timers.
 #[derive(Debug, Default, Archive, Serialize)]
 pub(super) struct Inputs {

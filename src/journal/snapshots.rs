@@ -1,7 +1,7 @@
 //! Floor 3: snapshots of the correlator's state, which are opaque bytes here.
 //!
-//! Invariant: a file with a snapshot's name is whole and durable; the two newest are kept, so that one that is damaged
-//! has another before it.
+//! Invariant: a file with a snapshot's name is whole and durable; the two newest that are sound are kept, so that one
+//! that is damaged later has another before it.
 
 use super::error::{Flaw, JournalError, ReadError};
 use super::files;
@@ -36,6 +36,8 @@ pub(super) struct Snapshots {
     pub(super) series: Series,
     /// The positions of those that are kept, ascending.
     pub(super) kept: Vec<u64>,
+    /// The positions of those that were found damaged: they go once there is a new one.
+    pub(super) spoilt: Vec<u64>,
 }
 
 impl Snapshots {
@@ -70,11 +72,14 @@ impl Snapshots {
         storage.rename(&aside, &path).map_err(JournalError::io("rename", &aside))?;
         storage.sync_directory(directory).map_err(JournalError::lost("sync", directory))?;
 
-        self.kept.retain(|kept| kept != position);
+        for known in [&mut self.kept, &mut self.spoilt] {
+            known.retain(|known| known != position);
+        }
         self.kept.push(*position);
-        while self.kept.len() > KEPT {
-            let gone = files::snapshot(directory, self.kept.remove(0));
-            storage.remove(&gone).map_err(JournalError::lost("remove", &gone))?;
+        let older = self.kept.len().saturating_sub(KEPT);
+        for position in self.kept.drain(..older).chain(self.spoilt.drain(..)) {
+            let gone = files::snapshot(directory, position);
+            storage.remove(&gone).map_err(JournalError::io("remove", &gone))?;
         }
         Ok(())
     }
@@ -85,16 +90,38 @@ impl Snapshots {
     }
 }
 
-/// The newest snapshot that is sound, and what is wrong with those that are not.
-pub(super) fn newest(directory: &Path) -> Result<(Option<Snapshot>, Vec<Flaw>), ReadError> {
-    let mut flaws = Vec::new();
-    for (_, path) in files::snapshots(directory)?.into_iter().rev() {
+/// What snapshots a directory holds.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The newest that is sound.
+    pub(super) newest: Option<Snapshot>,
+    /// The positions of it and of those before it, ascending.
+    pub(super) kept: Vec<u64>,
+    /// The positions of those after it, which are damaged.
+    pub(super) spoilt: Vec<u64>,
+    /// What is wrong with them.
+    pub(super) flaws: Vec<Flaw>,
+}
+
+/// Finds the newest snapshot that is sound.
+pub(super) fn find(directory: &Path) -> Result<Found, ReadError> {
+    let mut found = Found::default();
+    let mut snapshots = files::snapshots(directory)?;
+    while let Some((position, path)) = snapshots.pop() {
         match read(&path) {
-            Ok(snapshot) => return Ok((Some(snapshot), flaws)),
-            Err(flaw) => flaws.push(flaw),
+            Ok(snapshot) => {
+                found.newest = Some(snapshot);
+                found.kept = snapshots.into_iter().map(|(position, _)| position).collect();
+                found.kept.push(position);
+                return Ok(found);
+            }
+            Err(flaw) => {
+                found.flaws.push(flaw);
+                found.spoilt.push(position);
+            }
         }
     }
-    Ok((None, flaws))
+    Ok(found)
 }
 
 /// Reads one snapshot.

@@ -10,9 +10,12 @@ use super::error::JournalError;
 use super::files;
 use super::schema::{EndMark, SyncMark};
 use crate::segment::{
-    BlockEncoder, Entry, FileHeader, FileKind, Program, Schema, Segment, Storage, StorageFile, random_salt,
+    BlockEncoder, Entry, FileHeader, FileKind, OpenError, Program, Schema, Segment, Storage, StorageFile,
+    random_salt,
 };
 use crate::time::Timestamp;
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,7 +76,8 @@ impl StreamWriter {
             Self { series, open: None, next_part, last: (0, Timestamp::EPOCH), has_reserve: false };
         if let Some(resume) = resume {
             let path = files::segment(&writer.series.directory, resume.part);
-            let file = writer.series.storage.open(&path).map_err(JournalError::lost("open", &path))?;
+            let mut file = writer.series.storage.open(&path).map_err(JournalError::io("open", &path))?;
+            secure(&mut *file, &path, resume.last_flush..resume.end)?;
             let blocks = BlockEncoder::new(resume.salt, resume.end);
             writer.open = Some(Open { path, file, size: resume.size, blocks, ended: false, marked: false });
             if resume.torn > 0 {
@@ -112,6 +116,8 @@ impl StreamWriter {
     /// Ends the open segment and begins the next, which has room for `needed` bytes and then some.
     pub(super) fn rotate(&mut self, needed: u64) -> Result<(), JournalError> {
         if self.open.is_some() {
+            // The end mark goes alone: where it is sound, all before it was durable.
+            self.flush()?;
             self.end_segment(0)?;
             self.flush()?;
             self.open = None;
@@ -133,7 +139,7 @@ impl StreamWriter {
         let aside = self.reserve_path();
         let took_reserve = self.has_reserve && size <= self.series.segment_size;
         let mut file = if took_reserve {
-            storage.open(&aside).map_err(JournalError::lost("open", &aside))?
+            storage.open(&aside).map_err(JournalError::io("open", &aside))?
         } else {
             storage.create(&aside, size).map_err(JournalError::io("create", &aside))?
         };
@@ -209,6 +215,22 @@ impl StreamWriter {
     }
 }
 
+/// Makes durable what the last flush has left in a segment. The run before may have been killed before its last sync, or that
+/// may have failed; then the system would not write these bytes by itself, though it shows them. They are written
+/// again as they are.
+fn secure(file: &mut dyn StorageFile, path: &Path, unsure: Range<u64>) -> Result<(), JournalError> {
+    let segment = Segment::map(path).map_err(|error| match error {
+        OpenError::Io { path, source } => JournalError::Lost { action: "read", path, source },
+        OpenError::Header { path, source } => {
+            JournalError::Lost { action: "read", path, source: io::Error::other(source) }
+        }
+    })?;
+    let [start, end] = [unsure.start, unsure.end].map(|place| usize::try_from(place).unwrap_or(usize::MAX));
+    let bytes = segment.bytes().get(start..end).unwrap_or_default();
+    file.write_at(bytes, unsure.start).map_err(JournalError::lost("write", path))?;
+    file.sync().map_err(JournalError::lost("sync", path))
+}
+
 /// A segment that recovery has found, to be gone on with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Resume {
@@ -216,6 +238,8 @@ pub(super) struct Resume {
     pub(super) salt: u64,
     /// Where the next block goes.
     pub(super) end: u64,
+    /// Where the last flush began.
+    pub(super) last_flush: u64,
     pub(super) size: u64,
     /// Bytes behind that which are no block.
     pub(super) torn: u64,

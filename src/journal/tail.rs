@@ -1,9 +1,11 @@
 //! Floor 3: where the durable part of a segment ends.
 //!
 //! Each flush ends with a mark that says where the flush began. A flush is begun only once the one before is durable; so
-//! of all flushes only the last can be half on the disk, and what is unsound in it, nobody was told of.
+//! of all flushes only the last can be half on the disk, and what is unsound in it, nobody was told of. Sound blocks at
+//! its beginning are kept: they may be all that somebody was told of, where a mark has been damaged since.
 //!
-//! Invariant: what lies before the end found here was durable, or is damaged; what lies behind it never was.
+//! Invariant: what lies before the end found here is sound, or was durable and is damaged; of what lies behind it, nobody
+//! was told, or it was damaged as a torn flush is.
 
 use super::schema::{EndMark, SyncMark};
 use crate::segment::{Entry, Fault, Schema, Segment, Step};
@@ -13,6 +15,8 @@ use crate::segment::{Entry, Fault, Schema, Segment, Step};
 pub(super) struct Tail {
     /// Where its durable part ends.
     pub(super) end: u64,
+    /// Where the last flush began: what lies before it is certain to be on the disk.
+    pub(super) last_flush: u64,
     /// Bytes behind that which were written.
     pub(super) torn: u64,
     /// Whether it has an end mark, so that nothing may be appended.
@@ -24,6 +28,7 @@ pub(super) fn tail(segment: &Segment) -> Tail {
     let mut at = Segment::START;
     // Where the last flush ended, if it is sound, and else where it began; and the last place that is not sound.
     let (mut end, mut unsound) = (Segment::START, 0);
+    let mut last_flush = Segment::START;
     while let Some(step) = segment.step(at) {
         at = step.end();
         match step {
@@ -32,13 +37,27 @@ pub(super) fn tail(segment: &Segment) -> Tail {
             Step::Block(entry) => match mark(segment, &entry) {
                 Mark::Unsound => unsound = entry.offset,
                 Mark::No => {}
-                Mark::End => return Tail { end: entry.end(), torn: 0, is_ended: true },
+                // It is written alone, once all before it is durable.
+                Mark::End => return Tail { end: entry.end(), last_flush: at, torn: 0, is_ended: true },
                 // The flush before this one was durable when this one began.
-                Mark::Sync(start) => end = if unsound < start { entry.end() } else { start },
+                Mark::Sync(start) => {
+                    last_flush = start;
+                    end = if unsound < start { entry.end() } else { start };
+                }
             },
         }
     }
-    Tail { end, torn: written_after(segment, end), is_ended: false }
+    let end = sound_from(segment, end);
+    Tail { end, last_flush, torn: written_after(segment, end), is_ended: false }
+}
+
+/// Where the sound blocks from a place on end.
+fn sound_from(segment: &Segment, place: u64) -> u64 {
+    let mut end = place;
+    while let Some(entry) = segment.block_at(end).filter(|entry| segment.verify(entry).is_ok()) {
+        end = entry.end();
+    }
+    end
 }
 
 /// The first block of a segment that says what the segment begins with: none where a crash left nothing before the end.

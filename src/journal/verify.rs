@@ -3,11 +3,11 @@
 //! Invariant: nothing is changed; a journal that is being written at the same time is sound up to where it ends.
 
 use super::error::{Flaw, ReadError};
-use super::recovery::settled;
+use super::recovery::{self, settled};
 use super::schema::{Checkpoint, Deliveries, EndMark, Events, Inputs, RunStart, RunStop, SyncMark};
 use super::standing::{Standing, Standings};
 use super::tail::tail;
-use super::{files, inputs, layout, snapshots};
+use super::{files, identity, inputs, layout, snapshots};
 use crate::segment::{Damage, Entry, Fault, Schema, Segment, Step};
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,13 @@ pub struct Report {
 pub fn verify(data: &Path) -> Result<Report, ReadError> {
     let [inputs, events, snapshots] = layout::rooms(data);
     let mut report = Report::default();
+    match identity::read(data) {
+        Ok(Some((stream, _))) => {
+            report.flaws.extend(recovery::foreign(&layout::rooms(data), stream.0)?);
+        }
+        Ok(None) => {}
+        Err(error) => report.flaws.push(error.into()),
+    }
     for directory in [&inputs, &events] {
         let mut state = Stream::default();
         let segments = files::segments(directory)?;
@@ -52,10 +59,15 @@ pub fn verify(data: &Path) -> Result<Report, ReadError> {
             report.segment(&path, Some(part) == last, &mut state);
         }
     }
-    for (_, path) in files::snapshots(&snapshots)? {
+    let mut oldest = None;
+    for (position, path) in files::snapshots(&snapshots)? {
         report.snapshots += 1;
-        report.flaws.extend(snapshots::read(&path).err());
+        match snapshots::read(&path) {
+            Ok(_) => oldest = oldest.or(Some(position)),
+            Err(flaw) => report.flaws.push(flaw),
+        }
     }
+    report.flaws.extend(recovery::missing_inputs(&inputs, oldest.unwrap_or_default())?);
     Ok(report)
 }
 

@@ -11,6 +11,7 @@ use super::schema::{Checkpoint, Deliveries, DeliveryRow, EVENTS, Events, INPUTS,
 use super::snapshots::{self, Snapshot, Snapshots};
 use super::standing::{Settled, Standing, Standings};
 use super::stream::{Pushed, Series, StreamWriter};
+use super::strict::Strict;
 use super::{files, layout, recovery, retention};
 use crate::event::EventBlock;
 use crate::limits;
@@ -147,9 +148,9 @@ impl Journal {
         storage: Arc<dyn Storage>,
     ) -> Result<(Self, Recovery), StartError> {
         let directory = layout::journal(data);
+        let storage: Arc<dyn Storage> = Arc::new(Strict::new(storage));
         let [inputs, events, snapshots] = layout::rooms(data);
-        recovery::refuse_newer(&inputs)?;
-        recovery::refuse_newer(&events)?;
+        [&inputs, &events, &snapshots].into_iter().try_for_each(|room| recovery::refuse_newer(room))?;
         let create = |path: &Path| {
             storage.create_directory(path).map_err(JournalError::io("create", path))?;
             storage.sync_directory(path).map_err(JournalError::lost("sync", path))
@@ -160,7 +161,7 @@ impl Journal {
             .try_for_each(|path| storage.sync_directory(path).map_err(JournalError::lost("sync", path)))?;
         for path in [&inputs, &events, &snapshots].into_iter().map(|room| files::half_made(room)) {
             for path in path? {
-                storage.remove(&path).map_err(JournalError::lost("remove", &path))?;
+                storage.remove(&path).map_err(JournalError::io("remove", &path))?;
             }
         }
 
@@ -181,27 +182,19 @@ impl Journal {
         let (input_writer, torn_inputs) = open(series(&inputs, INPUTS, options.inputs_segment, false))?;
         let (event_writer, torn_events) = open(series(&events, EVENTS, options.events_segment, true))?;
         let past = recovery::past(&events)?;
-        let (snapshot, snapshot_flaws) = snapshots::newest(&snapshots)?;
-        let kept = files::snapshots(&snapshots)?.into_iter().map(|(position, _)| position).collect();
-        let position = snapshot.as_ref().map_or(0, |snapshot| snapshot.position);
+        let found = snapshots::find(&snapshots)?;
+        let (position, next) = found.newest.as_ref().map_or((0, 0), |newest| (newest.position, newest.next));
         let base = recovery::last_position(&inputs)?.max(past.through).max(position);
         let reader = InputReader::after(&inputs, position)?;
-        let journal = Self {
-            directory,
-            options,
-            inputs: input_writer,
-            events: event_writer,
-            snapshots: Snapshots { series: series(&snapshots, INPUTS, 0, false), kept },
-            active: BTreeSet::new(),
-            next: past.next,
-            through: past.through,
-            standings: past.standings,
-            unsaved: 0,
-        };
         let mut flaws = past.flaws;
-        flaws.extend(snapshot_flaws);
+        flaws.extend(found.flaws);
+        flaws.extend(recovery::missing_inputs(&inputs, position)?);
+        flaws.extend(recovery::foreign(&layout::rooms(data), identity.stream.0)?);
+        if past.next < next {
+            flaws.push(Flaw::LostEvents { directory: events, from: past.next, to: next });
+        }
         let recovery = Recovery {
-            snapshot,
+            snapshot: found.newest,
             inputs: reader,
             through: past.through,
             base,
@@ -210,6 +203,19 @@ impl Journal {
             reconfigured: past.configuration.is_some_and(|hash| hash != options.configuration),
             flaws,
             torn: torn_inputs + torn_events,
+        };
+        let series = series(&snapshots, INPUTS, 0, false);
+        let journal = Self {
+            directory,
+            options,
+            inputs: input_writer,
+            events: event_writer,
+            snapshots: Snapshots { series, kept: found.kept, spoilt: found.spoilt },
+            active: BTreeSet::new(),
+            next: past.next.max(next),
+            through: past.through,
+            standings: past.standings,
+            unsaved: 0,
         };
         Ok((journal, recovery))
     }
@@ -363,8 +369,12 @@ impl Journal {
             &self.options,
             now,
         );
+        let storage = &self.events.series().storage;
         for path in gone {
-            self.events.series().storage.remove(&path).map_err(JournalError::lost("remove", &path))?;
+            storage.remove(&path).map_err(JournalError::io("remove", &path))?;
+            // One after the other, so that a crash leaves no hole in the series.
+            let directory = path.parent().unwrap_or(&self.directory);
+            storage.sync_directory(directory).map_err(JournalError::lost("sync", directory))?;
         }
         Ok(())
     }

@@ -15,6 +15,8 @@
 //! after its checksums matched and its archive was validated; a schema that changes takes a new [`Tag`].
 
 mod block;
+#[cfg(test)]
+pub(crate) mod faulty;
 mod header;
 mod map;
 mod reader;

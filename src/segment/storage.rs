@@ -2,7 +2,7 @@
 //!
 //! Invariant: everything that a journal changes on a disk goes through here; reading goes through the memory map.
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use std::fmt::Debug;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -47,6 +47,12 @@ pub trait Storage: Send + Sync + Debug {
     /// # Errors
     /// When the system does not let us.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Says how many bytes we may still write to the file system that a directory is on.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    fn free(&self, path: &Path) -> io::Result<u64>;
 }
 
 /// An open file of a [`Storage`].
@@ -75,13 +81,19 @@ impl Storage for Disk {
 
     fn create(&self, path: &Path, size: u64) -> io::Result<Box<dyn StorageFile>> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        match fallocate(&file, FallocateFlags::empty(), 0, size) {
-            Ok(()) => {}
+        let allocated = match fallocate(&file, FallocateFlags::empty(), 0, size) {
             // Some file systems cannot allocate ahead; there a full disk shows at a write, which is tried again.
-            Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(size)?,
-            Err(error) => return Err(error.into()),
+            Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(size),
+            allocated => allocated.map_err(io::Error::from),
+        };
+        match allocated {
+            Ok(()) => Ok(Box::new(file)),
+            Err(error) => {
+                // What was allocated before the disk was full would keep it full for everybody.
+                fs::remove_file(path)?;
+                Err(error)
+            }
         }
-        Ok(Box::new(file))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
@@ -98,6 +110,11 @@ impl Storage for Disk {
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
+    }
+
+    fn free(&self, path: &Path) -> io::Result<u64> {
+        let system = statvfs(path)?;
+        Ok(system.f_bavail.saturating_mul(system.f_frsize))
     }
 }
 

@@ -1,0 +1,97 @@
+//! Floor 3: a disk that is not written to any more once nobody can know what is durable on it.
+//!
+//! Invariant: after a sync that failed, or anything else that failed for another reason than want of room, every
+//! operation fails. Trying again would be no help: a system that could not write a page takes it for written from then on.
+
+use crate::segment::{Storage, StorageFile};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// A disk, and whether something failed on it.
+#[derive(Clone, Debug)]
+pub(super) struct Strict {
+    disk: Arc<dyn Storage>,
+    failed: Arc<AtomicBool>,
+}
+
+impl Strict {
+    pub(super) fn new(disk: Arc<dyn Storage>) -> Self {
+        Self { disk, failed: Arc::default() }
+    }
+
+    fn watch<T>(&self, action: impl FnOnce(&dyn Storage) -> io::Result<T>) -> io::Result<T> {
+        watched(&self.failed, is_full, || action(&*self.disk))
+    }
+}
+
+/// Whether room on the disk would help.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Does something, unless something failed before; `may_fail` says of an error whether one may go on after it.
+fn watched<T>(
+    failed: &AtomicBool,
+    may_fail: impl FnOnce(&io::Error) -> bool,
+    action: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
+    if failed.load(Relaxed) {
+        return Err(io::Error::other("nothing is written any more after an earlier failure"));
+    }
+    action().inspect_err(|error| {
+        if !may_fail(error) {
+            failed.store(true, Relaxed);
+        }
+    })
+}
+
+impl Storage for Strict {
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        self.watch(|disk| disk.create_directory(path))
+    }
+
+    fn create(&self, path: &Path, size: u64) -> io::Result<Box<dyn StorageFile>> {
+        let file = self.watch(|disk| disk.create(path, size))?;
+        Ok(Box::new(StrictFile { file, failed: Arc::clone(&self.failed) }))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
+        let file = self.watch(|disk| disk.open(path))?;
+        Ok(Box::new(StrictFile { file, failed: Arc::clone(&self.failed) }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.watch(|disk| disk.rename(from, to))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.watch(|disk| disk.remove(path))
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        watched(&self.failed, |_| false, || self.disk.sync_directory(path))
+    }
+
+    fn free(&self, path: &Path) -> io::Result<u64> {
+        // It changes nothing, and so it spoils nothing.
+        self.disk.free(path)
+    }
+}
+
+#[derive(Debug)]
+struct StrictFile {
+    file: Box<dyn StorageFile>,
+    failed: Arc<AtomicBool>,
+}
+
+impl StorageFile for StrictFile {
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        watched(&self.failed, is_full, || self.file.write_at(bytes, offset))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        watched(&self.failed, |_| false, || self.file.sync())
+    }
+}
