@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test program: its helpers fail by panicking"
 )]
 
@@ -23,15 +24,48 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
 /// How often the server is killed, unless the variable `KILLS` says otherwise.
 const KILLS: u64 = 12;
 
-fn serve(data: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_correlator"))
+/// System calls at which it is killed in every other round, and at which of its thread's calls: they stand for taking a
+/// run number, recovery, commits, rotation, snapshots and what is removed.
+const STEPS: [(&str, u64); 12] = [
+    ("/^rename", 1),
+    ("fdatasync", 1),
+    ("pwrite64", 3),
+    ("/^rename", 2),
+    ("fdatasync", 2),
+    ("/^unlink", 1),
+    ("fdatasync", 4),
+    ("/^rename", 3),
+    ("pwrite64", 6),
+    ("fdatasync", 9),
+    ("/^rename", 5),
+    ("/^unlink", 2),
+];
+
+/// Whether there is a program that can kill another at a system call.
+fn has_strace() -> bool {
+    let found = Command::new("strace").args(["-qq", "true"]).status().is_ok_and(|status| status.success());
+    if !found {
+        println!("skipped: needs strace, to kill at chosen system calls");
+    }
+    found
+}
+
+fn serve(data: &Path, step: Option<(&str, u64)>) -> Child {
+    let program = env!("CARGO_BIN_EXE_correlator");
+    let mut command = Command::new(program);
+    if let Some((call, when)) = step {
+        command = Command::new("strace");
+        command.args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", &format!("trace={call}")]);
+        command.args(["-e", &format!("inject={call}:signal=KILL:when={when}"), program]);
+    }
+    command
         .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
         .arg(data)
         .args(["--set", "server.journal_segment_size=64KiB", "--set", "server.snapshot_interval=1s"])
@@ -53,10 +87,22 @@ fn address(child: &mut Child) -> Option<SocketAddr> {
     address
 }
 
-/// Sends sessions and failures until the server goes.
+/// Records that are sent to one server at most.
+const MOST: usize = 20_000;
+
+/// Kills what a program has started: a server that has got by the step at which it was to be killed.
+fn kill_children(of: u32) {
+    let children = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
+    for pid in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).ok();
+    }
+}
+
+/// Sends sessions and failures until the server goes, or has had enough.
 fn load(address: SocketAddr, next: &AtomicU64) {
     let Ok(mut server) = TcpStream::connect(address) else { return };
-    loop {
+    for _ in 0..MOST {
         let n = next.fetch_add(1, Relaxed);
         let (host, port) = (n % 7, 1024 + n % 60_000);
         let mut texts = vec![format!(
@@ -158,35 +204,61 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Kills the server in the midst of recovery: without snapshots everything is folded again, which takes a while.
+fn kill_recovery(data: &Path, kills: u64) {
+    for round in 0..kills {
+        // It may have been killed before it made the directory again.
+        fs::remove_dir_all(data.join("journal/snapshots")).ok();
+        let mut child = serve(data, None);
+        let after = Duration::from_millis(20 + round * 41 % 400);
+        assert!(crossbeam_channel::never::<()>().recv_timeout(after).is_err());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+/// Starts the server, and stops it as it should be.
+fn start_and_stop(data: &Path) {
+    let mut child = serve(data, None);
+    address(&mut child).unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+/// Runs a server under load, until it is killed at a step or after a time.
+fn run_until_killed(data: &Path, step: Option<(&str, u64)>, after: Duration, next: &AtomicU64) {
+    let mut child = serve(data, step);
+    let pid = child.id();
+    let killer = step.is_none().then(|| {
+        thread::spawn(move || {
+            // The moment is what is tested; nothing waits for it.
+            assert!(crossbeam_channel::never::<()>().recv_timeout(after).is_err());
+            let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        })
+    });
+    if let Some(address) = address(&mut child) {
+        load(address, next);
+    }
+    killer.into_iter().for_each(|killer| killer.join().unwrap());
+    kill_children(pid);
+    child.wait().unwrap();
+}
+
 #[test]
 fn a_server_that_is_killed_loses_and_alters_nothing() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     let kills = std::env::var("KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
-    let next = Arc::new(AtomicU64::new(0));
+    let has_strace = has_strace();
+    let next = AtomicU64::new(0);
     let mut before = BTreeMap::new();
     for round in 0..kills {
-        let mut child = serve(&data);
+        let step = STEPS[usize::try_from(round / 2).unwrap() % STEPS.len()];
+        let step = Some(step).filter(|_| has_strace && round % 2 == 1);
         // From the very start on, in which recovery runs, to far into the load.
-        let after = Duration::from_millis(round * 7919 % 700);
-        let pid = child.id();
-        let stop = Arc::new(AtomicBool::new(false));
-        let killer = thread::spawn({
-            let stop = Arc::clone(&stop);
-            move || {
-                // The moment is what is tested; nothing waits for it.
-                assert!(crossbeam_channel::never::<()>().recv_timeout(after).is_err());
-                let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-                rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-                stop.store(true, Relaxed);
-            }
-        });
-        if let Some(address) = address(&mut child) {
-            load(address, &next);
-        }
-        killer.join().unwrap();
-        child.wait().unwrap();
-
+        run_until_killed(&data, step, Duration::from_millis(round * 7919 % 700), &next);
         let (events, _) = events(&data);
         for (seq, event) in &before {
             assert_eq!(
@@ -199,11 +271,8 @@ fn a_server_that_is_killed_loses_and_alters_nothing() {
     }
     assert!(before.len() > 100, "{} events are no load", before.len());
 
-    let mut child = serve(&data);
-    address(&mut child).unwrap();
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    assert!(child.wait().unwrap().success());
+    kill_recovery(&data, kills.div_ceil(4));
+    start_and_stop(&data);
 
     let report = verify(&data).unwrap();
     assert!(report.flaws.is_empty(), "{:?}", report.flaws);
