@@ -1,0 +1,152 @@
+//! What durability costs: CPU time and rate of a whole server with each durability, and how long an event takes from the
+//! last byte of its record to the handler.
+//!
+//! `cargo bench --profile dist --bench durability -- [RECORDS] [ROUNDS]`; what is told is the best of the rounds, which
+//! take turns. The data lie in `$TMPDIR`, so that it chooses the disk.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a tool for developers, on the command line"
+)]
+
+mod support {
+    pub(crate) mod load;
+}
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const DURABILITIES: [&str; 3] = ["none", "events", "observations"];
+
+/// Records a second of which the latency is told.
+const RATE: u64 = 10_000;
+
+/// Ticks of a second by which the system counts CPU time.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+fn serve(home: &Path, durability: &str, out: Stdio) -> (Child, SocketAddr) {
+    let config = home.join("correlator.toml");
+    let text = "[apps.bench]\nhandlers = [\"out\"]\n[apps.bench.modules.openssh]\ntype = \"sshd\"\n\
+                [handlers.out]\ntype = \"log\"\nformat = \"json\"\n";
+    std::fs::write(&config, text).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+        .args(["serve", "--listen", "tcp://127.0.0.1:0", "--config"])
+        .arg(config)
+        .arg("--data-dir")
+        .arg(home.join("data"))
+        .args(["--set", &format!("server.durability={durability}")])
+        .stdout(out)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let address = lines.find_map(|line| line.split("tcp://").nth(1)?.split_whitespace().next()?.parse().ok());
+    thread::spawn(move || lines.for_each(drop));
+    (child, address.expect("the server listens"))
+}
+
+/// Ends the server; its CPU time in seconds.
+fn end(child: &mut Child) -> f64 {
+    let pid = Pid::from_child(child);
+    kill_process(pid, Signal::TERM).unwrap();
+    waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    child.wait().unwrap();
+    [11, 12].map(|field| fields[field].parse::<f64>().unwrap()).iter().sum::<f64>() / TICKS_PER_SECOND
+}
+
+/// CPU time in µs a record, and records a second.
+fn cost(stream: &[u8], records: u64, durability: &str) -> (f64, f64) {
+    let home = tempfile::tempdir().unwrap();
+    let (mut child, address) = serve(home.path(), durability, Stdio::null());
+    let mut socket = TcpStream::connect(address).unwrap();
+    let begun = Instant::now();
+    socket.write_all(stream).unwrap();
+    drop(socket);
+    let cpu = end(&mut child);
+    let records = records as f64;
+    (cpu * 1e6 / records, records / begun.elapsed().as_secs_f64())
+}
+
+/// Sorted latencies in ms of records that each raise an event, sent at an even rate.
+fn latencies(records: u64, durability: &str) -> Vec<f64> {
+    let home = tempfile::tempdir().unwrap();
+    let (mut child, address) = serve(home.path(), durability, Stdio::piped());
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_nodelay(true).unwrap();
+    let (tell, told) = mpsc::channel();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    let reader = thread::spawn(move || {
+        for line in out.lines().map_while(Result::ok) {
+            let Some(rest) = line.split("\"user\":\"u").nth(1) else { continue };
+            let number = rest.split('"').next().and_then(|number| number.parse::<usize>().ok());
+            number.into_iter().for_each(|number| tell.send((number, Instant::now())).unwrap());
+        }
+    });
+    let begun = Instant::now();
+    let mut sent = Vec::new();
+    for n in 0..records {
+        let due = begun + Duration::from_secs(n) / RATE as u32;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        let (host, port) = (n % 8, 1024 + n % 60_000);
+        let text = format!("Accepted password for u{n} from 10.{}.0.9 port {port} ssh2", n / 60_000);
+        let record = format!("<38>1 - web{host} sshd {} - - {text}", 1 + n);
+        sent.push(Instant::now());
+        socket.write_all(format!("{} {record}", record.len()).as_bytes()).unwrap();
+    }
+    drop(socket);
+    end(&mut child);
+    reader.join().unwrap();
+    let mut found: Vec<f64> =
+        told.iter().map(|(n, at)| at.duration_since(sent[n]).as_secs_f64() * 1e3).collect();
+    assert_eq!(found.len() as u64, records, "an event for each record");
+    found.sort_by(f64::total_cmp);
+    found
+}
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let is_measured = words.iter().any(|word| word == "--bench");
+    let mut numbers = words.iter().filter_map(|word| word.parse::<u64>().ok());
+    let records = numbers.next().unwrap_or(if is_measured { 2_000_000 } else { 1_000 });
+    let rounds = numbers.next().unwrap_or(if is_measured { 5 } else { 1 });
+
+    let stream = support::load::Load::with_percent(50).stream(records.try_into().unwrap());
+    let mut best = [(f64::MAX, 0.0_f64); DURABILITIES.len()];
+    for _ in 0..rounds {
+        for (best, durability) in best.iter_mut().zip(DURABILITIES) {
+            let (cpu, rate) = cost(&stream, records, durability);
+            *best = (best.0.min(cpu), best.1.max(rate));
+        }
+    }
+    println!("{records} records, half of them sshd's, best of {rounds}");
+    println!("durability     CPU µs a record    more than none    records a second");
+    for ((cpu, rate), durability) in best.into_iter().zip(DURABILITIES) {
+        println!("{durability:14} {cpu:15.3} {:17.3} {rate:19.0}", cpu - best[0].0);
+    }
+    let count = if is_measured { RATE * 5 } else { 200 };
+    println!("latency of {count} events at {RATE} a second, each from one record, best of {rounds}");
+    println!("durability          p50 ms    p99 ms    most ms");
+    for durability in DURABILITIES {
+        let all: Vec<_> = (0..rounds).map(|_| latencies(count, durability)).collect();
+        let at = |part: f64| {
+            let of = |found: &Vec<f64>| found[((found.len() - 1) as f64 * part) as usize];
+            all.iter().map(of).fold(f64::MAX, f64::min)
+        };
+        println!("{durability:14} {:11.2} {:9.2} {:10.2}", at(0.5), at(0.99), at(1.0));
+    }
+}
