@@ -312,6 +312,18 @@ pub const SETTLE_INTERVAL: Duration = Duration::from_millis(50);
 /// Time after which a full disk is tried again.
 pub const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
 
+/// Segments of each stream of the journal that there should be room for at least, before that is worth an event.
+pub const DISK_LOW_SEGMENTS: u64 = 16;
+
+/// Time between two looks at the room on the disk; also the longest time between two beats of the journal's pulse.
+pub const DISK_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Signs of life within the time after which a service manager takes the server for dead.
+pub const WATCHDOG_SIGNS: u32 = 3;
+
+/// Time after which a server that was told to stop ends, whatever it still waits for: reading and delivering are over.
+pub const STOP_TIME: Duration = Duration::from_secs(20);
+
 /// Time between two looks at what of the journal may go, and at whether the books add up.
 pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(60);
 

@@ -3,9 +3,11 @@
 mod backend;
 mod control;
 mod report;
+mod service;
 
 use self::backend::Backend;
 use self::control::{Control, Desk};
+use self::service::Service;
 use super::text::exposure;
 use super::{ConfigArgs, Exit, Failure, logging};
 use crate::capture::{self, Writer};
@@ -80,6 +82,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         record_zones: record_zones(&settings),
         other_zone: Zone::UTC,
     };
+    service::starting("reading the journal");
     let (backend, ends) = Backend::start(&settings, &identity, &options)?;
     // Waited for from here on, so that one that comes while the server starts is not lost.
     let signals = Signals::new(backend.runtime())?;
@@ -88,9 +91,12 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let desk = desk(&settings, &identity, &live, backend.handlers());
     let control = Control::start(desk, backend.runtime())?;
     report::started(&settings, &identity, live.addresses(), args.capture.as_deref());
+    let service = Service::ready(&report::listening(live.addresses()), backend.vitals(live.pulse()))?;
 
     signals.first(backend.runtime());
     signals.exit_at_the_next(backend.runtime());
+    service.stopping();
+    end_in_time()?;
     tracing::info!("stopping: reading what has arrived, delivering what was raised");
     drop(control);
     let notices = Arc::clone(live.notices());
@@ -116,6 +122,19 @@ fn desk(settings: &Settings, identity: &Identity, live: &Live, handlers: control
         notices: Arc::clone(live.notices()),
         handlers,
     }
+}
+
+/// Ends the process when its threads do not: on a full disk they would wait for room for ever.
+fn end_in_time() -> Result<(), Failure> {
+    let end = || {
+        // Nothing ever comes on this channel: all that it gives is the wait.
+        if crossbeam_channel::never::<()>().recv_timeout(limits::STOP_TIME).is_err() {
+            tracing::error!("the server does not get to its end; what has not reached the journal is lost");
+            std::process::exit(i32::from(Exit::DurabilityLost as u8));
+        }
+    };
+    std::thread::Builder::new().name("end".to_owned()).spawn(end).context("cannot start a thread")?;
+    Ok(())
 }
 
 /// Says what was not delivered: lost, or left in the journal for the next start.

@@ -186,8 +186,8 @@ kinds! {
     81 ServerStarted on Info "The server has started again; `blind` tells for how long it saw nothing. Not raised at the first start of a data directory."
         "correlator {version} started, run {run}[, {blind} after the run before ended]"
         [Start Run Version Blind Crashed]
-    82 ServerDiskLow on Error "The disk is full: the server takes no input until there is room."
-        "no room on the disk: {reason}"
+    82 ServerDiskLow on Error "The disk is nearly full, or full; then the server takes no input until there is room. At most once an hour for each of the two."
+        "the disk fills up: {reason}"
         [Reason]
     83 ServerHandlerFailing on Error "A handler fails again and again; its events wait. At most once an hour for each handler."
         "handler {handler} fails, {waiting} events wait: {reason}"

@@ -379,6 +379,13 @@ impl Journal {
         Ok(())
     }
 
+    /// Bytes that are free on the disk, and how many there should be at least; nothing where the system does not say.
+    pub fn room(&self) -> Option<(u64, u64)> {
+        let free = self.events.series().storage.free(&self.directory).ok()?;
+        let segments = self.options.inputs_segment.saturating_add(self.options.events_segment);
+        Some((free, segments.saturating_mul(limits::DISK_LOW_SEGMENTS)))
+    }
+
     /// Where every handler stands, orphans among them.
     pub fn standings(&self) -> &Standings {
         &self.standings

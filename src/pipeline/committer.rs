@@ -13,6 +13,7 @@ pub use books::{Errand, Present};
 use super::Ledger;
 use super::folded::{EventSink, Folded};
 use super::health::Health;
+use super::pulse::Pulse;
 use crate::dispatch::DurableDispatch;
 use crate::event::{EventBlock, Field, Kind, Stamp};
 use crate::journal::{Group, Journal, JournalError, Settled, Snapshot, Standings, State};
@@ -57,6 +58,7 @@ impl EventSink for JournalSink {
 #[derive(Debug)]
 pub struct Committer {
     thread: JoinHandle<Closed>,
+    pulse: Arc<Pulse>,
     drained: oneshot::Receiver<()>,
 }
 
@@ -108,6 +110,7 @@ impl Committer {
         let sink =
             JournalSink { folded, wants_state: Arc::clone(&wants_state), wants_inputs: desk.observations };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let pulse = Arc::<Pulse>::default();
         let health = Health::new(Arc::clone(&desk.stamp));
         let (now, interval) = (Instant::now(), desk.snapshot_interval);
         let work = Work {
@@ -128,10 +131,18 @@ impl Committer {
             ledger: None,
             ledger_due: now + limits::LEDGER_INTERVAL,
             last_time: None,
+            look: now,
+            is_low: false,
+            pulse: Arc::clone(&pulse),
         };
         let thread = thread::Builder::new().name("journal".to_owned());
         let thread = thread.spawn(move || runtime.block_on(work.run()))?;
-        Ok((Self { thread, drained }, sink))
+        Ok((Self { thread, pulse, drained }, sink))
+    }
+
+    /// The pulse of the thread.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
     }
 
     /// Waits until everything that the correlator handed on is durable, and with the dispatch. To be called once it has
@@ -175,6 +186,11 @@ struct Work {
     ledger_due: Instant,
     /// When something was last made durable.
     last_time: Option<Timestamp>,
+    /// When to look at the room on the disk.
+    look: Instant,
+    /// Whether there was little of it.
+    is_low: bool,
+    pulse: Arc<Pulse>,
 }
 
 /// What the thread waits for.
@@ -210,8 +226,10 @@ impl Work {
                 Came::Reports(Some(settled)) => self.note(settled),
                 Came::Time => {}
             }
+            self.pulse.beat();
             self.gather();
             self.pace().await;
+            self.look_at_room();
             if let Err(error) = self.commit() {
                 self.fail(&error);
             }
@@ -229,10 +247,11 @@ impl Work {
 
     /// When there is something to do, if nothing comes.
     fn due(&self) -> Instant {
+        let regular = self.housekeeping.min(self.look);
         let full = self.is_full.then(|| self.last_commit + limits::FULL_DISK_PAUSE);
         let waiting =
             (!self.is_full && (self.group.is_some() || !self.own.is_empty())).then_some(self.last_commit);
-        [full, waiting, self.settle_by].into_iter().flatten().fold(self.housekeeping, Instant::min)
+        [full, waiting, self.settle_by].into_iter().flatten().fold(regular, Instant::min)
     }
 
     fn take(&mut self, folded: Folded) {
@@ -334,7 +353,12 @@ impl Work {
         self.desk.journal.settle(&self.settled, now)?;
         self.settled.clear();
         if let Some(group) = &mut self.group {
-            self.desk.journal.commit(group, now)?;
+            let committed = self.desk.journal.commit(group, now);
+            if committed.as_ref().is_err_and(JournalError::is_full) && self.settle_by.take().is_some() {
+                // What was delivered is kept also while there is no room for anything new.
+                self.desk.journal.flush()?;
+            }
+            committed?;
             self.settle_by = None;
         }
         if let Some(group) = self.group.take() {
@@ -405,10 +429,30 @@ impl Work {
         if !std::mem::replace(&mut self.is_full, true) {
             tracing::error!(%error, "the disk is full: no input is taken until there is room");
         }
+        self.tell_of_disk("full", &error.to_string());
+    }
+
+    /// Tells of the disk before it is full.
+    fn look_at_room(&mut self) {
+        if Instant::now() < self.look {
+            return;
+        }
+        self.look = Instant::now() + limits::DISK_LOOK_INTERVAL;
+        let Some((free, wanted)) = self.desk.journal.room() else { return };
+        if !std::mem::replace(&mut self.is_low, free < wanted) && self.is_low {
+            let mib = |bytes| bytes / (1024 * 1024);
+            let directory = self.desk.journal.directory().display();
+            let reason = format!("{} MiB are free for {directory}, less than {} MiB", mib(free), mib(wanted));
+            tracing::warn!("{reason}: once there are none, no input is taken");
+            self.tell_of_disk("low", &reason);
+        }
+    }
+
+    fn tell_of_disk(&mut self, what: &str, reason: &str) {
         let now = self.desk.clock.now();
-        if self.health.is_news(Kind::ServerDiskLow, "", now) {
+        if self.health.is_news(Kind::ServerDiskLow, what, now) {
             let block = self.health.raise(Kind::ServerDiskLow, now, |event| {
-                event.text(Field::Reason, error.to_string().as_bytes());
+                event.text(Field::Reason, reason.as_bytes());
             });
             self.own.push(block);
         }

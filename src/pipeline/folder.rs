@@ -5,6 +5,7 @@
 use super::folded::{EventSink, Folded};
 use super::gate::Gate;
 use super::ledger::Ledger;
+use super::pulse::Pulse;
 use super::reorder::Ring;
 use super::worker::{Observed, Observer};
 use crate::batch::Sequenced;
@@ -75,6 +76,7 @@ pub(super) struct Folder {
     pub(super) events: Box<dyn EventSink>,
     pub(super) recorder: Option<Box<dyn Recorder>>,
     pub(super) ledger: Arc<Mutex<Ledger>>,
+    pub(super) pulse: Arc<Pulse>,
     /// Inputs that meant something, and have not been handed on.
     pub(super) kept: Vec<Kept>,
     /// Blocks that were offered, to be used again when the handlers are done with them.
@@ -123,6 +125,7 @@ impl Folder {
 
     fn fold(&mut self, observed: Observed) {
         let Observed { sequenced, observations, counts } = observed;
+        self.pulse.beat();
         let fired = self.correlator.fold(&sequenced, &observations, &mut self.block);
         if !sequenced.is_tick() {
             let frames = sequenced.batch.frames.len() as u64;
@@ -198,7 +201,7 @@ impl Folder {
                 Err(error) => tracing::error!(%error, "the state was not saved"),
             }
         }
-        self.events.offer(folded);
+        self.pulse.waiting(|| self.events.offer(folded));
     }
 
     /// An empty block: one that all handlers are done with, or else a new one.

@@ -3,7 +3,7 @@
 //! Invariant: what the sockets of accepted connections hold when the server stops is read, within
 //! [`limits::DRAIN_TIME`], and all of it is folded before the end.
 
-use super::{Gate, Ledger, Options, Outputs, Pipeline, Sequencer};
+use super::{Gate, Ledger, Options, Outputs, Pipeline, Pulse, Sequencer};
 use crate::batch::Origin;
 use crate::correlate::End;
 use crate::ingest::tcp::{self, BindError, Listener};
@@ -118,6 +118,11 @@ impl Live {
     /// What came in so far, and what became of it.
     pub fn ledger(&self) -> Arc<Mutex<Ledger>> {
         self.pipeline.ledger()
+    }
+
+    /// The pulse of the correlator's thread.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        self.pipeline.pulse()
     }
 
     /// What was refused and cut so far.

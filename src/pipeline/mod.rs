@@ -12,11 +12,14 @@ mod gate;
 mod health;
 mod ledger;
 mod live;
+mod pulse;
 mod recorder;
 mod recovery;
 mod rejects;
 mod reorder;
 mod sequencer;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use committer::{Closed, Committer, Desk, Errand, JournalSink, OnLoss, Present};
@@ -26,6 +29,7 @@ pub use folder::Recorder;
 pub use gate::Gate;
 pub use ledger::{Ledger, PeerCounts};
 pub use live::{Bound, Listening, Live, StartError};
+pub use pulse::{Pulse, Vitals};
 pub use recorder::CaptureThread;
 pub use recovery::{RecoverError, Recovered, recover};
 pub use rejects::{Discard, RejectFile};
@@ -95,6 +99,7 @@ pub struct Pipeline {
     workers: Vec<JoinHandle<()>>,
     folder: JoinHandle<Ledger>,
     ledger: Arc<Mutex<Ledger>>,
+    pulse: Arc<Pulse>,
 }
 
 impl Pipeline {
@@ -133,6 +138,7 @@ impl Pipeline {
         let correlator =
             outputs.state.unwrap_or_else(|| Correlator::new(&options.apps, options.zone.clone()));
         let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let pulse = Arc::<Pulse>::default();
         let folder = folder::Folder {
             inputs,
             ended,
@@ -142,11 +148,12 @@ impl Pipeline {
             events: outputs.events,
             recorder: outputs.recorder,
             ledger: Arc::clone(&ledger),
+            pulse: Arc::clone(&pulse),
             kept: Vec::new(),
             offered: VecDeque::new(),
         };
         let folder = thread::Builder::new().name("correlator".to_owned()).spawn(move || folder.run())?;
-        Ok(Self { feed, end, workers, folder, ledger })
+        Ok(Self { feed, end, workers, folder, ledger, pulse })
     }
 
     /// Where sequenced batches go in. Whoever sends one holds a permit of the gate, so there is room.
@@ -157,6 +164,11 @@ impl Pipeline {
     /// What came in so far, and what became of it.
     pub fn ledger(&self) -> Arc<Mutex<Ledger>> {
         Arc::clone(&self.ledger)
+    }
+
+    /// The pulse of the correlator's thread, which gets on with each batch; ticks are batches too.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
     }
 
     /// Ends the pipeline: what was fed is folded, then the end, and the ledger tells what went through. All other

@@ -7,9 +7,9 @@ use crate::cli::{Exit, Failure};
 use crate::config::{Durability, Settings};
 use crate::correlate::Correlator;
 use crate::dispatch::{self, DurableDispatch, Office, Start, Target, Totals};
-use crate::journal::{self, Identity, Journal, Standing, Standings, State};
+use crate::journal::{self, Identity, Journal, JournalError, Standing, Standings, State};
 use crate::limits;
-use crate::pipeline::{Committer, Desk, Errand, EventSink, Options, recover};
+use crate::pipeline::{Committer, Desk, Errand, EventSink, Options, Pulse, Vitals, recover};
 use crate::segment::Disk;
 use crate::time::{Clock, SystemClock};
 use anyhow::Context;
@@ -76,6 +76,15 @@ impl Backend {
         }
     }
 
+    /// The threads that a record's way leads through, beginning with the correlator's.
+    pub(super) fn vitals(&self, correlator: Arc<Pulse>) -> Vitals {
+        let journal = match self {
+            Self::Volatile(_) => None,
+            Self::Durable(durable) => Some(("journal", durable.committer.pulse())),
+        };
+        Vitals::new(std::iter::once(("correlator", correlator)).chain(journal))
+    }
+
     /// Gives the handlers time to deliver what waits; says what became of all events, and whether what was not
     /// delivered is lost.
     pub(super) fn finish(self) -> (Vec<Totals>, bool) {
@@ -106,19 +115,18 @@ impl Durable {
         let data = &settings.server.data_dir;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let kept = journal_options(settings);
-        let opened = Journal::open(data, identity, kept, Arc::new(Disk)).map_err(anyhow::Error::from)?;
+        let opened = Journal::open(data, identity, kept, Arc::new(Disk)).map_err(failure)?;
         let (mut journal, mut recovery) = opened;
         say_what_was_found(&recovery);
         let now = clock.now();
         let lost_inputs = (!kept.observations).then_some(data.as_path());
-        let recovered =
-            recover(&mut journal, &mut recovery, options, lost_inputs, now).map_err(anyhow::Error::from)?;
+        let recovered = recover(&mut journal, &mut recovery, options, lost_inputs, now).map_err(failure)?;
         say_what_was_recovered(&recovered);
         journal.enrol(
             targets.iter().map(|target| (target.name.as_str(), target.options.start == Start::Beginning)),
         );
         say_orphans(&journal, &targets);
-        journal.begin_run(identity.run, recovery.base, now).map_err(anyhow::Error::from)?;
+        journal.begin_run(identity.run, recovery.base, now).map_err(failure)?;
         let mut correlator = recovered.correlator;
         correlator.begin_run(recovery.base);
 
@@ -201,6 +209,13 @@ fn journal_options(settings: &Settings) -> journal::Options {
         events_segment: configured.segment_size.min(limits::EVENTS_SEGMENT_SIZE),
         configuration: hash.finish(),
     }
+}
+
+/// A journal that cannot be used: a start that cannot know what is durable ends like a run that cannot.
+fn failure(error: impl Into<anyhow::Error>) -> Failure {
+    let error = error.into();
+    let is_lost = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(JournalError::Lost { .. })));
+    Failure::new(if is_lost { Exit::DurabilityLost } else { Exit::Environment }, error)
 }
 
 fn say_what_was_found(recovery: &journal::Recovery) {

@@ -30,6 +30,12 @@ pub(super) fn started(
     tell(&text, settings.server.log.format);
 }
 
+/// What a service manager shows of a server that is ready.
+pub(super) fn listening(addresses: &[(String, SocketAddr)]) -> String {
+    let urls: Vec<String> = addresses.iter().map(|(_, address)| format!("tcp://{address}")).collect();
+    format!("listening on {}", urls.join(" "))
+}
+
 fn start_text(
     settings: &Settings,
     identity: &Identity,

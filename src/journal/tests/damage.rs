@@ -1,7 +1,7 @@
 //! A journal of which something was damaged or lost after it had been written: that is told, and all else is read.
 
 use super::super::*;
-use super::{Promised, at, block, events, kept, options, run, run_with};
+use super::{Promised, Script, at, block, events, kept, options, run, run_with};
 use crate::event::{ModuleName, Stamp};
 use crate::segment::faulty::FaultyDisk;
 use crate::segment::{Segment, Step};
@@ -14,7 +14,8 @@ use std::sync::Arc;
 fn whole(home: &Path) -> Promised {
     let mut promised = Promised::default();
     let options = Options { events_segment: 2 * 1024, ..lasting() };
-    run_with(home, &FaultyDisk::default(), &mut promised, (4, options)).unwrap();
+    let script = Script { groups: 4, options, keeps_up: true };
+    run_with(home, &FaultyDisk::default(), &mut promised, script).unwrap();
     promised
 }
 
@@ -107,7 +108,7 @@ fn a_flipped_bit_anywhere_costs_its_block_and_is_told() {
         .collect();
     assert_eq!(verify(home.path()).unwrap().flaws.len(), 0);
     // All bytes of the long files take a while: `EVERY_BYTE=1 cargo test damage`.
-    let step = if std::env::var_os("EVERY_BYTE").is_some() { 1 } else { 7 };
+    let step = if std::env::var_os("EVERY_BYTE").is_some() { 1 } else { 31 };
     for (path, whole) in files.iter().filter(|(path, _)| path.extension().is_none_or(|end| end != "new")) {
         let used = whole.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let known = events_of(path);

@@ -1,0 +1,229 @@
+//! A server whose disk runs full, and one whose disk fails: real processes on a real, small file system.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test program: its helpers fail by panicking"
+)]
+
+use correlator::event::render;
+use correlator::journal::{EventReader, Page, verify};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::thread;
+
+/// Set in the process that has the small file system.
+const INSIDE: &str = "CORRELATOR_TEST_DISK";
+
+/// A server, what it says, and what its handler tells.
+struct Server {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    events: Lines<BufReader<ChildStdout>>,
+    address: SocketAddr,
+}
+
+fn serve(mut command: Command, data: &Path) -> Server {
+    let mut child = command
+        .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
+        .arg(data)
+        .args(["--set", "server.journal_segment_size=64KiB", "--set", "server.snapshot_interval=1s"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let events = BufReader::new(child.stdout.take().unwrap()).lines();
+    let address = log.by_ref().map_while(Result::ok).find_map(|line| {
+        assert!(!line.starts_with("error"), "{line}");
+        line.split("tcp://").nth(1)?.split_whitespace().next()?.parse().ok()
+    });
+    Server { child, log, events, address: address.expect("it listens") }
+}
+
+fn correlator() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_correlator"))
+}
+
+/// Waits for a line that has this in it.
+fn wait_for(lines: &mut Lines<impl BufRead>, what: &str) -> String {
+    let found = lines.by_ref().map_while(Result::ok).find(|line| line.contains(what));
+    found.unwrap_or_else(|| panic!("it ended without `{what}`"))
+}
+
+/// A login in four records; the others are long and mean nothing.
+fn record(n: u64) -> String {
+    let text = match n % 4 {
+        0 => format!(
+            "Accepted password for u{} from 192.0.2.{} port {} ssh2",
+            n % 50,
+            n % 200,
+            1024 + n % 60_000
+        ),
+        _ => format!("nothing {}", "x".repeat(2000)),
+    };
+    let record = format!("<38>1 - web{} sshd {} - - {text}", n % 7, 1000 + n % 30_000);
+    format!("{} {record}", record.len())
+}
+
+fn events(data: &Path) -> BTreeMap<u64, Vec<u8>> {
+    let mut reader = EventReader::open(data, 0).unwrap();
+    let mut events = BTreeMap::new();
+    while let Some(page) = reader.next_page().unwrap() {
+        match page {
+            Page::Events { first, block, .. } => {
+                for (seq, event) in (first..).zip(block.iter()) {
+                    let mut line = Vec::new();
+                    render::json(&mut line, event);
+                    events.insert(seq, line);
+                }
+            }
+            Page::Settled(_) => {}
+            Page::Flaw(flaw) => panic!("{flaw}"),
+        }
+    }
+    events
+}
+
+/// Writes a file until so many bytes are free.
+fn fill(file: &mut File, disk: &Path, free: u64) {
+    loop {
+        let now = rustix::fs::statvfs(disk).unwrap();
+        let now = now.f_bavail * now.f_frsize;
+        let wanted = usize::try_from(now.saturating_sub(free)).unwrap().min(64 * 1024);
+        if wanted == 0 || file.write_all(&vec![b'x'; wanted]).is_err() {
+            return;
+        }
+    }
+}
+
+/// Runs this test again in a mount namespace of its own; whether this process is the one within.
+fn is_inside(name: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let unshare = || {
+        let mut unshare = Command::new("unshare");
+        unshare.arg("--mount");
+        if !rustix::process::getuid().is_root() {
+            unshare.args(["--user", "--map-root-user"]);
+        }
+        unshare
+    };
+    if !unshare().arg("true").status().is_ok_and(|status| status.success()) {
+        println!("skipped: needs mount namespaces");
+        return false;
+    }
+    let test = std::env::current_exe().unwrap();
+    let status =
+        unshare().arg(test).args(["--exact", name, "--nocapture"]).env(INSIDE, "1").status().unwrap();
+    assert!(status.success());
+    false
+}
+
+#[test]
+fn a_full_disk_makes_senders_wait_and_costs_nothing() {
+    if !is_inside("a_full_disk_makes_senders_wait_and_costs_nothing") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mount = ["-t", "tmpfs", "-o", "size=8m", "tmpfs"];
+    assert!(Command::new("mount").args(mount).arg(home.path()).status().unwrap().success());
+    let data = home.path().join("data");
+    let mut server = serve(correlator(), &data);
+    let mut sender = TcpStream::connect(server.address).unwrap();
+    (0..20).for_each(|n| sender.write_all(record(n).as_bytes()).unwrap());
+    wait_for(&mut server.events, "SSHDSessionStarted");
+
+    // Little room: that is told while everything still goes on.
+    let filler = home.path().join("filler");
+    let mut file = File::create(&filler).unwrap();
+    fill(&mut file, home.path(), 1024 * 1024);
+    (20..40).for_each(|n| sender.write_all(record(n).as_bytes()).unwrap());
+    let low = wait_for(&mut server.events, "ServerDiskLow");
+    assert!(low.contains("free"), "{low}");
+
+    // No room: it takes no more, and says why.
+    fill(&mut file, home.path(), 0);
+    let count = 24_000;
+    let load = thread::spawn(move || {
+        (40..count).for_each(|n| sender.write_all(record(n).as_bytes()).unwrap());
+    });
+    let why = wait_for(&mut server.log, "the disk is full: no input is taken");
+    assert!(why.contains("no room for"), "{why}");
+    let while_full = events(&data);
+    assert!(!while_full.is_empty());
+    assert!(verify(&data).unwrap().flaws.is_empty());
+    assert!(!load.is_finished(), "senders wait");
+
+    fs::remove_file(&filler).unwrap();
+    drop(file);
+    wait_for(&mut server.log, "there is room on the disk again");
+    let drain = thread::spawn(move || server.events.map_while(Result::ok).count());
+    // What fits goes on until it does not; then the journal is what fills the disk, and room is made for good.
+    let remount = ["-o", "remount,size=512m"];
+    assert!(Command::new("mount").args(remount).arg(home.path()).status().unwrap().success());
+    load.join().unwrap();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&server.child),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
+    let received = wait_for(&mut server.log, "received  ");
+    assert_eq!(received.split_whitespace().nth(1).unwrap(), count.to_string());
+    server.log.by_ref().for_each(drop);
+    assert!(server.child.wait().unwrap().success());
+    assert!(drain.join().unwrap() > 0);
+
+    let after = events(&data);
+    while_full.iter().for_each(|(seq, event)| assert_eq!(after.get(seq), Some(event)));
+    assert!(verify(&data).unwrap().flaws.is_empty());
+}
+
+#[test]
+fn a_sync_that_fails_ends_the_server_with_its_own_exit_code() {
+    if !Command::new("strace").args(["-qq", "true"]).status().is_ok_and(|status| status.success()) {
+        println!("skipped: needs strace");
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fdatasync"]);
+    // Each thread counts its own: the start has fewer, the journal's thread soon has more.
+    traced.args(["-e", "inject=fdatasync:error=EIO:when=12", env!("CARGO_BIN_EXE_correlator")]);
+    let mut server = serve(traced, &data);
+    let mut sender = TcpStream::connect(server.address).unwrap();
+    let drain = thread::spawn(move || server.events.map_while(Result::ok).count());
+    let load = thread::spawn(move || {
+        (0..u64::MAX).take_while(|n| sender.write_all(record(*n).as_bytes()).is_ok()).count()
+    });
+    let said = wait_for(&mut server.log, "nobody can know what is durable");
+    assert!(said.contains("cannot sync"), "{said}");
+    server.log.by_ref().for_each(drop);
+    assert_eq!(server.child.wait().unwrap().code(), Some(4));
+    load.join().unwrap();
+    drain.join().unwrap();
+
+    // The next start finds all that was told.
+    assert!(verify(&data).unwrap().flaws.is_empty());
+    let before = events(&data);
+    let mut again = serve(correlator(), &data);
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&again.child),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
+    again.events.by_ref().for_each(drop);
+    again.log.by_ref().for_each(drop);
+    assert!(again.child.wait().unwrap().success());
+    let after = events(&data);
+    before.iter().for_each(|(seq, event)| assert_eq!(after.get(seq), Some(event)));
+}

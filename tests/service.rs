@@ -1,0 +1,116 @@
+//! What a service manager is told, over a socket of the test's own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test program: its helpers fail by panicking"
+)]
+
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+struct Manager {
+    socket: UnixDatagram,
+    told: Vec<String>,
+}
+
+impl Manager {
+    fn at(path: &Path) -> Self {
+        let socket = UnixDatagram::bind(path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        Self { socket, told: Vec::new() }
+    }
+
+    /// Waits until a line has been told that begins like this.
+    fn wait(&mut self, start: &str) -> String {
+        loop {
+            let mut buffer = [0; 4096];
+            let length = self.socket.recv(&mut buffer).unwrap_or_else(|error| {
+                panic!("{start}: {error}; {:?}", self.told);
+            });
+            let text = String::from_utf8(buffer[..length].to_vec()).unwrap();
+            self.told.extend(text.lines().map(str::to_owned));
+            if let Some(line) = text.lines().find(|line| line.starts_with(start)) {
+                return line.to_owned();
+            }
+        }
+    }
+}
+
+fn serve(home: &Path, environment: &[(&str, &str)]) -> Child {
+    // The time of the watchdog is for one process, which is told so by its number.
+    Command::new("sh")
+        .args(["-c", "WATCHDOG_PID=${WATCHDOG_PID:-$$} exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_correlator")])
+        .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
+        .arg(home.join("data"))
+        .env_remove("NOTIFY_SOCKET")
+        .envs(environment.iter().copied())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn signal(child: &Child, signal: rustix::process::Signal) {
+    rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
+}
+
+#[test]
+fn a_service_manager_is_told_of_readiness_life_and_the_end() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("notify");
+    let mut manager = Manager::at(&path);
+    let mut child =
+        serve(home.path(), &[("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "6000000")]);
+    manager.wait("STATUS=reading the journal");
+    manager.wait("READY=1");
+    let status = manager.told.last().unwrap();
+    assert!(status.starts_with("STATUS=listening on tcp://127.0.0.1:"), "{status}");
+    // Twice: it is not the start alone that is life.
+    manager.wait("WATCHDOG=1");
+    manager.wait("WATCHDOG=1");
+    signal(&child, rustix::process::Signal::TERM);
+    manager.wait("STOPPING=1");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn what_is_read_of_the_environment_is_for_this_process_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("notify");
+    let mut manager = Manager::at(&path);
+    let environment =
+        [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "100000"), ("WATCHDOG_PID", "1")];
+    let mut child = serve(home.path(), &environment);
+    manager.wait("READY=1");
+    signal(&child, rustix::process::Signal::TERM);
+    manager.wait("STOPPING=1");
+    assert!(child.wait().unwrap().success());
+    assert!(!manager.told.iter().any(|line| line.starts_with("WATCHDOG")), "{:?}", manager.told);
+}
+
+#[test]
+fn the_units_are_sound() {
+    let tool = Command::new("systemd-analyze").arg("--version").output();
+    if !tool.is_ok_and(|output| output.status.success()) {
+        println!("skipped: needs systemd-analyze");
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let contrib = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib");
+    let units = ["correlator.service", "correlator.socket"].map(|name| {
+        let text = std::fs::read_to_string(contrib.join(name)).unwrap();
+        let text = text.replace("/usr/bin/correlator", env!("CARGO_BIN_EXE_correlator"));
+        std::fs::write(home.path().join(name), text).unwrap();
+        home.path().join(name)
+    });
+    let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&units).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let ours: Vec<_> = said.lines().filter(|line| line.contains("correlator")).collect();
+    assert!(output.status.success() && ours.is_empty(), "{said}");
+}
