@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::{Head, ModuleName, Severity, Stamp, StreamId};
-use crate::handlers::{Delivery, Outcome, Selection};
+use crate::handlers::{Delivery, DigestDelivery, Gathered, Outcome, Selection};
 use crate::time::{SystemClock, Timestamp};
 use std::sync::Mutex;
 use tokio::sync::Semaphore;
@@ -38,6 +38,39 @@ impl Handler for Scripted {
             vec![Outcome::Delivered; events.len()]
         })
     }
+}
+
+/// A handler that counts what it gets at once, and what it gets in digests.
+#[derive(Clone, Default)]
+struct Counting(Arc<Mutex<(u64, Vec<u64>)>>);
+
+impl Handler for Counting {
+    fn deliver<'a>(&'a mut self, events: &'a Selection) -> Delivery<'a> {
+        self.0.lock().unwrap().0 += events.len() as u64;
+        Box::pin(async move { vec![Outcome::Delivered; events.len()] })
+    }
+
+    fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {
+        assert_eq!(gathered.events().count() as u64, gathered.digest.count());
+        self.0.lock().unwrap().1.push(gathered.digest.count());
+        Box::pin(async { Outcome::Delivered })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn filters_and_storms_are_heeded_without_a_journal_too() {
+    let handler = Counting::default();
+    let storm = StormOptions { cooldown: Some(Duration::from_secs(3600)), ..StormOptions::default() };
+    let storm = StormOptions { digest: Some(Duration::from_secs(600)), ..storm };
+    let filter = Arc::new(Filter::compile("kind == \"SSHDStats\"").unwrap());
+    let options = TargetOptions { filter: Some(filter), storm, ..TargetOptions::default() };
+    let target = Target { name: "h".into(), apps: Apps::All, handler: Box::new(handler.clone()), options };
+    let dispatch = start(vec![target], Options::default());
+    dispatch.offer_async(&block(&[(0, 1), (0, 2), (u16::MAX, 3), (1, 4)])).await;
+    let totals = dispatch.finish(limits::DELIVER_TIME).await;
+    assert_eq!(*handler.0.lock().unwrap(), (1, vec![2]), "what is gathered goes at the end at the latest");
+    let Totals { offered, delivered, held, waiting, .. } = totals[0];
+    assert_eq!((offered, delivered, held, waiting), (4, 1, 3, 0));
 }
 
 type Seen = Arc<Mutex<Vec<u64>>>;

@@ -6,6 +6,8 @@
 mod digests;
 mod history;
 mod orders;
+#[cfg(test)]
+mod tests;
 
 pub use orders::Command;
 pub(super) use orders::Orders;

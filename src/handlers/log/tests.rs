@@ -128,3 +128,26 @@ async fn a_panic_is_the_failure_of_one_delivery() {
     assert_eq!(outcomes, [Outcome::Permanent("the handler panicked: out of cheese".into())]);
     assert_eq!(handler.deliver(&events(1)).await, [Outcome::Delivered]);
 }
+
+#[tokio::test]
+async fn a_digest_is_one_line() {
+    let selection = events(3);
+    let mut digest = crate::handlers::Digest::default();
+    (7..).zip(selection.events()).for_each(|(seq, event)| digest.add(seq, event, seq == 7));
+    let gathered = Gathered { digest, shown: vec![selection] };
+    let writer = Script::default();
+    assert_eq!(handler(Options::default(), &writer).digest(&gathered).await, Outcome::Delivered);
+    let whole = "1970-01-01T00:00:00.000Z to 1970-01-01T00:00:00.000Z DIGEST 3 events, 1 late: 3 NOTICE SSHDUserDenied\n";
+    assert_eq!(writer.text(), whole);
+
+    let writer = Script::default();
+    let options = Options { format: Format::Json, ..Options::default() };
+    assert_eq!(handler(options, &writer).digest(&gathered).await, Outcome::Delivered);
+    let object: serde_json::Value = serde_json::from_str(&writer.text()).unwrap();
+    assert_eq!(object["digest"]["groups"][0]["count"], 3);
+    assert_eq!(
+        (&object["digest"]["late"], &object["digest"]["first"]),
+        (&1.into(), &"1970-01-01T00:00:00.000000Z".into())
+    );
+    assert_eq!(object["events"][2]["fields"]["user"], "user2");
+}
