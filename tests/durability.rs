@@ -50,7 +50,10 @@ const STEPS: [(&str, u64); 12] = [
 
 /// Whether there is a program that can kill another at a system call.
 fn has_strace() -> bool {
-    let found = Command::new("strace").args(["-qq", "true"]).status().is_ok_and(|status| status.success());
+    let found = Command::new("strace")
+        .args(["-qq", "-o", "/dev/null", "true"])
+        .status()
+        .is_ok_and(|status| status.success());
     if !found {
         println!("skipped: needs strace, to kill at chosen system calls");
     }

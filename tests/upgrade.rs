@@ -1,0 +1,108 @@
+//! Data directories that earlier versions have left: each is read, and gone on with.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test program: its helpers fail by panicking"
+)]
+
+use correlator::event::render;
+use correlator::journal::{EventReader, Page, verify};
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A login that began in the data directory, and ends now.
+const GOODBYE: &str =
+    "<38>1 2026-11-25T12:00:09Z web1 sshd 101 - - Disconnected from user bob 192.0.2.2 port 5002\n";
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// All events as JSON, and lines that tell what became of them.
+fn read(data: &Path) -> (Vec<String>, Vec<String>) {
+    let mut reader = EventReader::open(data, 0).unwrap();
+    let (mut events, mut deliveries) = (Vec::new(), Vec::new());
+    while let Some(page) = reader.next_page().unwrap() {
+        match page {
+            Page::Events { first, block, .. } => {
+                for (seq, event) in (first..).zip(block.iter()) {
+                    let mut line = Vec::new();
+                    render::json(&mut line, event);
+                    let mut event: Value = serde_json::from_slice(&line).unwrap();
+                    // It is made from the rest, in words that may become better.
+                    event.as_object_mut().unwrap().remove("summary");
+                    events.push(format!("{seq} {event}"));
+                }
+            }
+            Page::Settled(runs) => deliveries.extend(runs.iter().map(|run| {
+                format!("{} {:?} {} {}", run.handler, run.events, run.state.name(), run.attempts)
+            })),
+            Page::Flaw(flaw) => panic!("{flaw}"),
+        }
+    }
+    (events, deliveries)
+}
+
+/// Starts the server on a data directory, ends the login, and stops it.
+fn go_on(data: &Path) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+        .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
+        .arg(data)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let address: Option<SocketAddr> = log.by_ref().map_while(Result::ok).find_map(|line| {
+        assert!(!line.starts_with("error") && !line.contains("damaged"), "{line}");
+        line.split("tcp://").nth(1)?.split_whitespace().next()?.parse().ok()
+    });
+    TcpStream::connect(address.unwrap()).unwrap().write_all(GOODBYE.as_bytes()).unwrap();
+    let mut told = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(told.any(|line| line.contains("SSHDLoginSucceeded") && line.contains("bob")), "the login ended");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+        .unwrap();
+    told.for_each(drop);
+    log.for_each(drop);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn data_of_version_1_are_read_and_gone_on_with() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    copy(Path::new("tests/golden/data-1"), &data);
+    let report = verify(&data).unwrap();
+    assert!(report.flaws.is_empty(), "{:?}", report.flaws);
+    assert_eq!(report.snapshots, 1);
+    let (events, deliveries) = read(&data);
+    let found = format!("{}\n\n{}\n", events.join("\n"), deliveries.join("\n"));
+    assert_eq!(found, fs::read_to_string("tests/golden/data-1.txt").unwrap());
+
+    go_on(&data);
+    assert!(verify(&data).unwrap().flaws.is_empty());
+    let (after, _) = read(&data);
+    assert!(after.starts_with(&events), "what was there is there");
+    let ended =
+        after.iter().find(|line| line.contains("SSHDLoginSucceeded") && line.contains("bob")).unwrap();
+    let ended: Value = serde_json::from_str(ended.split_once(' ').unwrap().1).unwrap();
+    assert_eq!(ended["fields"]["duration"], 7.0, "{ended}");
+    assert!(ended["id"].as_str().unwrap().contains(".3."), "a run of its own: {ended}");
+    assert_eq!(ended["evidence"].as_array().unwrap().len(), 2, "one of each run: {ended}");
+}
