@@ -21,8 +21,16 @@ pub struct FrameSpan {
 pub struct Origin {
     /// The listener's name in the configuration, or the path of a file.
     pub listener: String,
-    /// The peer's address without its port, or nothing where there is no peer.
+    /// The peer's address without its port, or what the kernel says of a process of this machine (its number last), or
+    /// nothing where there is no peer.
     pub peer: String,
+}
+
+impl Origin {
+    /// What a peer's books go by: all processes of one user of this machine are one peer.
+    pub fn account(&self) -> &str {
+        self.peer.split_once(",pid=").map_or(&self.peer, |(account, _)| account)
+    }
 }
 
 /// The bytes of one read and the complete frames in them.

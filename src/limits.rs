@@ -72,6 +72,39 @@ pub const RESERVED_FILES: usize = 128;
 /// Connections that one peer address may hold by default: generous, because relays and NAT put a fleet behind one.
 pub const MAX_CONNECTIONS_PER_PEER: usize = 1024;
 
+/// Bytes of datagrams that the kernel is asked to hold for each socket, by default.
+pub const RECEIVE_BUFFER: usize = 16 * 1024 * 1024;
+
+/// Sockets that share a UDP address, by default.
+pub const UDP_SOCKETS: usize = 2;
+
+/// Largest value that the option for the receive buffer may take, in bytes.
+pub const MAX_RECEIVE_BUFFER: usize = 1024 * 1024 * 1024;
+
+/// Largest value that the option for the sockets of a UDP address may take.
+pub const MAX_UDP_SOCKETS: usize = 64;
+
+/// Largest datagram, in bytes; the most that UDP can carry is a little less.
+pub const MAX_DATAGRAM: usize = 64 * 1024;
+
+/// Datagrams that one system call takes.
+pub const DATAGRAMS_PER_READ: usize = 128;
+
+/// Time that datagrams wait in the kernel for room in the pipeline before they are dropped.
+pub const DATAGRAM_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Peers of one socket for datagrams whose names are kept ready.
+pub const MAX_DATAGRAM_PEERS: usize = 4096;
+
+/// Time between two looks at what the kernel dropped.
+pub const KERNEL_DROPS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Permissions of a Unix socket by default: like `/dev/log`, it is for every process of the machine.
+pub const SOCKET_FILE_MODE: u32 = 0o666;
+
+/// Bytes of the path of a Unix socket (`sun_path` in unix(7), less its NUL).
+pub const MAX_SOCKET_PATH: usize = 107;
+
 /// Time that the correlator waits for room in a handler's channel before it counts a loss.
 pub const HANDLER_PATIENCE: Duration = Duration::from_secs(10);
 

@@ -143,7 +143,7 @@ fn every_option_reaches_its_owner() {
     assert_eq!((server.capture.segment_size, server.capture.total_size), (8 << 20, 1 << 30));
 
     let [lan, old] = settings.listeners.as_slice() else { panic!("{:?}", settings.listeners) };
-    let tcp: Vec<_> = lan.tcp().collect();
+    let tcp: Vec<_> = lan.options().collect();
     assert_eq!((tcp.len(), tcp[0].name.as_str(), tcp[0].is_open()), (1, "lan", false));
     assert_eq!((lan.allow_from.len(), lan.framing.max_message_size), (2, 8192));
     assert_eq!((old.addresses.len(), old.framing.delimiter.as_slice()), (2, &b"\0"[..]));
@@ -175,7 +175,7 @@ fn without_a_file_the_built_in_application_runs() {
     assert_eq!(settings.apps[0].app.name, "ssh-report");
     let addresses: Vec<_> =
         settings.listeners.iter().flat_map(|l| &l.addresses).map(ToString::to_string).collect();
-    assert_eq!(addresses, ["127.0.0.1:5140", "[::1]:5140"]);
+    assert_eq!(addresses, ["tcp://127.0.0.1:5140", "tcp://[::1]:5140"]);
     let handlers: Vec<_> = settings.active_handlers().map(|handler| handler.options.type_name()).collect();
     assert_eq!(handlers, ["log", "csv"]);
     assert_eq!(settings.server.data_dir, Path::new("/home/operator/.local/state/correlator"));
@@ -199,7 +199,7 @@ fn the_command_line_is_stronger_than_the_file() {
     assert_eq!((settings.server.workers, settings.server.timezone.name.as_str()), (3, "UTC"));
     assert_eq!(settings.server.data_dir, Path::new("/tmp/elsewhere"));
     assert_eq!(settings.apps.len(), 1);
-    assert_eq!(settings.listeners.iter().flat_map(|listener| listener.tcp()).count(), 2);
+    assert_eq!(settings.listeners.iter().flat_map(|listener| listener.options()).count(), 2);
     let [(_, ModuleOptions::Sshd(sshd))] = settings.apps[0].app.modules.as_slice() else { panic!() };
     assert_eq!(sshd.events.len(), 3);
 }

@@ -10,8 +10,7 @@
 )]
 
 use correlator::batch::Batch;
-use correlator::ingest::tcp::{Bound, Environment, Listener, Options};
-use correlator::ingest::{Intake, Notices, Refusal, Sink};
+use correlator::ingest::{Bound, Environment, Intake, Notices, Options, Refusal, Sink};
 use correlator::wire::framing;
 use proptest::prelude::*;
 use std::net::SocketAddr;
@@ -71,11 +70,11 @@ impl Rig {
             connections: Arc::new(Semaphore::new(connections)),
             stop: stopped,
         };
-        let mut options = Options::new("lan", "127.0.0.1:0".parse().unwrap());
+        let mut options = Options::new("lan", "127.0.0.1:0".parse::<SocketAddr>().unwrap());
         change(&mut options);
-        let listener = Listener::new(Bound::new(options).unwrap(), &environment);
-        let address = listener.local_addr().unwrap();
-        Self { address, sink, notices, permits, stop, running: tokio::spawn(listener.run()) }
+        let listener = Bound::new(options).unwrap();
+        let address = listener.address().socket().unwrap();
+        Self { address, sink, notices, permits, stop, running: tokio::spawn(listener.run(environment)) }
     }
 
     /// Stops, waits for every connection's end, and gives the frames.
@@ -298,7 +297,7 @@ fn bind_errors_name_the_listener_the_address_and_the_remedy() {
         let error = Bound::new(Options::new("dmz", rig.address)).unwrap_err().to_string();
         assert!(error.contains("`dmz`") && error.contains(&rig.address.to_string()), "{error}");
         assert!(error.contains("ss -ltnp"), "{error}");
-        let nowhere = "192.0.2.1:5140".parse().unwrap();
+        let nowhere: SocketAddr = "192.0.2.1:5140".parse().unwrap();
         let error = Bound::new(Options::new("dmz", nowhere)).unwrap_err().to_string();
         assert!(error.contains("no interface"), "{error}");
         rig.stop().await;

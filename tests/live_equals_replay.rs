@@ -18,7 +18,7 @@ use correlator::batch::Sequenced;
 use correlator::capture::{self, Reader, Writer};
 use correlator::correlate::{App, Correlator, End, ModuleOptions, report, sshd};
 use correlator::event::{Stamp, StreamId, render};
-use correlator::ingest::tcp;
+use correlator::ingest::{self, Inherited};
 use correlator::pipeline::{
     CaptureThread, Discard, EventSink, Folded, Gate, Ledger, Listening, Live, Options, Outputs, Pace,
     Pipeline, feed,
@@ -88,8 +88,9 @@ fn live(capture: &Path, peers: &[(Vec<u8>, usize)]) -> (String, Ledger) {
         rejects: Arc::new(Discard),
         state: None,
     };
-    let listeners = vec![tcp::Options::new("lan", "127.0.0.1:0".parse().unwrap())];
-    let listening = Listening { listeners, max_connections: 1000, threads: 2 };
+    let listeners = vec![ingest::Options::new("lan", "127.0.0.1:0".parse::<SocketAddr>().unwrap())];
+    let listening =
+        Listening { listeners, inherited: Inherited::default(), max_connections: 1000, threads: 2 };
     let live = Live::start(
         listening.bind().unwrap(),
         options(2, identity.stream, identity.run),
@@ -97,7 +98,7 @@ fn live(capture: &Path, peers: &[(Vec<u8>, usize)]) -> (String, Ledger) {
         SystemClock,
     )
     .unwrap();
-    let address = live.addresses()[0].1;
+    let address = live.addresses()[0].1.socket().unwrap();
     thread::scope(|scope| {
         for (stream, piece) in peers {
             scope.spawn(move || send(address, stream, *piece));

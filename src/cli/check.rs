@@ -6,9 +6,8 @@ use super::probe::try_directory;
 use super::text::exposure;
 use super::{ConfigArgs, Exit, Failure};
 use crate::config::Settings;
-use crate::ingest::tcp::BindError;
+use crate::ingest::Bound;
 use std::io::{self, ErrorKind, Write};
-use std::net::TcpListener;
 use std::path::Path;
 
 /// Check the configuration, and whether its files and addresses can be used
@@ -88,10 +87,9 @@ impl Findings {
     /// Whether the addresses can be listened on. One that is in use is no error: the server may be running.
     fn addresses(&mut self, settings: &Settings) {
         self.warnings.extend(settings.listeners.iter().filter_map(exposure));
-        for options in settings.listeners.iter().flat_map(|listener| listener.tcp()) {
-            if let Err(reason) = TcpListener::bind(options.address) {
-                let in_use = reason.kind() == ErrorKind::AddrInUse;
-                let error = BindError { name: options.name, address: options.address, reason };
+        for options in settings.listeners.iter().flat_map(|listener| listener.options()) {
+            if let Err(error) = Bound::check(options) {
+                let in_use = error.reason.kind() == ErrorKind::AddrInUse;
                 let messages = if in_use { &mut self.warnings } else { &mut self.errors };
                 messages.push(error.to_string());
             }
@@ -118,7 +116,7 @@ fn write_plan(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
     writeln!(out, "workers        {}", settings.server.workers)?;
     for listener in &settings.listeners {
         for address in &listener.addresses {
-            writeln!(out, "listener       {}  tcp://{address}", listener.name)?;
+            writeln!(out, "listener       {}  {address}", listener.name)?;
         }
     }
     for app in &settings.apps {

@@ -15,6 +15,7 @@ use crate::config::{Listener, Settings};
 use crate::correlate::Correlator;
 use crate::dispatch::Totals;
 use crate::event::Stamp;
+use crate::ingest::Inherited;
 use crate::journal::Identity;
 use crate::limits;
 use crate::pipeline::{
@@ -61,13 +62,15 @@ pub(super) struct Args {
 /// # Errors
 /// Says why it could not start.
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
+    // First of all, while there is one thread.
+    let inherited = Inherited::take();
     let settings = args.config.load(&args.app, &args.listen)?;
     logging::start(settings.server.log);
     let identity = Identity::claim(&settings.server.data_dir).map_err(anyhow::Error::from)?;
     let apps = settings.modules();
     let stamp = Stamp { stream: identity.stream, run: identity.run, modules: Correlator::modules(&apps) };
 
-    let bound = listening(&settings).bind().map_err(anyhow::Error::from)?;
+    let bound = listening(&settings, inherited).bind().map_err(anyhow::Error::from)?;
     let recorder =
         args.capture.as_deref().map(|path| recorder(path, &identity, settings.server.capture)).transpose()?;
     let rejected = settings.server.data_dir.join("rejected.jsonl");
@@ -175,7 +178,7 @@ pub(super) fn record_zones(settings: &Settings) -> Vec<(String, Zone)> {
 }
 
 /// What is listened on, with as many connections as the limit of open files allows.
-fn listening(settings: &Settings) -> Listening {
+fn listening(settings: &Settings, inherited: Inherited) -> Listening {
     let files = raise_file_limit();
     let allowed = files.saturating_sub(limits::RESERVED_FILES).max(1);
     let wanted = settings.server.max_connections.unwrap_or(usize::MAX);
@@ -189,9 +192,9 @@ fn listening(settings: &Settings) -> Listening {
     for exposure in settings.listeners.iter().filter_map(exposure) {
         tracing::warn!("{exposure}");
     }
-    let listeners = settings.listeners.iter().flat_map(Listener::tcp).collect();
+    let listeners = settings.listeners.iter().flat_map(Listener::options).collect();
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
-    Listening { listeners, max_connections: wanted.min(allowed), threads }
+    Listening { listeners, inherited, max_connections: wanted.min(allowed), threads }
 }
 
 /// Raises the soft limit of open files to the hard one, and tells it.

@@ -27,8 +27,8 @@ pub(super) fn wrap(text: &str, width: usize) -> impl Iterator<Item = String> {
 
 /// Warns of a listener that everybody may send to.
 pub(super) fn exposure(listener: &Listener) -> Option<String> {
-    let open = listener.tcp().filter(|options| options.is_open());
-    let urls: Vec<_> = open.map(|options| format!("tcp://{}", options.address)).collect();
+    let open = listener.options().filter(|options| options.is_open());
+    let urls: Vec<_> = open.map(|options| options.address.to_string()).collect();
     let (name, urls) = (&listener.name, Some(urls.join(" and ")).filter(|urls| !urls.is_empty())?);
     Some(format!(
         "listener `{name}` takes plaintext from everybody who reaches {urls}; `allow_from` in the listener's \

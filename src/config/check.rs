@@ -70,8 +70,9 @@ fn listeners(tree: &Table, reader: &mut Reader) -> Vec<Listener> {
             None => &[],
         };
         for (address, node) in listener.addresses.iter().zip(written) {
-            taken.add(*address, &node.at, &mut reader.problems);
+            taken.add(address, &node.at, &mut reader.problems);
         }
+        listener.only_what_applies(&path, table, &mut reader.problems);
         listeners.push(listener);
     }
     listeners

@@ -1,11 +1,14 @@
 //! Floor 7: `[listeners.NAME]`.
 
-use super::codec::{Choice, Count, DelimiterText, Lasting, Networks, OneOf, Size, TcpAddresses, ZoneName};
-use super::option::{Opt, options};
+use super::codec::{
+    Addresses, Choice, Count, DelimiterText, FileMode, Lasting, Networks, OneOf, Owner, Size, ZoneName,
+};
+use super::option::{Opt, list, options};
 use super::problem::{Place, Problem, Problems};
 use super::section::Section;
+use super::tree::Table;
 use super::zone::NamedZone;
-use crate::ingest::tcp;
+use crate::ingest::{self, Address, Scheme, datagram, unix};
 use crate::limits;
 use crate::wire::framing;
 use ipnet::IpNet;
@@ -18,8 +21,8 @@ pub struct Listener {
     /// Its name.
     pub name: String,
     /// Where it listens.
-    pub addresses: Vec<SocketAddr>,
-    /// Networks whose hosts may connect; empty for all.
+    pub addresses: Vec<Address>,
+    /// Networks whose hosts may send; empty for all.
     pub allow_from: Vec<IpNet>,
     /// How frames are told apart.
     pub framing: framing::Options,
@@ -27,28 +30,67 @@ pub struct Listener {
     pub max_connections_per_peer: usize,
     /// Time within which a new connection must send its first complete frame, and a begun frame must end.
     pub frame_timeout: Duration,
+    /// What is particular to datagrams.
+    pub datagrams: datagram::Options,
+    /// What is particular to Unix sockets.
+    pub socket_file: unix::Options,
     /// The zone of records that name none.
     pub timezone: NamedZone,
 }
 
 impl Listener {
     /// A listener with default options.
-    pub(super) fn new(name: &str, addresses: Vec<SocketAddr>) -> Self {
+    pub(super) fn new(name: &str, addresses: Vec<Address>) -> Self {
         Self { name: name.to_owned(), addresses, ..Self::defaults() }
     }
 
-    /// The options of the TCP listener of each address.
-    pub fn tcp(&self) -> impl Iterator<Item = tcp::Options> {
-        self.addresses.iter().map(|address| tcp::Options {
+    /// The options of the listener at each address.
+    pub fn options(&self) -> impl Iterator<Item = ingest::Options> {
+        self.addresses.iter().map(|address| ingest::Options {
             name: self.name.clone(),
-            address: *address,
+            address: address.clone(),
             allow_from: self.allow_from.clone(),
             framing: self.framing.clone(),
             max_connections_per_peer: self.max_connections_per_peer,
             frame_timeout: self.frame_timeout,
+            datagrams: self.datagrams.clone(),
+            socket_file: self.socket_file.clone(),
         })
     }
+
+    /// Refuses options that none of the addresses has a use for.
+    pub(super) fn only_what_applies(&self, path: &str, table: &Table, problems: &mut Problems) {
+        for (option, schemes) in PARTICULAR {
+            let used = self.addresses.iter().any(|address| schemes.contains(&address.scheme()));
+            if let Some(node) = table.get(option).filter(|_| !used && !self.addresses.is_empty()) {
+                let names: Vec<_> = schemes.iter().map(|scheme| format!("{}://", scheme.name())).collect();
+                let message = format!("`{path}.{option}` is of use only at an address of {}", list(&names));
+                problems.push(Problem::new(&node.at, message));
+            }
+        }
+    }
 }
+
+/// Streams.
+const STREAMS: &[Scheme] = &[Scheme::Tcp, Scheme::Unix];
+/// What hosts reach.
+const NETWORK: &[Scheme] = &[Scheme::Tcp, Scheme::Udp];
+/// What has a file.
+const FILES: &[Scheme] = &[Scheme::Unix, Scheme::UnixDatagram];
+
+/// Options that only some kinds of listeners obey.
+const PARTICULAR: &[(&str, &[Scheme])] = &[
+    ("allow_from", NETWORK),
+    ("framing", STREAMS),
+    ("delimiter", STREAMS),
+    ("max_connections_per_peer", STREAMS),
+    ("frame_timeout", STREAMS),
+    ("receive_buffer", &[Scheme::Udp, Scheme::UnixDatagram]),
+    ("sockets", &[Scheme::Udp]),
+    ("mode", FILES),
+    ("owner", FILES),
+    ("group", FILES),
+];
 
 impl Choice for framing::Mode {
     const NAMES: &'static [(&'static str, Self)] =
@@ -57,10 +99,10 @@ impl Choice for framing::Mode {
 
 impl Section for Listener {
     const OPTIONS: &'static [Opt<Self>] = options! { Self:
-        (required) address = addresses as TcpAddresses,
-            "Where to listen. `[::]` takes IPv4 as well.";
+        (required) address = addresses as Addresses,
+            "Where to listen: `tcp://`, `udp://`, `unix://PATH` or `unix-datagram://PATH`. `[::]` takes IPv4 as well.";
         allow_from = allow_from as Networks,
-            "Networks whose hosts may connect; empty for all, which is warned about unless the address is loopback.";
+            "Networks whose hosts may send; empty for all, which is warned about unless the address is loopback.";
         framing = framing.mode as OneOf<framing::Mode>,
             "How messages are told apart (RFC 6587): `auto` decides message by message; `octet-counted` closes a \
              connection that sends anything else; for `delimited`, digits mean nothing.";
@@ -70,10 +112,21 @@ impl Section for Listener {
             Size<{ limits::MIN_MESSAGE_SIZE as u64 }, { limits::MAX_MESSAGE_SIZE_CEILING as u64 }>,
             "Bytes of a message that are kept; a longer one is marked truncated.";
         max_connections_per_peer = max_connections_per_peer as Count<1, 1_000_000>,
-            "Connections that one address may hold: generous, because relays and NAT put a fleet behind one.";
+            "Connections that one address may hold, or one user of this machine: generous, because relays and NAT put a \
+             fleet behind one address.";
         frame_timeout = frame_timeout as Lasting<1, 86_400>,
             "Time within which a new connection must send its first whole message, and a begun one must end. A \
              connection between two messages is never closed.";
+        receive_buffer = datagrams.receive_buffer as Size<4096, { limits::MAX_RECEIVE_BUFFER as u64 }>,
+            "Bytes of datagrams that the kernel holds for each socket while we are busy; `net.core.rmem_max` limits it.";
+        sockets = datagrams.sockets as Count<1, { limits::MAX_UDP_SOCKETS as u64 }>,
+            "Sockets that share a UDP address; each peer always has the same one.";
+        mode = socket_file.mode as FileMode,
+            "Permissions of the file of a Unix socket.";
+        owner = socket_file.owner as Owner,
+            "The user that the file of a Unix socket belongs to; that of the process if there is none.";
+        group = socket_file.group as Owner,
+            "The group that the file of a Unix socket belongs to; that of the process if there is none.";
         timezone = timezone as ZoneName,
             "Time zone of records that name none (RFC 3164).";
     };
@@ -86,7 +139,6 @@ impl Section for Listener {
         "proxy",
         "rate_limit",
         "hosts",
-        "mode",
     ];
 
     fn defaults() -> Self {
@@ -97,6 +149,8 @@ impl Section for Listener {
             framing: framing::Options::default(),
             max_connections_per_peer: limits::MAX_CONNECTIONS_PER_PEER,
             frame_timeout: limits::FRAME_TIMEOUT,
+            datagrams: datagram::Options::default(),
+            socket_file: unix::Options::default(),
             timezone: NamedZone::default(),
         }
     }
@@ -104,25 +158,34 @@ impl Section for Listener {
 
 /// Addresses that are listened on, with where each was said.
 #[derive(Debug, Default)]
-pub(super) struct Taken(Vec<(SocketAddr, Place)>);
+pub(super) struct Taken(Vec<(Address, Place)>);
 
 impl Taken {
     /// Takes one more address; it is a problem when another one leaves no room for it.
-    pub(super) fn add(&mut self, address: SocketAddr, at: &Place, problems: &mut Problems) {
-        if let Some((other, first)) = self.0.iter().find(|(other, _)| collide(*other, address)) {
-            let (message, why) = if *other == address {
-                (format!("cannot listen on tcp://{address} twice"), "")
+    pub(super) fn add(&mut self, address: &Address, at: &Place, problems: &mut Problems) {
+        if let Some((other, first)) = self.0.iter().find(|(other, _)| collide(other, address)) {
+            let (message, why) = if other == address {
+                (format!("cannot listen on {address} twice"), "")
             } else {
-                (format!("cannot listen on both tcp://{other} and tcp://{address}"), "one covers the other; ")
+                (format!("cannot listen on both {other} and {address}"), "one covers the other; ")
             };
             problems.push(Problem::new(at, message).hint(format!("{why}the first is at {first}")));
         }
-        self.0.push((address, at.clone()));
+        self.0.push((address.clone(), at.clone()));
     }
 }
 
 /// Whether two sockets cannot listen on both addresses. `[::]` takes IPv4 as well; port 0 is any that is free.
-fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+fn collide(a: &Address, b: &Address) -> bool {
+    match (a.socket(), b.socket()) {
+        (Some(x), Some(y)) => {
+            (a.scheme() == Scheme::Udp) == (b.scheme() == Scheme::Udp) && sockets_collide(x, y)
+        }
+        _ => a.path().is_some() && a.path() == b.path(),
+    }
+}
+
+fn sockets_collide(a: SocketAddr, b: SocketAddr) -> bool {
     let covers = |wide: IpAddr, other: IpAddr| match wide {
         IpAddr::V6(wide) => wide.is_unspecified(),
         IpAddr::V4(wide) => wide.is_unspecified() && other.is_ipv4(),
@@ -148,8 +211,11 @@ mod tests {
             ("[::1]:1", "127.0.0.1:1", false),
             ("[::ffff:127.0.0.1]:1", "127.0.0.1:1", true),
         ] {
-            assert_eq!(collide(a.parse().unwrap(), b.parse().unwrap()), expected, "{a} {b}");
-            assert_eq!(collide(b.parse().unwrap(), a.parse().unwrap()), expected, "{b} {a}");
+            let [x, y]: [SocketAddr; 2] = [a, b].map(|at| at.parse().unwrap());
+            assert_eq!(sockets_collide(x, y), expected, "{a} {b}");
+            assert_eq!(sockets_collide(y, x), expected, "{b} {a}");
+            assert_eq!(collide(&Address::Udp(x), &Address::Udp(y)), expected, "{a} {b}");
+            assert!(!collide(&Address::Udp(x), &Address::Tcp(y)), "UDP and TCP are apart");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::check::{Checked, check};
-use super::codec::parse_tcp;
+use super::codec::parse_address;
 use super::environment::Environment;
 use super::handler::Handler;
 use super::listener::{Listener, Taken};
@@ -186,9 +186,9 @@ fn listen(urls: &[String], problems: &mut Problems) -> Vec<Listener> {
     let (mut addresses, mut taken) = (Vec::new(), Taken::default());
     for url in urls {
         let place = Place::Argument(format!("--listen {url}").into());
-        match parse_tcp(url) {
+        match parse_address(url) {
             Ok(address) => {
-                taken.add(address, &place, problems);
+                taken.add(&address, &place, problems);
                 addresses.push(address);
             }
             Err(wrong) => {

@@ -1,19 +1,19 @@
-//! Floor 4: one TCP connection: bytes → frames → batches.
+//! Floor 4: one connection: bytes → frames → batches.
 //!
 //! Invariant: an idle connection owns no buffer. What it keeps of an incomplete frame is as large as that frame, and
 //! a frame that arrives in small pieces costs time linear in its length.
 
 use super::intake::{Intake, Permit};
+use super::listener::Options;
 use super::notices::{Notices, Refusal};
 use super::pool::Buffer;
-use super::tcp::Options;
+use super::stream::Stream;
 use crate::batch::{FrameSpan, Origin};
 use crate::limits;
 use crate::wire::framing::{Framer, FramingError};
 use bytes::{Buf, Bytes};
 use std::io;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -30,7 +30,7 @@ pub(super) struct Shared {
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     shared: Arc<Shared>,
     stop: watch::Receiver<bool>,
     origin: Arc<Origin>,
@@ -84,7 +84,7 @@ impl From<io::Error> for Over {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, shared: Arc<Shared>, origin: Arc<Origin>) -> Self {
+    pub(super) fn new(stream: Stream, shared: Arc<Shared>, origin: Arc<Origin>) -> Self {
         Self {
             stream,
             stop: shared.stop.clone(),
@@ -132,15 +132,7 @@ impl Connection {
         let stopping = self.readable().await?;
         let Some(permit) = self.shared.intake.permit().await else { return Err(Over::Stopped) };
         let mut buffer = self.buffer();
-        let read = if stopping {
-            // What the kernel holds, whether or not the runtime has heard of it.
-            let flags = rustix::net::RecvFlags::DONTWAIT;
-            rustix::net::recv(&self.stream, buffer.room(), flags)
-                .map(|(count, _)| count)
-                .map_err(io::Error::from)
-        } else {
-            self.stream.try_read(buffer.room())
-        };
+        let read = self.stream.read(buffer.room(), stopping);
         match read {
             Ok(count) if count > 0 => {
                 buffer.advance(count);

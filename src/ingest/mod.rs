@@ -2,13 +2,26 @@
 //!
 //! Invariant: bytes are read only while a permit is held, so that what is full slows the sender and nothing else.
 
+mod acceptor;
+mod activation;
+mod address;
 mod connection;
+pub mod datagram;
 pub mod file;
 pub mod intake;
+mod listener;
 mod notices;
+mod peer;
 mod pool;
-pub mod tcp;
+mod scoop;
+mod stream;
+mod tcp;
+mod udp;
+pub mod unix;
 
+pub use activation::Inherited;
+pub use address::{Address, Scheme};
 pub use intake::{Intake, Permit, Sink};
+pub use listener::{BindError, Bound, Environment, Options};
 pub use notices::{Notices, Refusal};
 pub use pool::Pool;

@@ -1,4 +1,4 @@
-//! Floor 4: what was refused or cut, counted by peer and reason, and logged without flooding the log.
+//! Floor 4: what was refused, cut or dropped, counted by peer and reason, and logged without flooding the log.
 //!
 //! Invariant: every refusal is counted; of one peer and reason at most one line a minute is logged, and it says how
 //! many it stands for.
@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Why a connection was refused, closed, or lost something.
+/// Why a connection was refused, closed, or lost something, or datagrams were dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refusal {
     /// The peer is not in `allow_from`.
@@ -28,6 +28,10 @@ pub enum Refusal {
     CutShort,
     /// The limit of connections is reached: one had to wait.
     ConnectionLimit,
+    /// The pipeline had no room for datagrams.
+    Overload,
+    /// The kernel had no room for datagrams.
+    KernelDrop,
 }
 
 impl Refusal {
@@ -42,6 +46,8 @@ impl Refusal {
             Self::Broken => "broken",
             Self::CutShort => "cut-short",
             Self::ConnectionLimit => "connection-limit",
+            Self::Overload => "overload",
+            Self::KernelDrop => "kernel-drop",
         }
     }
 }
@@ -62,6 +68,20 @@ pub struct Notices {
 impl Notices {
     /// Counts a refusal, and logs it unless one of the same peer and reason was logged within the last minute.
     pub fn refuse(&self, listener: &str, peer: &str, refusal: Refusal, detail: &dyn fmt::Display) {
+        self.lose(listener, peer, (refusal, 1), detail);
+    }
+
+    /// Counts so many refusals for one reason, as [`Self::refuse`] does; none are no notice.
+    pub fn lose(
+        &self,
+        listener: &str,
+        peer: &str,
+        (refusal, count): (Refusal, u64),
+        detail: &dyn fmt::Display,
+    ) {
+        if count == 0 {
+            return;
+        }
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let known =
             entries.len() < limits::MAX_NOTICE_PEERS || entries.contains_key(&(peer.to_owned(), refusal));
@@ -69,15 +89,16 @@ impl Notices {
         let now = Instant::now();
         let entry =
             entries.entry((key.to_owned(), refusal)).or_insert(Entry { total: 0, unsaid: 0, said: now });
-        entry.total += 1;
-        let due = entry.total == 1 || now.duration_since(entry.said) >= limits::NOTICE_INTERVAL;
+        let first = entry.total == 0;
+        entry.total += count;
+        let due = first || now.duration_since(entry.said) >= limits::NOTICE_INTERVAL;
         if due {
-            let unsaid = std::mem::take(&mut entry.unsaid);
+            let unsaid = std::mem::take(&mut entry.unsaid) + count - 1;
             entry.said = now;
             drop(entries);
             tracing::warn!(listener, peer, reason = refusal.name(), unsaid, "{detail}");
         } else {
-            entry.unsaid += 1;
+            entry.unsaid += count;
         }
     }
 

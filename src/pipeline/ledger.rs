@@ -61,10 +61,10 @@ impl Ledger {
     pub(super) fn add(&mut self, origin: &Origin, received: u64, counts: &Counts) {
         self.total.add(received, counts);
         self.observations += counts.observations;
-        if let Some(peer) = self.peers.get_mut(&origin.peer) {
+        if let Some(peer) = self.peers.get_mut(origin.account()) {
             return peer.add(received, counts);
         }
-        let name = if self.peers.len() < limits::MAX_LEDGER_PEERS { origin.peer.as_str() } else { "" };
+        let name = if self.peers.len() < limits::MAX_LEDGER_PEERS { origin.account() } else { "" };
         self.peers.entry(name.to_owned()).or_default().add(received, counts);
     }
 

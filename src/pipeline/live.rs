@@ -6,12 +6,10 @@
 use super::{Gate, Ledger, Options, Outputs, Pipeline, Pulse, Sequencer};
 use crate::batch::Origin;
 use crate::correlate::End;
-use crate::ingest::tcp::{self, BindError, Listener};
-use crate::ingest::{Intake, Notices, Sink};
+use crate::ingest::{self, Address, BindError, Environment, Inherited, Intake, Notices, Sink};
 use crate::limits;
 use crate::time::{Clock, Timestamp};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, watch};
@@ -37,14 +35,16 @@ pub struct Live {
     sequencer: Arc<Sequencer>,
     pipeline: Pipeline,
     notices: Arc<Notices>,
-    addresses: Vec<(String, SocketAddr)>,
+    addresses: Vec<(String, Address)>,
 }
 
 /// What a server listens on, and how much it may take.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Listening {
     /// The listeners.
-    pub listeners: Vec<tcp::Options>,
+    pub listeners: Vec<ingest::Options>,
+    /// Sockets that the process was started with.
+    pub inherited: Inherited,
     /// Connections of all listeners together.
     pub max_connections: usize,
     /// Threads that read.
@@ -55,7 +55,7 @@ pub struct Listening {
 #[derive(Debug)]
 pub struct Bound {
     runtime: Runtime,
-    listeners: Vec<tcp::Bound>,
+    listeners: Vec<ingest::Bound>,
     max_connections: usize,
 }
 
@@ -69,7 +69,7 @@ impl Listening {
         builder.worker_threads(self.threads.max(1)).thread_name("ingest").enable_io().enable_time();
         let runtime = builder.build().map_err(StartError::Threads)?;
         let guard = runtime.enter();
-        let listeners = self.listeners.into_iter().map(tcp::Bound::new).collect::<Result<_, _>>()?;
+        let listeners = ingest::Bound::all(self.listeners, self.inherited)?;
         drop(guard);
         let max_connections = self.max_connections.min(Semaphore::MAX_PERMITS);
         Ok(Bound { runtime, listeners, max_connections })
@@ -92,7 +92,7 @@ impl Live {
         let pipeline = Pipeline::start(options, gate, outputs).map_err(StartError::Threads)?;
         let sequencer = Arc::new(Sequencer::new(clock, pipeline.feed()));
         let (stop, stopped) = watch::channel(false);
-        let environment = tcp::Environment {
+        let environment = Environment {
             intake: Intake::new(Arc::clone(&sequencer) as Arc<dyn Sink>, permits),
             notices: Arc::default(),
             connections: Arc::new(Semaphore::new(max_connections)),
@@ -102,16 +102,15 @@ impl Live {
         let mut addresses = Vec::new();
         let mut tasks = JoinSet::new();
         for bound in listeners {
-            let listener = Listener::new(bound, &environment);
-            addresses.push((listener.name().to_owned(), listener.local_addr().map_err(StartError::Threads)?));
-            tasks.spawn_on(listener.run(), runtime.handle());
+            addresses.push((bound.name().to_owned(), bound.address().clone()));
+            tasks.spawn_on(bound.run(environment.clone()), runtime.handle());
         }
         tasks.spawn_on(tick(environment.intake, stopped), runtime.handle());
         Ok(Self { runtime, tasks, stop, sequencer, pipeline, notices: environment.notices, addresses })
     }
 
     /// The addresses that it listens on, with the listeners' names.
-    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+    pub fn addresses(&self) -> &[(String, Address)] {
         &self.addresses
     }
 

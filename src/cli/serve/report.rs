@@ -2,12 +2,11 @@
 
 use crate::config::{LogFormat, Settings, Source};
 use crate::dispatch::Totals;
-use crate::ingest::Refusal;
+use crate::ingest::{Address, Refusal};
 use crate::journal::Identity;
 use crate::pipeline::Ledger;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::path::Path;
 
 /// Writes to standard error; where that is closed, nobody wants to know. Where a program reads it, each line goes to the
@@ -23,7 +22,7 @@ fn tell(text: &str, format: LogFormat) {
 pub(super) fn started(
     settings: &Settings,
     identity: &Identity,
-    addresses: &[(String, SocketAddr)],
+    addresses: &[(String, Address)],
     capture: Option<&Path>,
 ) {
     let text = start_text(settings, identity, addresses, capture).unwrap_or_default();
@@ -39,7 +38,7 @@ pub(super) fn listening(addresses: &[(String, SocketAddr)]) -> String {
 fn start_text(
     settings: &Settings,
     identity: &Identity,
-    addresses: &[(String, SocketAddr)],
+    addresses: &[(String, Address)],
     capture: Option<&Path>,
 ) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
@@ -60,11 +59,12 @@ fn start_text(
     if let Some(capture) = capture {
         writeln!(text, "capture    {}", capture.display())?;
     }
-    let local = addresses.iter().all(|(_, address)| address.ip().is_loopback());
-    let urls: Vec<String> = addresses.iter().map(|(_, address)| format!("tcp://{address}")).collect();
+    let local = addresses.iter().all(|(_, address)| address.is_local());
+    let urls: Vec<String> = addresses.iter().map(|(_, address)| address.to_string()).collect();
     let only = if local { "   this machine only" } else { "" };
     writeln!(text, "listening  {}{only}", urls.join("  "))?;
-    if let Some((_, address)) = addresses.first().filter(|_| built_in) {
+    let first = addresses.first().and_then(|(_, address)| address.socket());
+    if let Some(address) = first.filter(|_| built_in) {
         let (ip, port) = (address.ip(), address.port());
         writeln!(text, "next       logger -n {ip} -P {port} -T --rfc5424 -t sshd -p auth.info \\")?;
         writeln!(text, "           \"Failed password for root from 203.0.113.9 port 5555 ssh2\"")?;
@@ -135,7 +135,8 @@ mod tests {
         let settings = Settings::load(&Request::default(), &environment).unwrap();
         let home = tempfile::tempdir().unwrap();
         let identity = Identity::claim(home.path()).unwrap();
-        let addresses = ["127.0.0.1:5140", "[::1]:5140"].map(|at| ("local".to_owned(), at.parse().unwrap()));
+        let addresses = ["127.0.0.1:5140", "[::1]:5140"];
+        let addresses = addresses.map(|at| ("local".to_owned(), Address::Tcp(at.parse().unwrap())));
         let text = start_text(&settings, &identity, &addresses, None).unwrap();
         let text = text.replace(&identity.stream.to_string(), "8twn2p4se3wm7");
         let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();

@@ -2,25 +2,28 @@
 //!
 //! Invariant: what a codec shows, it reads back as the same value.
 
+mod address;
 mod choice;
 mod credential;
 mod filter;
 mod http;
 mod mail;
 mod network;
+mod permissions;
 mod program;
 mod quantity;
 mod rotation;
 mod syslog;
 mod text;
 
+pub(super) use address::{Addresses, parse_address};
 pub(super) use choice::{Choice, OneOf, Raises, Switches};
 pub(super) use credential::{Credential, TextOrCredential, TextsOrCredentials};
 pub(super) use filter::{Fields, FilterText};
 pub(super) use http::{Headers, HttpUrl, UrlOrCredential, WebhookBody};
 pub(super) use mail::{MailAddress, MailAddresses, MailHeaders, MailServer};
-pub(super) use network::{Networks, TcpAddresses, parse_tcp};
-pub(super) use program::{Command, ExitCodes};
+mod permissions;
+mod program;
 pub(super) use quantity::{Count, Lasting, Size};
 pub(super) use rotation::Rotation;
 pub(super) use syslog::{AppName, SyslogAddress};

@@ -59,14 +59,14 @@ fn networks_may_be_addresses_and_have_no_stray_bits() {
 
 #[test]
 fn addresses_are_urls() {
-    let read = read::<Vec<std::net::SocketAddr>, TcpAddresses>;
+    let read = read::<Vec<crate::ingest::Address>, Addresses>;
     let one: std::net::SocketAddr = "127.0.0.1:5140".parse().unwrap();
-    assert_eq!(read("'tcp://127.0.0.1:5140'"), Ok(vec![one]));
+    assert_eq!(read("'tcp://127.0.0.1:5140'"), Ok(vec![one.into()]));
     assert_eq!(read("['tcp://[::1]:1', 'tcp://0.0.0.0:2']").unwrap().len(), 2);
     for (bad, says) in [
         ("[]", "expected an address"),
         ("'127.0.0.1:5140'", "did you mean \"tcp://127.0.0.1:5140\"?"),
-        ("'tls://[::]:6514'", "scheme `tls` is not supported by this version"),
+        ("'relp://[::]:2514'", "scheme `relp` is not supported by this version"),
         ("'tpc://[::]:6514'", "did you mean `tcp`?"),
         ("'tcp://127.0.0.1'", "lacks a port"),
         ("'tcp://localhost:5140'", "is no IP address and port"),

@@ -1,0 +1,39 @@
+//! Floor 4: a connection's bytes, whatever carries them.
+//!
+//! Invariant: nothing is held while a stream waits; bytes are read only into what the caller brings.
+
+use rustix::net::{RecvFlags, recv};
+use std::io;
+use tokio::net::{TcpStream, UnixStream};
+
+/// A stream of bytes from a peer.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Waits until there may be something to read.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            Self::Unix(stream) => stream.readable().await,
+        }
+    }
+
+    /// Reads what there is: with `at_end`, what the kernel holds, whether or not the runtime has heard of it.
+    pub(super) fn read(&mut self, room: &mut [u8], at_end: bool) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) if at_end => held(&*stream, room),
+            Self::Tcp(stream) => stream.try_read(room),
+            Self::Unix(stream) if at_end => held(&*stream, room),
+            Self::Unix(stream) => stream.try_read(room),
+        }
+    }
+}
+
+/// Reads what the kernel holds of a socket.
+pub(super) fn held(socket: impl std::os::fd::AsFd, room: &mut [u8]) -> io::Result<usize> {
+    Ok(recv(socket, room, RecvFlags::DONTWAIT)?.0)
+}
