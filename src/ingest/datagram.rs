@@ -140,13 +140,19 @@ pub(super) async fn run(
     };
     let mut looks = interval(limits::KERNEL_DROPS_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    // A closed socket tells nothing any more.
+    let mut open = Vec::new();
     loop {
         tokio::select! {
-            ended = receivers.join_next() => if ended.is_none() { break },
+            ended = receivers.join_next() => match ended {
+                Some(socket) => open.extend(socket.ok()),
+                None => break,
+            },
             _ = looks.tick() => tell(&mut drops),
         }
     }
     tell(&mut drops);
+    drop(open);
 }
 
 /// One socket at work.
@@ -172,7 +178,8 @@ struct Pack {
 }
 
 impl Receiver {
-    async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    /// Receives until the server stops; gives the socket back.
+    async fn run(mut self, mut stop: watch::Receiver<bool>) -> DatagramSocket {
         loop {
             let stopping = tokio::select! {
                 biased;
@@ -183,7 +190,9 @@ impl Receiver {
             let permit = self.permit().await;
             match self.socket.receive(&mut self.scoop, stopping) {
                 Ok(datagrams) => self.pass_on(permit, datagrams).await,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && stopping => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && stopping => {
+                    return self.socket;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.in_vain = false,
                 Err(error) => {
                     let detail = format!("cannot receive: {error}");
