@@ -103,7 +103,7 @@ pub const KERNEL_DROPS_INTERVAL: Duration = Duration::from_secs(10);
 pub const SOCKET_FILE_MODE: u32 = 0o666;
 
 /// Bytes of the path of a Unix socket (`sun_path` in unix(7), less its NUL).
-pub const MAX_SOCKET_PATH: usize = 107;
+pub const MAX_LISTENER_PATH: usize = 107;
 
 /// Time that the correlator waits for room in a handler's channel before it counts a loss.
 pub const HANDLER_PATIENCE: Duration = Duration::from_secs(10);

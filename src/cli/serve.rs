@@ -15,7 +15,7 @@ use crate::config::{Listener, Settings};
 use crate::correlate::Correlator;
 use crate::dispatch::Totals;
 use crate::event::Stamp;
-use crate::ingest::Inherited;
+use crate::ingest::{Address, Inherited};
 use crate::journal::Identity;
 use crate::limits;
 use crate::pipeline::{
@@ -25,7 +25,6 @@ use crate::time::{Clock, SystemClock, Zone};
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
@@ -111,9 +110,9 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
 
 /// What commands are answered by.
 fn desk(settings: &Settings, identity: &Identity, live: &Live, handlers: control::Handlers) -> Desk {
-    let listening = |(name, address): &(String, SocketAddr)| super::control::Listening {
+    let listening = |(name, address): &(String, Address)| super::control::Listening {
         name: name.clone(),
-        address: format!("tcp://{address}"),
+        address: address.to_string(),
     };
     Desk {
         data: settings.server.data_dir.clone(),

@@ -118,9 +118,9 @@ fn path(kind: Scheme, rest: &str) -> Result<PathBuf, WrongAddress> {
     if !rest.starts_with('/') || rest.contains('\0') || rest.ends_with('/') {
         return Err(WrongAddress::new(format!("`{quoted}` is no absolute path of a socket"), example(kind)));
     }
-    if rest.len() > limits::MAX_SOCKET_PATH {
+    if rest.len() > limits::MAX_LISTENER_PATH {
         let message = format!("`{quoted}` is longer than the system allows for a socket");
-        return Err(WrongAddress::new(message, format!("at most {} bytes", limits::MAX_SOCKET_PATH)));
+        return Err(WrongAddress::new(message, format!("at most {} bytes", limits::MAX_LISTENER_PATH)));
     }
     Ok(rest.into())
 }
