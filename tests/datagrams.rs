@@ -187,7 +187,7 @@ fn an_address_that_another_program_has_is_not_shared_with_it() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = Address::Udp(taken.local_addr().unwrap());
     let said = Bound::new(Options::new("lan", address.clone())).unwrap_err().to_string();
-    assert!(said.contains(&format!("{address}: another program listens there; `ss -lnup")), "{said}");
+    assert!(said.contains(&format!("{address}: another program listens there; `ss -lunp")), "{said}");
     let rig = Rig::udp(|_| {});
     let said = Bound::new(Options::new("lan", rig.address.clone())).unwrap_err().to_string();
     assert!(said.contains("another program listens there"), "not even with one of our own: {said}");

@@ -58,9 +58,18 @@ impl Listener {
         })
     }
 
-    /// Refuses options that none of the addresses has a use for.
+    /// Refuses options that none of the addresses has a use for. One that says no more than the default may stand: so
+    /// does the listing of `correlator config`.
     pub(super) fn only_what_applies(&self, path: &str, table: &Table, problems: &mut Problems) {
+        let defaults = Self::defaults();
+        let shown = |option: &str, target: &Self| {
+            let row = Self::OPTIONS.iter().find(|row| row.name == option);
+            row.and_then(|row| (row.get)(target)).map(|value| value.to_string())
+        };
         for (option, schemes) in PARTICULAR {
+            if shown(option, self) == shown(option, &defaults) {
+                continue;
+            }
             let used = self.addresses.iter().any(|address| schemes.contains(&address.scheme()));
             if let Some(node) = table.get(option).filter(|_| !used && !self.addresses.is_empty()) {
                 let names: Vec<_> = schemes.iter().map(|scheme| format!("{}://", scheme.name())).collect();

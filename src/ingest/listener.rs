@@ -91,7 +91,7 @@ fn explain(error: &io::Error, address: &Address) -> String {
             .to_owned(),
         (io::ErrorKind::AddrInUse, Some(port)) => {
             let kind = if address.scheme() == Scheme::Udp { 'u' } else { 't' };
-            format!("another program listens there; `ss -ln{kind}p sport = :{port}` tells which")
+            format!("another program listens there; `ss -l{kind}np sport = :{port}` tells which")
         }
         (io::ErrorKind::AddrInUse, None) => "another program listens there; `ss -lxp` tells which".to_owned(),
         (io::ErrorKind::AddrNotAvailable, _) => "no interface of this machine has that address".to_owned(),
