@@ -30,8 +30,8 @@ pub(super) fn started(
 }
 
 /// What a service manager shows of a server that is ready.
-pub(super) fn listening(addresses: &[(String, SocketAddr)]) -> String {
-    let urls: Vec<String> = addresses.iter().map(|(_, address)| format!("tcp://{address}")).collect();
+pub(super) fn listening(addresses: &[(String, Address)]) -> String {
+    let urls: Vec<String> = addresses.iter().map(|(_, address)| address.to_string()).collect();
     format!("listening on {}", urls.join(" "))
 }
 
