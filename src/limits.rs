@@ -423,6 +423,9 @@ pub const LATE_GATHER_TIME: Duration = Duration::from_secs(60);
 /// Bytes of a credential's name.
 pub const MAX_CREDENTIAL_NAME: usize = 128;
 
+/// Bytes of a secret.
+pub const MAX_SECRET_BYTES: usize = 64 * 1024;
+
 /// Time within which a mail server has to answer, by default.
 pub const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -4,16 +4,17 @@ use super::apps::{handlers, modules};
 use super::delivery::target;
 use super::probe::try_directory;
 use super::text::exposure;
-use super::{ConfigArgs, Exit, Failure};
+use super::{ConfigArgs, Exit, Failure, credentials};
 use crate::config::Settings;
 use crate::ingest::Bound;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Check the configuration, and whether its files and addresses can be used
 ///
 /// Says what would run. Every error is listed. Directories are written to, and left as they were. The exit code is 2
-/// when the configuration is wrong, and 1 when it is right but a directory cannot be written or an address is none of
+/// when the configuration is wrong or a credential is missing, and 1 when it is right but a directory cannot be written or an address is none of
 /// this machine's. An address that is in use is only warned about: this server may be what uses it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -34,6 +35,8 @@ pub(super) struct Args {
 struct Findings {
     errors: Vec<String>,
     warnings: Vec<String>,
+    /// Whether credentials are missing.
+    is_incomplete: bool,
 }
 
 /// Checks the configuration.
@@ -54,7 +57,11 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
             writeln!(err, "{kind}: {message}")?;
         }
     }
-    Ok(if findings.errors.is_empty() { Exit::Done } else { Exit::Failed })
+    Ok(match findings {
+        Findings { is_incomplete: true, .. } => Exit::Usage,
+        Findings { errors, .. } if errors.is_empty() => Exit::Done,
+        Findings { .. } => Exit::Failed,
+    })
 }
 
 impl Findings {
@@ -77,8 +84,13 @@ impl Findings {
 
     /// Whether what handlers need of this machine is as it should be: templates and certificates, for instance.
     fn handlers(&mut self, settings: &Settings) {
+        let secrets = credentials::find(settings.active_handlers()).unwrap_or_else(|failure| {
+            self.errors.push(failure.message());
+            self.is_incomplete = true;
+            Arc::default()
+        });
         for handler in settings.active_handlers() {
-            if let Err(failure) = target(handler, settings) {
+            if let Err(failure) = target(handler, settings, &secrets) {
                 self.errors.push(failure.message());
             }
         }

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use crate::config::{Handler, HandlerOptions, Settings};
+use crate::credentials::Secrets;
 use crate::dispatch::{self, Apps, Dispatch, Options, Target, Totals};
 use crate::handlers::{Environment, csv, email, exec, log, sms, syslog, webhook};
 use crate::pipeline::{EventSink, Folded};
@@ -71,17 +72,22 @@ fn clock() -> Arc<dyn Clock> {
 }
 
 /// What handlers share of their surroundings.
-pub(super) fn environment(settings: &Settings) -> Environment {
+pub(super) fn environment(settings: &Settings, secrets: &Arc<Secrets>) -> Environment {
     let zone = settings.server.timezone.zone.clone();
-    Environment::new(clock(), zone, settings.server.data_dir.clone())
+    let surroundings = Environment::new(clock(), zone, settings.server.data_dir.clone());
+    Environment { secrets: Arc::clone(secrets), ..surroundings }
 }
 
-/// Builds a handler, for the applications that name it.
+/// Builds a handler, whose secrets were found, for the applications that name it.
 ///
 /// # Errors
 /// When the system does not give what it needs.
-pub(super) fn target(handler: &Handler, settings: &Settings) -> Result<Target, Failure> {
-    let environment = environment(settings);
+pub(super) fn target(
+    handler: &Handler,
+    settings: &Settings,
+    secrets: &Arc<Secrets>,
+) -> Result<Target, Failure> {
+    let environment = environment(settings, secrets);
     let built = match &handler.options {
         HandlerOptions::Log(options) => log::build(*options, &environment),
         HandlerOptions::Csv(options) => csv::build(options.clone(), &environment),

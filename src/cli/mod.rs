@@ -15,6 +15,7 @@ mod check;
 mod completions;
 mod config;
 mod control;
+mod credentials;
 mod delivery;
 mod events;
 mod exit;

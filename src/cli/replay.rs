@@ -3,11 +3,12 @@
 use super::delivery::{self, Delivery, Sink};
 use super::progress::Progress;
 use super::value::{self, YearArgs};
-use super::{ConfigArgs, Exit, Failure, Format, logging};
+use super::{ConfigArgs, Exit, Failure, Format, credentials, logging};
 use crate::batch::Sequenced;
 use crate::capture;
 use crate::config::{Handler, HandlerOptions, NamedZone, Settings};
 use crate::correlate::{Correlator, End};
+use crate::credentials::Secrets;
 use crate::dispatch::{self, Apps, Target, TargetOptions};
 use crate::event::Stamp;
 use crate::handlers::log;
@@ -72,6 +73,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     logging::start(settings.server.log);
     let zone = args.timezone.clone().unwrap_or_default().zone;
     let deliver = args.deliver.iter().map(|name| named(name, &settings)).collect::<Result<Vec<_>, _>>()?;
+    let secrets = credentials::find(deliver.iter().copied())?;
     let options = file::Options { year: args.year.year, zone: zone.clone(), ..file::Options::default() };
     let mut passages: Vec<Vec<Input>> = Vec::new();
     for path in &args.files {
@@ -81,7 +83,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
             _ => passages.push(vec![input]),
         }
     }
-    let replay = Replay { args: &args, settings: &settings, deliver, zone };
+    let replay = Replay { args: &args, settings: &settings, deliver, secrets, zone };
     let mut exit = Exit::Done;
     for passage in passages {
         if replay.passage(passage)? == Exit::Environment {
@@ -118,6 +120,8 @@ struct Replay<'a> {
     args: &'a Args,
     settings: &'a Settings,
     deliver: Vec<&'a Handler>,
+    /// Of the handlers that deliver.
+    secrets: Arc<Secrets>,
     /// Of records that name none, where no listener's zone is configured.
     zone: Zone,
 }
@@ -194,7 +198,7 @@ impl Replay<'_> {
             Format::Json => log::Format::Json,
         };
         let options = log::Options { format, ..log::Options::default() };
-        let handler = log::build(options, &delivery::environment(self.settings));
+        let handler = log::build(options, &delivery::environment(self.settings, &self.secrets));
         let handler = handler.context("cannot write to standard output")?;
         let mut targets = vec![Target {
             name: "standard output".to_owned(),
@@ -203,7 +207,7 @@ impl Replay<'_> {
             options: TargetOptions::default(),
         }];
         for handler in &self.deliver {
-            targets.push(delivery::target(handler, self.settings)?);
+            targets.push(delivery::target(handler, self.settings, &self.secrets)?);
         }
         Ok(targets)
     }

@@ -9,7 +9,7 @@ use self::backend::Backend;
 use self::control::{Control, Desk};
 use self::service::Service;
 use super::text::exposure;
-use super::{ConfigArgs, Exit, Failure, logging};
+use super::{ConfigArgs, Exit, Failure, credentials, logging};
 use crate::capture::{self, Writer};
 use crate::config::{Listener, Settings};
 use crate::correlate::Correlator;
@@ -65,6 +65,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let inherited = Inherited::take();
     let settings = args.config.load(&args.app, &args.listen)?;
     logging::start(settings.server.log);
+    let secrets = credentials::find(settings.active_handlers())?;
     let identity = Identity::claim(&settings.server.data_dir).map_err(anyhow::Error::from)?;
     let apps = settings.modules();
     let stamp = Stamp { stream: identity.stream, run: identity.run, modules: Correlator::modules(&apps) };
@@ -85,7 +86,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         other_zone: Zone::UTC,
     };
     service::starting("reading the journal");
-    let (backend, ends) = Backend::start(&settings, &identity, &options)?;
+    let (backend, ends) = Backend::start(&settings, &identity, &options, &secrets)?;
     // Waited for from here on, so that one that comes while the server starts is not lost.
     let signals = Signals::new(backend.runtime())?;
     let outputs = Outputs { events: ends.events, recorder, rejects: Arc::new(rejects), state: ends.state };

@@ -6,9 +6,11 @@
 //! Invariant: the value of a secret is in no error, no log and no `Debug` output, and its memory is overwritten when it
 //! is dropped.
 
+mod directories;
 mod name;
 mod secret;
 
+pub use directories::{Directories, NotFound};
 pub use name::{CredentialName, NameError};
 pub use secret::{Secret, Secrets};
 

@@ -6,6 +6,7 @@ use crate::cli::delivery::{self, Delivery};
 use crate::cli::{Exit, Failure};
 use crate::config::{Durability, Settings};
 use crate::correlate::Correlator;
+use crate::credentials::Secrets;
 use crate::dispatch::{self, DurableDispatch, Office, Start, Target, Totals};
 use crate::journal::{self, Identity, Journal, JournalError, Standing, Standings, State};
 use crate::limits;
@@ -44,8 +45,9 @@ impl Backend {
         settings: &Settings,
         identity: &Identity,
         options: &Options,
+        secrets: &Arc<Secrets>,
     ) -> Result<(Self, Ends), Failure> {
-        let targets = settings.active_handlers().map(|handler| delivery::target(handler, settings));
+        let targets = settings.active_handlers().map(|handler| delivery::target(handler, settings, secrets));
         let targets = targets.collect::<Result<Vec<_>, _>>()?;
         if settings.server.journal.durability != Durability::None {
             let (durable, ends) = Durable::start(settings, identity, options, targets)?;

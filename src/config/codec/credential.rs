@@ -102,9 +102,8 @@ impl Codec<Option<CredentialName>> for Credential {
         match &node.content {
             Content::Table(_) => named(node, sink).map(Some),
             _ => {
-                let remedy = format!(
-                    "name a credential, {EXAMPLE}, and add it with `correlator credentials set NAME`"
-                );
+                let remedy =
+                    format!("name a credential, {EXAMPLE}, and put it into the file NAME in /run/secrets");
                 sink.wrong(node, "secrets do not belong into the configuration", Some(remedy));
                 None
             }

@@ -10,6 +10,7 @@ mod syslog;
 mod webhook;
 
 use super::section::{Given, Reader, Section};
+use crate::credentials::CredentialName;
 use crate::dispatch::{StormOptions, TargetOptions};
 use crate::handlers;
 use std::path::PathBuf;
@@ -78,6 +79,16 @@ impl HandlerOptions {
             Self::Sms(_) => "sms",
             Self::Syslog(_) => "syslog",
             Self::Webhook(_) => "webhook",
+        }
+    }
+
+    /// The credentials that the handler names, each once or more. They are found before it is built.
+    pub fn credentials(&self) -> Vec<&CredentialName> {
+        match self {
+            Self::Log(_) | Self::Csv(_) | Self::Exec(_) | Self::Syslog(_) => Vec::new(),
+            Self::Email(options) => options.credentials(),
+            Self::Sms(options) => options.credentials(),
+            Self::Webhook(options) => options.credentials(),
         }
     }
 

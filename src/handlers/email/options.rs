@@ -59,6 +59,12 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The credentials that it names.
+    pub fn credentials(&self) -> Vec<&CredentialName> {
+        let username = self.username.as_ref().and_then(Given::credential);
+        username.into_iter().chain(&self.password).collect()
+    }
+
     /// All recipients, each once.
     pub(super) fn recipients(&self) -> Vec<Address> {
         let mut all: Vec<Address> = Vec::new();
