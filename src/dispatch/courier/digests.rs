@@ -49,8 +49,13 @@ impl Courier {
             if state != State::Gathered || self.standing.gathered.is_empty() {
                 return Flow::On;
             }
+            let waiting = self.standing.gathered.len();
             if self.wait(attempts, rest, None::<&mut Marks>).await == Flow::Stop {
                 return Flow::Stop;
+            }
+            if self.standing.gathered.len() != waiting {
+                // An operator has dropped some of it: what is left has been gathered anew.
+                return Flow::On;
             }
         }
     }

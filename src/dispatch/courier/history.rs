@@ -15,14 +15,23 @@ type Runs = BTreeMap<u64, (Range<u64>, State, Timestamp)>;
 impl Courier {
     /// Takes up what waits for the digest, and the cool-downs that last.
     pub(super) fn recall(&mut self) {
-        if let Err(error) = self.try_recall() {
-            tracing::warn!(handler = &*self.name, %error, "the journal cannot be read: cool-downs begin anew");
+        let now = self.clock.now();
+        self.recall_since(self.sieve.cooldown().map(|time| now.minus(time)));
+    }
+
+    /// Takes up what waits for the digest; the cool-downs are left as they are.
+    pub(super) fn gather_anew(&mut self) {
+        self.recall_since(None);
+    }
+
+    fn recall_since(&mut self, cools: Option<Timestamp>) {
+        if let Err(error) = self.try_recall(cools) {
+            tracing::warn!(handler = &*self.name, %error, "the journal cannot be read: storm control begins anew");
         }
     }
 
-    fn try_recall(&mut self) -> Result<(), ReadError> {
-        let now = self.clock.now();
-        let cools = self.sieve.cooldown().map(|time| now.minus(time));
+    /// Takes up what waits for the digest, and the cool-downs that began after a time.
+    fn try_recall(&mut self, cools: Option<Timestamp>) -> Result<(), ReadError> {
         let lately = self.standing.cursor.saturating_sub(limits::COOLDOWN_RECALL_EVENTS);
         let begin = match (self.standing.gathered.first(), cools) {
             (None, None) => return Ok(()),

@@ -52,7 +52,7 @@ impl Courier {
                 let flow = self.settle(range, State::Dropped, reason).await;
                 if self.standing.gathered.len() < was_gathered {
                     self.sieve.forget_gathered();
-                    self.recall();
+                    self.gather_anew();
                 }
                 flow
             }

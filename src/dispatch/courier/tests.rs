@@ -454,6 +454,21 @@ async fn an_operator_drops_what_is_gathered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_digest_that_loses_events_while_it_waits_is_sent_once_and_without_them() {
+    let (mut scene, handler) = (Scene::new(), Scripted::default());
+    *handler.always.lock().unwrap() = Some(failed());
+    scene.start(&[("h", &handler, storm(None, Some(MINUTE)))]);
+    scene.raise(std::iter::repeat_n((Severity::Warning, A, 0), 5));
+    scene.pass(HOUR).await;
+    assert!(scene.run().dispatch.command("h", Command::Drop(1..3, "noise".into())));
+    scene.settle().await;
+    *handler.always.lock().unwrap() = None;
+    scene.pass(HOUR).await;
+    assert_eq!(handler.seen(), [Seen::Digest(3, 0, vec![0, 3, 4])]);
+    assert_eq!(scene.counts("h", &[State::Dropped, State::Digested]), [2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn handlers_come_and_go_and_come_back() {
     let (mut scene, old, new) = (Scene::new(), Scripted::default(), Scripted::default());
     scene.start(&[("old", &old, TargetOptions::default())]);
