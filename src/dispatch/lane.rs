@@ -3,8 +3,8 @@
 use super::throttle::Throttle;
 use super::totals::{Counters, Totals};
 use super::worker::Worker;
-use super::{Apps, Target, is_about_server};
-use crate::event::{Event, EventBlock};
+use super::{Apps, Target};
+use crate::event::EventBlock;
 use crate::handlers::Selection;
 use crate::limits;
 use crate::time::Clock;
@@ -75,9 +75,7 @@ impl Lane {
     }
 
     fn select(&self, block: &Arc<EventBlock>) -> Selection {
-        let is_meant =
-            |event: &Event<'_>| is_about_server(event.kind()) || self.apps.contain(event.module().0);
-        let chosen = (0_u32..).zip(block.iter()).filter(|(_, event)| is_meant(event));
+        let chosen = (0_u32..).zip(block.iter()).filter(|(_, event)| self.apps.mean(*event));
         Selection { indices: chosen.map(|(index, _)| index).collect(), block: Arc::clone(block) }
     }
 

@@ -1,14 +1,14 @@
 //! Floor 5: events → handlers: who gets which events, each handler at its own pace.
 //!
-//! Each handler has a bounded channel of blocks and a task of its own; this is where the cursors over the journal, the
-//! filters, retries and digests of each handler have their place. Until there is a journal to read again from, the
-//! channel is all that waits: when it is full, whoever offers a block waits with it, up to the patience of the options,
-//! and that slows the senders. If there is no room even then, the block is lost for that handler, which is counted, and
-//! the handler is *stuck*: later blocks are lost to it at once, until it has taken one again. So a handler that hangs
-//! costs the others one wait, and one that is merely slow loses nothing.
+//! With a journal each handler has a courier with a cursor over it: [`DurableDispatch`]. Without one, in a replay or where
+//! nothing is to be durable, a bounded channel is all that waits: [`Dispatch`]. When it is full, whoever offers a block
+//! waits with it, up to the patience of the options, and that slows the senders. If there is no room even then, the
+//! block is lost for that handler, which is counted, and the handler is *stuck*: later blocks are lost to it at once,
+//! until it has taken one again. So a handler that hangs costs the others one wait, and one that is merely slow loses
+//! nothing.
 //!
-//! Invariant: what was offered to a handler is delivered, failed, lost or still waiting, and counted as just one of
-//! these; each handler sees its events in the order in which they were raised.
+//! Invariant: what was offered to a handler is delivered, held back, failed, lost or still waiting, and counted as just
+//! one of these; each handler sees its events in the order in which they were raised.
 
 mod courier;
 mod delivery;
@@ -35,7 +35,7 @@ pub use storm::{Decision, Options as StormOptions, Storm};
 pub use totals::Totals;
 
 use self::lane::{Lane, Waiting};
-use crate::event::{EventBlock, Kind};
+use crate::event::{Event, EventBlock, Kind};
 use crate::handlers::Handler;
 use crate::limits;
 use crate::time::Clock;
@@ -55,6 +55,11 @@ pub enum Apps {
 }
 
 impl Apps {
+    /// Whether an event is for the handler: of an application that names it, or about the server.
+    fn mean(&self, event: Event<'_>) -> bool {
+        is_about_server(event.kind()) || self.contain(event.module().0)
+    }
+
     fn contain(&self, app: &str) -> bool {
         match self {
             Self::All => true,

@@ -5,7 +5,7 @@
 
 use super::filter::Filter;
 use super::storm::{Decision, Storm};
-use super::{Apps, Target, is_about_server};
+use super::{Apps, Target};
 use crate::event::Event;
 use crate::handlers::Digest;
 use crate::journal::State;
@@ -30,7 +30,7 @@ impl Sieve {
 
     /// What becomes of an event, by its sequence number; nothing when it is to be delivered at once.
     pub(super) fn take(&mut self, seq: u64, event: Event<'_>, now: Timestamp) -> Option<State> {
-        if !self.is_meant(event) {
+        if !self.apps.mean(event) {
             return Some(State::Skipped);
         }
         if self.filter.as_ref().is_some_and(|filter| !filter.wants(event)) {
@@ -41,11 +41,6 @@ impl Sieve {
             Decision::Gather => Some(State::Gathered),
             Decision::Suppress => Some(State::Suppressed),
         }
-    }
-
-    /// Whether an event is of an application that names the handler, or about the server.
-    pub(super) fn is_meant(&self, event: Event<'_>) -> bool {
-        is_about_server(event.kind()) || self.apps.contain(event.module().0)
     }
 
     /// Gathers an event that was gathered before, at this time.
