@@ -82,3 +82,9 @@ pub const MAX_SYSLOG_VALUE: usize = 1024;
 
 /// Records that are sent in one write at most.
 pub const SYSLOG_BATCH: usize = 4096;
+
+/// Time for which people are told once of alike events from one source, by default.
+pub const PEOPLE_COOLDOWN: Duration = Duration::from_secs(3600);
+
+/// Time for which events are gathered before they go as one mail, by default.
+pub const MAIL_DIGEST: Duration = Duration::from_secs(15 * 60);

@@ -3,7 +3,11 @@
 use crate::config::codec::{Choice, Fields, FilterText, Lasting, OneOf};
 use crate::config::option::{Opt, options};
 use crate::config::section::Section;
-use crate::dispatch::{Start, StormOptions, TargetOptions};
+use crate::dispatch::{Filter, Start, StormOptions, TargetOptions};
+use crate::event::Field;
+use crate::limits;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A year, in seconds.
 const YEAR: u64 = 365 * 86_400;
@@ -51,4 +55,16 @@ impl Section for StormOptions {
     fn defaults() -> Self {
         Self::default()
     }
+}
+
+/// How events are brought to people by default: those that a filter lets through, of alike ones from one source the
+/// first at once, and the others with a digest, if there is one.
+pub(super) fn sparing(filter: &str, digest: Option<Duration>) -> TargetOptions {
+    let storm = StormOptions {
+        cooldown: Some(limits::PEOPLE_COOLDOWN),
+        cooldown_by: vec![Field::Source],
+        digest,
+        ..StormOptions::default()
+    };
+    TargetOptions { filter: Filter::compile(filter).ok().map(Arc::new), storm, ..TargetOptions::default() }
 }

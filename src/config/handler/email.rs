@@ -6,11 +6,7 @@ use crate::config::codec::{
 use crate::config::option::{Opt, options};
 use crate::config::problem::Problem;
 use crate::config::section::{Given, Reader, Section};
-use crate::dispatch::{Filter, StormOptions, TargetOptions};
-use crate::event::Field;
 use crate::handlers::email::Options;
-use std::sync::Arc;
-use std::time::Duration;
 
 impl Section for Options {
     const OPTIONS: &'static [Opt<Self>] = options! { Self:
@@ -41,21 +37,6 @@ impl Section for Options {
 
     fn defaults() -> Self {
         Self::default()
-    }
-}
-
-/// What all handlers have, with the defaults for mails: what matters, at once for the first of its like, and the rest
-/// every quarter of an hour.
-pub(super) fn common() -> TargetOptions {
-    TargetOptions {
-        filter: Filter::compile("severity >= WARNING").ok().map(Arc::new),
-        storm: StormOptions {
-            cooldown: Some(Duration::from_secs(3600)),
-            cooldown_by: vec![Field::Source],
-            digest: Some(Duration::from_secs(15 * 60)),
-            ..StormOptions::default()
-        },
-        ..TargetOptions::default()
     }
 }
 

@@ -13,6 +13,7 @@ use super::section::{Given, Reader, Section};
 use crate::credentials::CredentialName;
 use crate::dispatch::{StormOptions, TargetOptions};
 use crate::handlers;
+use crate::limits;
 use std::path::PathBuf;
 
 /// A handler, by its name.
@@ -94,28 +95,12 @@ impl HandlerOptions {
 
     /// The directory that the handler writes to, if it writes files.
     pub fn directory(&self) -> Option<&PathBuf> {
-        match self {
-            Self::Log(_)
-            | Self::Email(_)
-            | Self::Exec(_)
-            | Self::Sms(_)
-            | Self::Syslog(_)
-            | Self::Webhook(_) => None,
-            Self::Csv(options) => Some(&options.directory),
-        }
+        if let Self::Csv(options) = self { Some(&options.directory) } else { None }
     }
 
     /// The same, to be changed.
     pub(super) fn directory_mut(&mut self) -> Option<&mut PathBuf> {
-        match self {
-            Self::Log(_)
-            | Self::Email(_)
-            | Self::Exec(_)
-            | Self::Sms(_)
-            | Self::Syslog(_)
-            | Self::Webhook(_) => None,
-            Self::Csv(options) => Some(&mut options.directory),
-        }
+        if let Self::Csv(options) = self { Some(&mut options.directory) } else { None }
     }
 }
 
@@ -127,7 +112,12 @@ pub(super) fn read(reader: &mut Reader, given: Given<'_>) -> Option<(HandlerOpti
         HandlerType::Csv => plain(reader, given, HandlerOptions::Csv, common),
         HandlerType::Email => {
             let options = |options| HandlerOptions::Email(Box::new(options));
-            let read = digesting(reader, given, options, email::common());
+            let read = digesting(
+                reader,
+                given,
+                options,
+                delivery::sparing("severity >= WARNING", Some(limits::MAIL_DIGEST)),
+            );
             if let HandlerOptions::Email(options) = &read.0 {
                 email::contradictions(options, given, reader);
             }
@@ -140,7 +130,7 @@ pub(super) fn read(reader: &mut Reader, given: Given<'_>) -> Option<(HandlerOpti
         }
         HandlerType::Sms => {
             sms::check(reader, given);
-            digesting(reader, given, HandlerOptions::Sms, sms::delivery())
+            digesting(reader, given, HandlerOptions::Sms, delivery::sparing("severity >= CRITICAL", None))
         }
         HandlerType::Webhook => digesting(reader, given, HandlerOptions::Webhook, common),
     };

@@ -7,12 +7,8 @@ use crate::config::option::{Opt, options};
 use crate::config::problem::Problem;
 use crate::config::section::{Given, Reader, Section};
 use crate::config::tree::Content;
-use crate::dispatch::{Filter, StormOptions, TargetOptions};
-use crate::event::Field;
 use crate::handlers::sms::Options;
 use crate::limits::{MAX_SMS_QUOTA, MAX_SMS_SEGMENTS};
-use std::sync::Arc;
-use std::time::Duration;
 
 impl Section for Options {
     const OPTIONS: &'static [Opt<Self>] = options! { Self:
@@ -45,17 +41,6 @@ impl Section for Options {
     fn defaults() -> Self {
         Self::default()
     }
-}
-
-/// How events are brought to telephones by default: those that need action now, and of alike ones one an hour.
-pub(super) fn delivery() -> TargetOptions {
-    let storm = StormOptions {
-        cooldown: Some(Duration::from_secs(3_600)),
-        cooldown_by: vec![Field::Source],
-        ..StormOptions::default()
-    };
-    let filter = Filter::compile("severity >= CRITICAL").ok().map(Arc::new);
-    TargetOptions { filter, storm, ..TargetOptions::default() }
 }
 
 /// Checks that there is one sender, and somebody to send to.
