@@ -470,3 +470,9 @@ pub const MAX_TEMPLATES: usize = 512;
 
 /// Bytes of one template.
 pub const MAX_TEMPLATE_SIZE: u64 = 256 * 1024;
+
+/// Bytes of a compressed file that are read at once.
+pub const UNPACK_BUFFER: usize = 64 * 1024;
+
+/// Bytes that a frame of zstd may make its reader remember: as much as `zstd` itself allows unless it is told otherwise.
+pub const MAX_ZSTD_WINDOW: u64 = 128 * 1024 * 1024;
