@@ -149,9 +149,9 @@ pub const EVENT_BLOCK_SIZE: usize = 256 * 1024;
 /// Frames of one batch that are kept for the operator, of each reason for which they were rejected.
 pub const REJECT_SAMPLES_PER_BATCH: u64 = 4;
 
-/// Blocks of events that are kept to be used again: a handler that lags keeps as many as its channel holds, and it and
-/// its channel's sender one more each.
-pub const SPARE_EVENT_BLOCKS: usize = HANDLER_QUEUE_BLOCKS + 4;
+/// Blocks of events that are kept to be used again: a handler that lags keeps as many as its channel holds, the journal
+/// as many, and each end of a channel one more.
+pub const SPARE_EVENT_BLOCKS: usize = HANDLER_QUEUE_BLOCKS + JOURNAL_QUEUE + 8;
 
 /// Length at which the file of rejected frames is renamed and begun anew, in bytes.
 pub const REJECTED_FILE_SIZE: u64 = 4 * 1024 * 1024;
@@ -293,6 +293,10 @@ pub const MIN_JOURNAL_SIZE: u64 = 256 * 1024 * 1024;
 
 /// Length of a segment of inputs, in bytes.
 pub const INPUTS_SEGMENT_SIZE: u64 = 64 * 1024 * 1024;
+
+/// Inputs that are folded between two snapshots, at least: so many times the size of the state. A crash makes a start
+/// longer by as many inputs.
+pub const SNAPSHOT_SPACING: u64 = 4;
 
 /// Length of a segment of events, in bytes; as much again is held in reserve for when the disk is full.
 pub const EVENTS_SEGMENT_SIZE: u64 = 16 * 1024 * 1024;
@@ -470,9 +474,3 @@ pub const MAX_TEMPLATES: usize = 512;
 
 /// Bytes of one template.
 pub const MAX_TEMPLATE_SIZE: u64 = 256 * 1024;
-
-/// Bytes of a compressed file that are read at once.
-pub const UNPACK_BUFFER: usize = 64 * 1024;
-
-/// Bytes that a frame of zstd may make its reader remember: as much as `zstd` itself allows unless it is told otherwise.
-pub const MAX_ZSTD_WINDOW: u64 = 128 * 1024 * 1024;

@@ -11,41 +11,52 @@ use crate::segment::Segment;
 use crate::span::Span;
 use crate::time::Timestamp;
 use bytes::Bytes;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A batch that was folded, and what of it meant something.
-#[derive(Clone, Debug)]
-pub struct Kept {
-    /// The batch.
-    pub sequenced: Sequenced,
-    /// The frames that were observed, ascending.
-    pub frames: Vec<u32>,
-    /// Whether its arrival fired timers.
-    pub fired: bool,
+/// Inputs that meant something, gathered until they are made durable.
+///
+/// What is kept of a batch is copied: a batch that lent its bytes for as long as a disk takes would hold back a whole
+/// read buffer for a line of text. The memory serves again, see [`KeptInputs::clear`].
+#[derive(Debug, Default)]
+pub struct KeptInputs {
+    /// All but the origins, which are laid out last.
+    inputs: Inputs,
+    origins: Vec<Arc<Origin>>,
+    places: HashMap<Arc<Origin>, u32>,
 }
 
-impl Inputs {
-    /// Adds a batch.
-    pub(super) fn push(&mut self, kept: &Kept) {
-        let Sequenced { first, arrivals, batch, .. } = &kept.sequenced;
-        let row = BatchRow {
-            first: *first,
-            arrival: arrivals.last().as_micros(),
-            origin: self.intern(&batch.origin),
-            frames: u32::try_from(kept.frames.len()).unwrap_or(u32::MAX),
-            fired: kept.fired,
-            end: false,
-        };
-        self.batches.push(row);
-        for index in &kept.frames {
-            let Some(frame) = batch.frames.get(*index as usize) else { continue };
-            self.bytes.extend_from_slice(frame.span.of(&batch.bytes));
-            self.frames.push(FrameRow { index: *index, length: frame.span.len, truncated: frame.truncated });
+impl KeptInputs {
+    /// Adds the frames of a batch that were observed; their indices ascend, and one may come several times. `fired` says
+    /// whether its arrival fired timers. What meant nothing is left out.
+    pub fn push(&mut self, sequenced: &Sequenced, frames: impl Iterator<Item = u32>, fired: bool) {
+        let Sequenced { first, arrivals, batch, .. } = sequenced;
+        let before = self.inputs.frames.len();
+        let mut last = None;
+        for index in frames {
+            let Some(frame) = batch.frames.get(index as usize).filter(|_| last != Some(index)) else {
+                continue;
+            };
+            last = Some(index);
+            self.inputs.bytes.extend_from_slice(frame.span.of(&batch.bytes));
+            self.inputs.frames.push(FrameRow { index, length: frame.span.len, truncated: frame.truncated });
+        }
+        let frames = self.inputs.frames.len() - before;
+        if frames > 0 || fired {
+            let row = BatchRow {
+                first: *first,
+                arrival: arrivals.last().as_micros(),
+                origin: self.place(&batch.origin),
+                frames: u32::try_from(frames).unwrap_or(u32::MAX),
+                fired,
+                end: false,
+            };
+            self.inputs.batches.push(row);
         }
     }
 
     /// Adds the end of the run's inputs.
-    pub(super) fn push_end(&mut self, number: u64, time: Timestamp) {
+    pub fn push_end(&mut self, number: u64, time: Timestamp) {
         let row = BatchRow {
             first: number,
             arrival: time.as_micros(),
@@ -54,18 +65,66 @@ impl Inputs {
             fired: false,
             end: true,
         };
-        self.batches.push(row);
+        self.inputs.batches.push(row);
     }
 
-    /// The same origins come again and again, and a group has few.
-    fn intern(&mut self, origin: &Origin) -> u32 {
-        let known =
-            self.origins.iter().position(|row| row.peer == origin.peer && row.listener == origin.listener);
-        let index = known.unwrap_or_else(|| {
-            self.origins.push(OriginRow { listener: origin.listener.clone(), peer: origin.peer.clone() });
-            self.origins.len() - 1
-        });
-        u32::try_from(index).unwrap_or(u32::MAX)
+    /// Adds what was gathered after this.
+    pub fn append(&mut self, later: &Self) {
+        let origins: Vec<u32> = later.origins.iter().map(|origin| self.place(origin)).collect();
+        self.inputs.batches.extend(later.inputs.batches.iter().map(|row| BatchRow {
+            origin: origins.get(row.origin as usize).copied().unwrap_or_default(),
+            ..*row
+        }));
+        self.inputs.frames.extend_from_slice(&later.inputs.frames);
+        self.inputs.bytes.extend_from_slice(&later.inputs.bytes);
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.inputs.batches.is_empty()
+    }
+
+    /// Bytes of it, about.
+    pub fn size(&self) -> usize {
+        self.inputs.bytes.len()
+            + self.inputs.frames.len() * size_of::<FrameRow>()
+            + self.inputs.batches.len() * size_of::<BatchRow>()
+    }
+
+    /// Forgets everything but the memory that it took.
+    pub fn clear(&mut self) {
+        let Inputs { origins, batches, frames, bytes, .. } = &mut self.inputs;
+        origins.clear();
+        batches.clear();
+        frames.clear();
+        bytes.clear();
+        self.origins.clear();
+        self.places.clear();
+    }
+
+    /// Whether it has memory to serve again.
+    pub fn has_room(&self) -> bool {
+        self.inputs.batches.capacity() > 0
+    }
+
+    /// The block that a journal keeps of it.
+    pub(super) fn block(&mut self, run: u32, base: u64, through: u64) -> &Inputs {
+        let row =
+            |origin: &Arc<Origin>| OriginRow { listener: origin.listener.clone(), peer: origin.peer.clone() };
+        self.inputs.origins.clear();
+        self.inputs.origins.extend(self.origins.iter().map(row));
+        (self.inputs.run, self.inputs.base, self.inputs.through) = (run, base, through);
+        &self.inputs
+    }
+
+    fn place(&mut self, origin: &Arc<Origin>) -> u32 {
+        if let Some(place) = self.places.get(origin) {
+            return *place;
+        }
+        let place = u32::try_from(self.origins.len()).unwrap_or(u32::MAX);
+        self.origins.push(Arc::clone(origin));
+        self.places.insert(Arc::clone(origin), place);
+        place
     }
 }
 

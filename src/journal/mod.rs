@@ -42,7 +42,7 @@ pub use evidence::{EvidenceRecord, evidence};
 pub use fates::Fate;
 pub use follow::{FollowError, Follower};
 pub use identity::{Identity, IdentityError};
-pub use inputs::{Kept, Recovered, RecoveredBlock};
+pub use inputs::{KeptInputs, Recovered, RecoveredBlock};
 pub use layout::{disk_use, exists};
 pub use ranges::Ranges;
 pub use snapshots::Snapshot;

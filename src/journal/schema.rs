@@ -50,7 +50,7 @@ pub(super) struct OriginRow {
     pub(super) peer: String,
 }
 
-#[derive(Debug, Archive, Serialize)]
+#[derive(Clone, Copy, Debug, Archive, Serialize)]
 pub(super) struct BatchRow {
     /// Number of its first input, kept or not.
     pub(super) first: u64,
@@ -65,7 +65,7 @@ pub(super) struct BatchRow {
     pub(super) end: bool,
 }
 
-#[derive(Debug, Archive, Serialize)]
+#[derive(Clone, Copy, Debug, Archive, Serialize)]
 pub(super) struct FrameRow {
     /// Its place among the frames of its batch.
     pub(super) index: u32,

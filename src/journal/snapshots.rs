@@ -12,6 +12,9 @@ use crate::time::Timestamp;
 use rkyv::util::AlignedVec;
 use std::path::Path;
 
+/// Bytes that the block of a snapshot takes besides the state, at most.
+const BODY_ROOM: usize = 256;
+
 /// Snapshots that are kept.
 const KEPT: usize = 2;
 
@@ -33,14 +36,22 @@ pub struct Snapshot {
 /// Writes snapshots.
 #[derive(Debug)]
 pub(super) struct Snapshots {
-    pub(super) series: Series,
+    series: Series,
     /// The positions of those that are kept, ascending.
-    pub(super) kept: Vec<u64>,
+    kept: Vec<u64>,
     /// The positions of those that were found damaged: they go once there is a new one.
-    pub(super) spoilt: Vec<u64>,
+    spoilt: Vec<u64>,
+    /// Bytes of the state in the newest.
+    pub(super) size: u64,
 }
 
 impl Snapshots {
+    /// Goes on behind those that were found.
+    pub(super) fn after(series: Series, found: &Found) -> Self {
+        let size = found.newest.as_ref().map_or(0, |newest| newest.state.len() as u64);
+        Self { series, kept: found.kept.clone(), spoilt: found.spoilt.clone(), size }
+    }
+
     /// Writes a snapshot, and lets go of those before the one before it.
     pub(super) fn write(
         &mut self,
@@ -61,6 +72,7 @@ impl Snapshots {
         let mut block = BlockEncoder::new(header.salt, Segment::START);
         let Snapshot { run, base, position, state, .. } = snapshot;
         let body = SnapshotBody { run: *run, base: *base, position: *position, next, state };
+        block.reserve(state.len() + BODY_ROOM);
         block.push(&body, *position, now)?;
 
         let aside = directory.join("snapshot.new");
@@ -76,6 +88,7 @@ impl Snapshots {
             known.retain(|known| known != position);
         }
         self.kept.push(*position);
+        self.size = state.len() as u64;
         let older = self.kept.len().saturating_sub(KEPT);
         for position in self.kept.drain(..older).chain(self.spoilt.drain(..)) {
             let gone = files::snapshot(directory, position);

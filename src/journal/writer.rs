@@ -6,8 +6,8 @@
 use super::error::{Flaw, JournalError, StartError};
 use super::events::InputReader;
 use super::identity::Identity;
-use super::inputs::Kept;
-use super::schema::{Checkpoint, Deliveries, DeliveryRow, EVENTS, Events, INPUTS, Inputs, RunStart, RunStop};
+use super::inputs::KeptInputs;
+use super::schema::{Checkpoint, Deliveries, DeliveryRow, EVENTS, Events, INPUTS, RunStart, RunStop};
 use super::snapshots::{self, Snapshot, Snapshots};
 use super::standing::{Settled, Standing, Standings};
 use super::stream::{Pushed, Series, StreamWriter};
@@ -85,9 +85,7 @@ pub struct Group {
     /// The position of the last input that was folded.
     pub through: u64,
     /// What of the inputs meant something.
-    pub kept: Vec<Kept>,
-    /// The end of the run's inputs: its number and time.
-    pub end: Option<(u64, Timestamp)>,
+    pub inputs: KeptInputs,
     /// The events that were raised.
     pub blocks: Vec<Arc<EventBlock>>,
     /// Sequence numbers of the first event of each block that has been laid out.
@@ -102,18 +100,8 @@ impl Group {
     }
 
     /// The blocks of events with the sequence number of the first event of each, once they are committed.
-    pub fn committed(self) -> impl Iterator<Item = (u64, Arc<EventBlock>)> {
-        self.firsts.into_iter().zip(self.blocks)
-    }
-
-    fn inputs(&self) -> Inputs {
-        let mut inputs =
-            Inputs { run: self.run, base: self.base, through: self.through, ..Inputs::default() };
-        self.kept.iter().for_each(|kept| inputs.push(kept));
-        if let Some((number, time)) = self.end {
-            inputs.push_end(number, time);
-        }
-        inputs
+    pub fn committed(&mut self) -> impl Iterator<Item = (u64, Arc<EventBlock>)> {
+        self.firsts.drain(..).zip(self.blocks.drain(..))
     }
 }
 
@@ -186,6 +174,7 @@ impl Journal {
         let (position, next) = found.newest.as_ref().map_or((0, 0), |newest| (newest.position, newest.next));
         let base = recovery::last_position(&inputs)?.max(past.through).max(position);
         let reader = InputReader::after(&inputs, position)?;
+        let kept_snapshots = Snapshots::after(series(&snapshots, INPUTS, 0, false), &found);
         let mut flaws = past.flaws;
         flaws.extend(found.flaws);
         flaws.extend(recovery::missing_inputs(&inputs, position)?);
@@ -204,13 +193,12 @@ impl Journal {
             flaws,
             torn: torn_inputs + torn_events,
         };
-        let series = series(&snapshots, INPUTS, 0, false);
         let journal = Self {
             directory,
             options,
             inputs: input_writer,
             events: event_writer,
-            snapshots: Snapshots { series, kept: found.kept, spoilt: found.spoilt },
+            snapshots: kept_snapshots,
             active: BTreeSet::new(),
             next: past.next.max(next),
             through: past.through,
@@ -280,11 +268,12 @@ impl Journal {
     /// # Errors
     /// When that fails. Where the disk is full, the same group may be committed again.
     pub fn commit(&mut self, group: &mut Group, now: Timestamp) -> Result<(), JournalError> {
-        let has_inputs = !group.kept.is_empty() || group.end.is_some();
+        let has_inputs = !group.inputs.is_empty();
         if self.options.observations && has_inputs && !group.inputs_laid_out {
-            let inputs = group.inputs();
-            while self.inputs.push(&inputs, group.through, now)? == Pushed::Begun {}
-            self.unsaved += inputs.bytes.len() as u64;
+            let size = group.inputs.size();
+            let block = group.inputs.block(group.run, group.base, group.through);
+            while self.inputs.push(block, group.through, now)? == Pushed::Begun {}
+            self.unsaved += size as u64;
             group.inputs_laid_out = true;
         }
         if has_inputs {
@@ -345,9 +334,11 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether so much came since the last snapshot that another is due.
+    /// Whether so much came since the last snapshot that another is due: a segment, and several times what a snapshot
+    /// takes, so that a large state is not written more often than what it is made of.
     pub fn wants_snapshot(&self) -> bool {
-        self.unsaved >= self.options.inputs_segment
+        let spacing = self.snapshots.size.saturating_mul(limits::SNAPSHOT_SPACING);
+        self.unsaved >= self.options.inputs_segment.max(spacing)
     }
 
     /// Removes segments that are older or more than what is kept, unless something still needs them.

@@ -7,18 +7,21 @@
 //! Invariant: no handler sees an event before its commit, and everything that was taken is committed before the end.
 
 mod books;
+mod sink;
 
 pub use books::{Errand, Present};
+pub use sink::JournalSink;
 
 use super::Ledger;
-use super::folded::{EventSink, Folded};
+use super::folded::Folded;
 use super::health::Health;
 use super::pulse::Pulse;
 use crate::dispatch::DurableDispatch;
 use crate::event::{EventBlock, Field, Kind, Stamp};
-use crate::journal::{Group, Journal, JournalError, Settled, Snapshot, Standings, State};
+use crate::journal::{Group, Journal, JournalError, KeptInputs, Settled, Snapshot, Standings, State};
 use crate::limits;
 use crate::time::{Clock, Timestamp};
+use crossbeam_channel::{Sender, bounded};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -26,33 +29,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
-
-/// The correlator's end of the way to the journal.
-#[derive(Debug)]
-pub struct JournalSink {
-    folded: mpsc::Sender<Folded>,
-    wants_state: Arc<AtomicBool>,
-    wants_inputs: bool,
-}
-
-impl EventSink for JournalSink {
-    fn wants_inputs(&self) -> bool {
-        self.wants_inputs
-    }
-
-    fn wants_state(&self) -> bool {
-        self.wants_state.load(Relaxed)
-    }
-
-    fn offer(&mut self, folded: Folded) {
-        if folded.state.is_some() {
-            self.wants_state.store(false, Relaxed);
-        }
-        if self.folded.blocking_send(folded).is_err() {
-            tracing::error!("the journal's thread has gone");
-        }
-    }
-}
 
 /// The thread.
 #[derive(Debug)]
@@ -107,8 +83,9 @@ impl Committer {
         let (folded, queue) = mpsc::channel(limits::JOURNAL_QUEUE);
         let (tell_drained, drained) = oneshot::channel();
         let wants_state = Arc::new(AtomicBool::new(false));
-        let sink =
-            JournalSink { folded, wants_state: Arc::clone(&wants_state), wants_inputs: desk.observations };
+        let (spare, spares) = bounded(limits::JOURNAL_QUEUE);
+        let wants_inputs = desk.observations;
+        let sink = JournalSink { folded, wants_state: Arc::clone(&wants_state), wants_inputs, spares };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let pulse = Arc::<Pulse>::default();
         let health = Health::new(Arc::clone(&desk.stamp));
@@ -117,6 +94,7 @@ impl Committer {
             desk,
             queue,
             wants_state,
+            spare,
             health,
             group: None,
             snapshot: None,
@@ -165,6 +143,8 @@ struct Work {
     desk: Desk,
     queue: mpsc::Receiver<Folded>,
     wants_state: Arc<AtomicBool>,
+    /// Takes back what inputs were gathered in.
+    spare: Sender<KeptInputs>,
     health: Health,
     /// What the correlator handed on and is not durable yet.
     group: Option<Group>,
@@ -194,6 +174,7 @@ struct Work {
 }
 
 /// What the thread waits for.
+#[expect(clippy::large_enum_variant, reason = "each is taken apart as soon as it is there")]
 enum Came {
     Folded(Option<Folded>),
     Reports(Option<Vec<Settled>>),
@@ -255,15 +236,28 @@ impl Work {
     }
 
     fn take(&mut self, folded: Folded) {
-        let Folded { events, kept, end, base, through, state } = folded;
+        let Folded { events, mut inputs, base, through, state } = folded;
         let run = self.desk.stamp.run;
         let group = self.group.get_or_insert_with(|| Group::new(run, base, through));
         group.through = through;
-        group.kept.extend(kept);
         group.blocks.extend(events);
-        group.end = end.or(group.end);
+        if group.inputs.is_empty() {
+            std::mem::swap(&mut group.inputs, &mut inputs);
+        } else {
+            group.inputs.append(&inputs);
+        }
+        self.recycle(inputs);
         if let Some(state) = state {
             self.snapshot = Some(Snapshot { run, base, position: through, next: 0, state });
+        }
+    }
+
+    /// Gives back what inputs were gathered in, unless it has none of the memory that this is about.
+    fn recycle(&self, mut inputs: KeptInputs) {
+        inputs.clear();
+        if inputs.has_room() {
+            // A full channel only means that there are enough to be used again.
+            drop(self.spare.try_send(inputs));
         }
     }
 
@@ -361,10 +355,11 @@ impl Work {
             committed?;
             self.settle_by = None;
         }
-        if let Some(group) = self.group.take() {
+        if let Some(mut group) = self.group.take() {
             for (first, block) in group.committed() {
                 self.desk.dispatch.publish(first, block);
             }
+            self.recycle(group.inputs);
         }
         if self.settle_by.is_some_and(|by| by <= Instant::now()) {
             self.desk.journal.flush()?;
@@ -469,9 +464,8 @@ impl Work {
 
 /// Whether a group has as much as one commit may hold.
 fn is_large(group: &Group) -> bool {
-    let inputs = group.kept.iter().map(|kept| kept.frames.len() * size_of::<u64>() * 24).sum::<usize>();
     let events = group.blocks.iter().map(|block| block.size()).sum::<usize>();
-    inputs + events >= limits::COMMIT_BYTES
+    group.inputs.size() + events >= limits::COMMIT_BYTES
 }
 
 /// Whether a report goes on where the one before it ended, with the same.

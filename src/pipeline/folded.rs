@@ -3,8 +3,7 @@
 //! Invariant: an input's events are in the same piece as the input, and pieces are in the order of the inputs.
 
 use crate::event::EventBlock;
-use crate::journal::Kept;
-use crate::time::Timestamp;
+use crate::journal::KeptInputs;
 use rkyv::util::AlignedVec;
 use std::sync::Arc;
 
@@ -14,9 +13,7 @@ pub struct Folded {
     /// The events that they raised.
     pub events: Option<Arc<EventBlock>>,
     /// What of them meant something; only where the sink wants it.
-    pub kept: Vec<Kept>,
-    /// The end of the run's inputs: its number and time.
-    pub end: Option<(u64, Timestamp)>,
+    pub inputs: KeptInputs,
     /// Inputs of all earlier runs.
     pub base: u64,
     /// The position of the last of them.
@@ -35,6 +32,11 @@ pub trait EventSink: Send {
     /// Whether it wants the correlator's state, now.
     fn wants_state(&self) -> bool {
         false
+    }
+
+    /// Something to gather inputs in, empty: used before where there is such.
+    fn spare_inputs(&mut self) -> KeptInputs {
+        KeptInputs::default()
     }
 
     /// Takes a piece. May block: that slows the senders.

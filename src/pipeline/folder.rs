@@ -12,7 +12,7 @@ use crate::batch::Sequenced;
 use crate::correlate::{Correlator, End};
 use crate::detect::Observations;
 use crate::event::EventBlock;
-use crate::journal::Kept;
+use crate::journal::KeptInputs;
 use crate::limits;
 use crate::time::Timestamp;
 use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError};
@@ -78,7 +78,9 @@ pub(super) struct Folder {
     pub(super) ledger: Arc<Mutex<Ledger>>,
     pub(super) pulse: Arc<Pulse>,
     /// Inputs that meant something, and have not been handed on.
-    pub(super) kept: Vec<Kept>,
+    pub(super) gathered: KeptInputs,
+    /// Length of the state when it was last saved, in bytes.
+    pub(super) state_size: usize,
     /// Blocks that were offered, to be used again when the handlers are done with them.
     pub(super) offered: VecDeque<Arc<EventBlock>>,
 }
@@ -131,19 +133,13 @@ impl Folder {
             let frames = sequenced.batch.frames.len() as u64;
             self.ledger().add(&sequenced.batch.origin, frames, &counts);
         }
-        let frames = self.events.wants_inputs().then(|| frames_of(&observations));
-        let frames = frames.filter(|frames| fired || !frames.is_empty());
+        if self.events.wants_inputs() {
+            self.gathered.push(&sequenced, observations.entries.iter().map(|entry| entry.frame), fired);
+        }
         self.inputs.recycle(observations);
         self.gate.release();
-        match (frames, &mut self.recorder) {
-            (None, None) => {}
-            (Some(frames), None) => self.kept.push(Kept { sequenced, frames, fired }),
-            (frames, Some(recorder)) => {
-                if let Some(frames) = frames {
-                    self.kept.push(Kept { sequenced: sequenced.clone(), frames, fired });
-                }
-                recorder.record(sequenced);
-            }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(sequenced);
         }
     }
 
@@ -156,31 +152,32 @@ impl Folder {
         let end = self.ended.recv().unwrap_or(End::OfInput);
         let totals = self.ledger().totals();
         self.correlator.finish(end, totals, &mut self.block);
-        self.hand_on(match end {
-            End::At(time) => Some((self.correlator.last_number(), time)),
+        let at = match end {
+            End::At(time) => Some(time),
             End::OfInput => None,
-        });
+        };
+        if let Some(time) = at.filter(|_| self.events.wants_inputs()) {
+            self.gathered.push_end(self.correlator.last_number(), time);
+        }
+        self.hand_on(at.is_some());
         if let Some(recorder) = self.recorder.take() {
-            recorder.close(match end {
-                End::At(time) => Some(time),
-                End::OfInput => None,
-            });
+            recorder.close(at);
         }
         self.ledger().clone()
     }
 
     fn flush(&mut self) {
-        if !self.block.is_empty() || !self.kept.is_empty() || self.events.wants_state() {
-            self.hand_on(None);
+        if !self.block.is_empty() || !self.gathered.is_empty() || self.events.wants_state() {
+            self.hand_on(false);
         }
     }
 
-    /// Hands on what was folded since the last time, and the end.
-    fn hand_on(&mut self, end: Option<(u64, Timestamp)>) {
+    /// Hands on what was folded since the last time.
+    fn hand_on(&mut self, at_end: bool) {
+        let next = if self.gathered.is_empty() { KeptInputs::default() } else { self.events.spare_inputs() };
         let mut folded = Folded {
             events: None,
-            kept: std::mem::take(&mut self.kept),
-            end,
+            inputs: std::mem::replace(&mut self.gathered, next),
             base: self.correlator.base(),
             through: self.correlator.position(),
             state: None,
@@ -194,10 +191,13 @@ impl Folder {
                 self.offered.push_back(block);
             }
         }
-        if self.events.wants_state() || end.is_some() && self.events.wants_inputs() {
-            let mut state = AlignedVec::new();
+        if self.events.wants_state() || at_end && self.events.wants_inputs() {
+            let mut state = AlignedVec::with_capacity(self.state_size + self.state_size / 8);
             match self.correlator.save(&mut state) {
-                Ok(()) => folded.state = Some(state),
+                Ok(()) => {
+                    self.state_size = state.len();
+                    folded.state = Some(state);
+                }
                 Err(error) => tracing::error!(%error, "the state was not saved"),
             }
         }
@@ -216,11 +216,4 @@ impl Folder {
             None => EventBlock::new(Arc::clone(self.block.stamp())),
         }
     }
-}
-
-/// The frames that were observed, each once.
-fn frames_of(observations: &Observations) -> Vec<u32> {
-    let mut frames: Vec<u32> = observations.entries.iter().map(|entry| entry.frame).collect();
-    frames.dedup();
-    frames
 }

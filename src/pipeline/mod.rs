@@ -40,6 +40,7 @@ use crate::batch::Sequenced;
 use crate::correlate::{App, Correlator, End};
 use crate::detect::{Detector, Observations};
 use crate::event::{EventBlock, Stamp};
+use crate::journal::KeptInputs;
 use crate::limits;
 use crate::time::Zone;
 use crossbeam_channel::{Sender, bounded};
@@ -149,7 +150,8 @@ impl Pipeline {
             recorder: outputs.recorder,
             ledger: Arc::clone(&ledger),
             pulse: Arc::clone(&pulse),
-            kept: Vec::new(),
+            gathered: KeptInputs::default(),
+            state_size: 0,
             offered: VecDeque::new(),
         };
         let folder = thread::Builder::new().name("correlator".to_owned()).spawn(move || folder.run())?;

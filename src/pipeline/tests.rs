@@ -11,7 +11,7 @@ use crate::correlate::{App, Correlator, End, ModuleOptions, Totals};
 use crate::detect::{Detector, Observations};
 use crate::event::{EventBlock, Stamp, StreamId, render};
 use crate::journal::{
-    self, EventReader, Group, Identity, Journal, JournalError, Kept, Page, Settled, Snapshot, State,
+    self, EventReader, Group, Identity, Journal, JournalError, KeptInputs, Page, Settled, Snapshot, State,
 };
 use crate::segment::faulty::{Fault, FaultyDisk, Survives};
 use crate::span::Span;
@@ -92,14 +92,12 @@ impl Machine {
         Self { shared: Shared { detector, zones: Vec::new(), other_zone: Zone::UTC, rejects }, correlator }
     }
 
-    fn fold(&mut self, sequenced: &Sequenced, events: &mut EventBlock) -> Kept {
+    fn fold(&mut self, sequenced: &Sequenced, events: &mut EventBlock, inputs: &mut KeptInputs) {
         let mut observations = Observations::default();
         let mut scratch = self.shared.detector.scratch();
         observe(&self.shared, &mut scratch, sequenced, &mut observations, &mut Counts::default());
         let fired = self.correlator.fold(sequenced, &observations, events);
-        let mut frames: Vec<u32> = observations.entries.iter().map(|entry| entry.frame).collect();
-        frames.dedup();
-        Kept { sequenced: sequenced.clone(), frames, fired }
+        inputs.push(sequenced, observations.entries.iter().map(|entry| entry.frame), fired);
     }
 }
 
@@ -131,7 +129,8 @@ fn reference(fed: &[Fed], position: u64, with_end: bool) -> (Vec<u8>, Vec<String
         }
         machine.correlator.begin_run(fed.base);
         let mut events = EventBlock::new(options(fed.run).stamp);
-        batches.iter().for_each(|sequenced| drop(machine.fold(sequenced, &mut events)));
+        let inputs = &mut KeptInputs::default();
+        batches.iter().for_each(|sequenced| machine.fold(sequenced, &mut events, inputs));
         let is_last = machine.correlator.position() == position;
         if let Some(end) = fed.end.filter(|_| !is_last || with_end) {
             machine.correlator.finish(End::At(end), Totals::default(), &mut events);
@@ -174,13 +173,13 @@ fn run(home: &Path, disk: &FaultyDisk, fed: &mut Vec<Fed>) -> Result<(), Box<dyn
             for half in 0..2 {
                 let sequenced = batch((number * 2 + half) * 3 + 1, base + number * 2 + half);
                 fed.batches.push(sequenced.clone());
-                group.kept.push(machine.fold(&sequenced, &mut events));
+                machine.fold(&sequenced, &mut events, &mut group.inputs);
             }
         } else {
             let end = at((base + GROUPS * 2) * 200);
             fed.end = Some(end);
             machine.correlator.finish(End::At(end), Totals::default(), &mut events);
-            group.end = Some((machine.correlator.last_number(), end));
+            group.inputs.push_end(machine.correlator.last_number(), end);
         }
         group.through = machine.correlator.position();
         group.blocks.extend((!events.is_empty()).then(|| Arc::new(events)));

@@ -53,6 +53,11 @@ impl BlockEncoder {
         Self { salt, position, waiting: AlignedVec::new() }
     }
 
+    /// Makes room for blocks of so many bytes, so that large ones are not moved while they grow.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.waiting.reserve(bytes);
+    }
+
     /// Lays out a block behind those that wait and returns its entry in the index; `first` and `arrival` are those of
     /// the first input in it.
     ///

@@ -7,7 +7,6 @@ use super::Options;
 use super::clock::{Clock, Step};
 use super::sniff::UTF8_BOM;
 use super::source::Source;
-use super::unpack::{Content, Packing};
 use crate::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
 use crate::event::StreamId;
 use crate::limits;
@@ -38,18 +37,6 @@ pub enum ReadError {
         /// Why.
         source: io::Error,
     },
-    /// Its compressed content cannot be unpacked.
-    #[error("{} is damaged: it cannot be unpacked ({format}) on from near byte {offset}: {source}", path.display())]
-    Packed {
-        /// The file.
-        path: PathBuf,
-        /// How it is compressed.
-        format: &'static str,
-        /// Where, in the compressed file.
-        offset: u64,
-        /// Why.
-        source: io::Error,
-    },
     /// It is not framed as it was said to be.
     #[error("{}: {source}", path.display())]
     Framing {
@@ -64,18 +51,15 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct PlainFile {
     path: PathBuf,
-    content: Content,
-    packing: Option<Packing>,
-    total: u64,
-    modified: Timestamp,
+    source: Source,
     stream: StreamId,
     origin: Arc<Origin>,
     years: Years,
     framer: Framer,
     /// Bytes that were read and not yet framed.
     rest: Bytes,
-    /// Whether nothing has been read.
-    is_new: bool,
+    /// How many bytes have been read.
+    read: u64,
     clock: Clock,
     /// Batches whose arrivals may not be settled yet.
     held: VecDeque<Held>,
@@ -112,30 +96,22 @@ struct Held {
 }
 
 impl PlainFile {
-    pub(super) fn new(
-        path: &Path,
-        source: &Source,
-        (packing, mode): (Option<Packing>, Mode),
-        options: &Options,
-    ) -> Self {
+    pub(super) fn new(path: &Path, source: Source, mode: Mode, options: &Options) -> io::Result<Self> {
         let framing = framing::Options {
             mode,
             max_message_size: options.max_message_size,
             ..framing::Options::default()
         };
         let origin = Origin { listener: path.to_string_lossy().into_owned(), peer: String::new() };
-        Self {
+        Ok(Self {
             path: path.to_owned(),
-            stream: source.hash(packing),
+            stream: source.hash()?,
             origin: Arc::new(origin),
             years: Years::new(source.modified(), options),
-            content: source.content(packing),
-            packing,
-            total: source.len(),
-            modified: source.modified(),
+            source,
             framer: Framer::new(framing),
             rest: Bytes::new(),
-            is_new: true,
+            read: 0,
             clock: Clock::default(),
             held: VecDeque::new(),
             batches: 0,
@@ -145,7 +121,7 @@ impl PlainFile {
             leapt: false,
             next: 1,
             arrival: None,
-        }
+        })
     }
 
     /// The hash of the content.
@@ -153,14 +129,14 @@ impl PlainFile {
         self.stream
     }
 
-    /// Its length as it is, in bytes.
+    /// Its length, in bytes.
     pub fn total_bytes(&self) -> u64 {
-        self.total
+        self.source.len()
     }
 
     /// How many of these bytes have been read.
     pub fn bytes_done(&self) -> u64 {
-        self.content.offset()
+        self.read
     }
 
     /// Goes on where another file ended: with this number, and at this arrival at the earliest.
@@ -183,44 +159,34 @@ impl PlainFile {
             if !frames.is_empty() || self.ended {
                 break whole;
             }
-            if !self.fill() {
+            if self.read >= self.source.len() {
                 self.framer.finish(&self.rest, &mut frames);
-                if let Some(cut) = frames.last_mut().filter(|_| self.failure.is_some()) {
-                    cut.truncated = true;
-                }
                 self.ended = true;
                 break std::mem::take(&mut self.rest);
             }
+            self.fill();
         };
         if !frames.is_empty() {
             self.time(bytes, frames);
         }
     }
 
-    /// Reads on, behind what is not yet framed. Tells whether there was anything.
-    fn fill(&mut self) -> bool {
+    /// Reads on, behind what is not yet framed.
+    fn fill(&mut self) {
         let mut buffer = Vec::with_capacity(self.rest.len() + limits::READ_SIZE);
         buffer.extend_from_slice(&self.rest);
-        let read = self.content.read(limits::READ_SIZE, &mut buffer);
-        let count = read.unwrap_or_else(|source| {
-            self.fail(self.unreadable(source));
-            0
-        });
-        if count == 0 {
-            return false;
-        }
-        self.rest = Bytes::from(buffer);
-        if std::mem::take(&mut self.is_new) && self.rest.starts_with(UTF8_BOM) {
-            self.rest = self.rest.slice(UTF8_BOM.len()..);
-        }
-        true
-    }
-
-    fn unreadable(&self, source: io::Error) -> ReadError {
-        let (path, offset) = (self.path.clone(), self.content.offset());
-        match self.packing {
-            None => ReadError::Io { path, offset, source },
-            Some(packing) => ReadError::Packed { path, format: packing.name(), offset, source },
+        match self.source.read(self.read, limits::READ_SIZE, &mut buffer) {
+            Ok(()) => {
+                let is_first = self.read == 0;
+                self.read += (buffer.len() - self.rest.len()) as u64;
+                self.rest = Bytes::from(buffer);
+                if is_first && self.rest.starts_with(UTF8_BOM) {
+                    self.rest = self.rest.slice(UTF8_BOM.len()..);
+                }
+            }
+            Err(source) => {
+                self.fail(ReadError::Io { path: self.path.clone(), offset: self.read, source });
+            }
         }
     }
 
@@ -270,8 +236,8 @@ impl PlainFile {
     /// file was last written.
     fn arrivals(&mut self, mut runs: Vec<(u32, Timestamp)>) -> Arrivals {
         let before = self.arrival.or(runs.first().map(|run| run.1)).unwrap_or_else(|| {
-            self.clock.advance_to(self.modified);
-            self.modified
+            self.clock.advance_to(self.source.modified());
+            self.source.modified()
         });
         runs.retain(|(_, arrival)| *arrival > before);
         if runs.first().is_none_or(|(index, _)| *index > 0) {

@@ -72,7 +72,7 @@ fn goes_on(home: &Path, promised: &Promised, what: &str) -> Result<Vec<String>, 
     let modules = vec![ModuleName { app: "fleet".into(), module: "openssh".into() }];
     let stamp = Stamp { stream: identity.stream, run: identity.run, modules };
     let mut group = Group::new(identity.run, base, base + 3);
-    group.kept.push(kept(1));
+    group.inputs = kept(1);
     group.blocks.push(block(&Arc::new(stamp), 1..2));
     journal.commit(&mut group, at(501)).unwrap();
 

@@ -34,13 +34,15 @@ fn block(stamp: &Arc<Stamp>, numbers: std::ops::Range<u64>) -> Arc<EventBlock> {
 }
 
 /// A batch of three frames, of which the first and the last meant something.
-fn kept(first: u64) -> Kept {
+fn kept(first: u64) -> KeptInputs {
     let text = format!("{first:<10}{:<10}{:<10}", "nothing", first + 2);
     let frames = (0..3).map(|index| FrameSpan { span: Span::new(index * 10, 10), truncated: index == 2 });
     let origin = Arc::new(Origin { listener: "lan".into(), peer: "192.0.2.1".into() });
     let batch = Batch { origin, bytes: Bytes::from(text), frames: frames.collect() };
     let sequenced = Sequenced { slot: 0, first, arrivals: Arrivals::One(at(first)), batch };
-    Kept { sequenced, frames: vec![0, 2], fired: first.is_multiple_of(2) }
+    let mut inputs = KeptInputs::default();
+    inputs.push(&sequenced, [0, 2].into_iter(), first.is_multiple_of(2));
+    inputs
 }
 
 /// What a run has been promised.
@@ -95,7 +97,7 @@ fn run_with(
     let result = work(&mut journal, &identity, (recovery.base, script), promised);
     if let Err(JournalError::Lost { .. }) = &result {
         let mut group = Group::new(identity.run, recovery.base, u64::MAX);
-        group.kept.push(kept(1_000_000));
+        group.inputs = kept(1_000_000);
         let again = journal.commit(&mut group, at(0));
         assert!(matches!(again, Err(JournalError::Lost { .. })), "it goes on: {again:?} after {result:?}");
         assert!(matches!(journal.stop(identity.run, at(0)), Err(JournalError::Lost { .. })));
@@ -116,7 +118,7 @@ fn work(
     for number in 0..script.groups {
         let first = number * 3 + 1;
         let mut group = Group::new(identity.run, base, base + first + 2);
-        group.kept.push(kept(first));
+        group.inputs = kept(first);
         group.blocks.extend([block(&stamp, first..first + 2), block(&stamp, first + 2..first + 3)]);
         insist(|| journal.commit(&mut group, at(first)))?;
         promised.through = base + first + 2;

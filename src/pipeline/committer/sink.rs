@@ -1,0 +1,42 @@
+//! Floor 6: the correlator's end of the way to the journal.
+//!
+//! Invariant: what is handed on waits in a bounded channel; what inputs were gathered in comes back to be used again.
+
+use super::super::folded::{EventSink, Folded};
+use crate::journal::KeptInputs;
+use crossbeam_channel::Receiver;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use tokio::sync::mpsc;
+
+/// The correlator's end of the way to the journal.
+#[derive(Debug)]
+pub struct JournalSink {
+    pub(super) folded: mpsc::Sender<Folded>,
+    pub(super) wants_state: Arc<AtomicBool>,
+    pub(super) wants_inputs: bool,
+    pub(super) spares: Receiver<KeptInputs>,
+}
+
+impl EventSink for JournalSink {
+    fn wants_inputs(&self) -> bool {
+        self.wants_inputs
+    }
+
+    fn wants_state(&self) -> bool {
+        self.wants_state.load(Relaxed)
+    }
+
+    fn spare_inputs(&mut self) -> KeptInputs {
+        self.spares.try_recv().unwrap_or_default()
+    }
+
+    fn offer(&mut self, folded: Folded) {
+        if folded.state.is_some() {
+            self.wants_state.store(false, Relaxed);
+        }
+        if self.folded.blocking_send(folded).is_err() {
+            tracing::error!("the journal's thread has gone");
+        }
+    }
+}
