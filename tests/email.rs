@@ -35,7 +35,14 @@ struct OneRecord;
 impl Evidence for OneRecord {
     fn of(&self, _: Event<'_>) -> Vec<EvidenceRecord> {
         let bytes = b"<38>Failed password for <script>alert(1)</script>".to_vec();
-        vec![EvidenceRecord { arrival: Timestamp::EPOCH, peer: "192.0.2.1".to_owned(), bytes }]
+        vec![EvidenceRecord {
+            position: 1,
+            arrival: Timestamp::EPOCH,
+            listener: "lan".to_owned(),
+            peer: "192.0.2.1".to_owned(),
+            bytes,
+            truncated: false,
+        }]
     }
 }
 

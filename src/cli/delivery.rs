@@ -87,7 +87,8 @@ pub(super) fn target(
     settings: &Settings,
     secrets: &Arc<Secrets>,
 ) -> Result<Target, Failure> {
-    let environment = environment(settings, secrets);
+    let mut environment = environment(settings, secrets);
+    environment.evidence = handler.privacy.evidence(environment.evidence);
     let built = match &handler.options {
         HandlerOptions::Log(options) => log::build(*options, &environment),
         HandlerOptions::Csv(options) => csv::build(options.clone(), &environment),
@@ -101,5 +102,6 @@ pub(super) fn target(
     let built = built.with_context(|| format!("cannot start handler `{handler_name}`"))?;
     let names = settings.apps.iter().filter(|app| app.handlers.contains(&handler.name));
     let apps = Apps::Named(names.map(|app| app.app.name.clone()).collect());
+    let built = handler.privacy.handler(built);
     Ok(Target { name: handler_name, apps, handler: built, options: handler.delivery.clone() })
 }

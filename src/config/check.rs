@@ -131,9 +131,9 @@ fn handlers(tree: &Table, reader: &mut Reader) -> Vec<(Handler, Place)> {
     let Some(node) = tree.get("handlers") else { return handlers };
     for (path, name, node, table) in reader.named("handlers", node) {
         let given = Given { path: &path, at: &node.at, table };
-        if let Some((options, delivery)) = handler::read(reader, given) {
+        if let Some(handler) = handler::read(reader, given, name) {
             let place = table.get("directory").map_or(&node.at, |node| &node.at);
-            handlers.push((Handler { name: name.to_owned(), options, delivery }, place.clone()));
+            handlers.push((handler, place.clone()));
         }
     }
     handlers

@@ -8,6 +8,7 @@ use super::section::Section;
 use super::server::ServerOptions;
 use crate::correlate::{report, sshd};
 use crate::dispatch::{StormOptions, TargetOptions};
+use crate::handlers::privacy::Privacy;
 use crate::handlers::{csv, email, exec, log, sms, syslog, webhook};
 use std::fmt::Write;
 use std::fs;
@@ -52,6 +53,7 @@ fn the_reference_is_current() {
         ("report", of::<report::Options>()),
         ("handlers", of::<TargetOptions>()),
         ("digests", of::<StormOptions>()),
+        ("privacy", of::<Privacy>()),
         ("log", of::<log::Options>()),
         ("csv", of::<csv::Options>()),
         ("email", of::<email::Options>()),

@@ -136,7 +136,7 @@ impl Detector {
 
     /// A user's name, unescaped, and whether it looks as if it meant to mislead.
     #[inline]
-    fn user(
+    pub(super) fn user(
         &self,
         span: Span,
         message: Message<'_>,

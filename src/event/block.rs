@@ -1,7 +1,7 @@
 //! Floor 1: events in blocks of flat columns: a handful of allocations for thousands of events, shared by all
 //! handlers, and of a shape that can be archived as it is.
 
-use super::{Cell, EventId, Field, Kind, Severity, StreamId, Value};
+use super::{Cell, EventId, Field, FieldType, Kind, Severity, StreamId, Value};
 use crate::limits;
 use crate::span::Span;
 use crate::time::Timestamp;
@@ -234,6 +234,27 @@ impl EventWriter<'_> {
         self.put(field, Cell::List(span))
     }
 
+    /// Puts a value as another event has it.
+    pub fn value(&mut self, field: Field, value: Value<'_>) -> &mut Self {
+        match value {
+            Value::Null => self,
+            Value::Bool(flag) => self.flag(field, flag),
+            Value::Count(count) => self.count(field, count),
+            Value::Time(time) => self.time(field, time),
+            Value::Duration(duration) => self.duration(field, duration),
+            Value::Addr(addr) => self.addr(field, addr),
+            Value::Text(text) => self.text(field, text),
+            Value::List(list) if field.spec().ty == FieldType::Addrs => {
+                let addr = |item| if let Value::Addr(addr) = item { Some(addr) } else { None };
+                self.addrs(field, list.iter().filter_map(addr))
+            }
+            Value::List(list) => {
+                let text = |item| if let Value::Text(text) = item { Some(text) } else { None };
+                self.texts(field, list.iter().filter_map(text))
+            }
+        }
+    }
+
     /// Adds the numbers of inputs that caused the event, up to [`limits::MAX_EVIDENCE`] of them.
     pub fn evidence(&mut self, numbers: impl IntoIterator<Item = u64>) -> &mut Self {
         let Some(row) = self.block.rows.last_mut() else { return self };
@@ -341,6 +362,20 @@ mod tests {
         assert_eq!(event.evidence(), [3, 7]);
         assert_eq!(block.get(1).unwrap().get(Field::User), Value::Text(b"x"));
         assert!(block.get(1).unwrap().evidence().is_empty());
+    }
+
+    #[test]
+    fn values_are_copied_as_they_are() {
+        for kind in Kind::ALL {
+            let original = super::super::sample(*kind, Timestamp::EPOCH);
+            let event = original.get(0).unwrap();
+            let mut copy = EventBlock::new(Arc::clone(original.stamp()));
+            let mut writer = copy.push(*event.head());
+            for (field, value) in event.fields() {
+                writer.value(field, value);
+            }
+            assert!(copy.get(0).unwrap().fields().eq(event.fields()), "{kind:?}");
+        }
     }
 
     #[test]

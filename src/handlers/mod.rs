@@ -8,7 +8,7 @@
 
 use crate::credentials::Secrets;
 use crate::event::{Event, EventBlock};
-use crate::time::{Clock, Timestamp, Zone};
+use crate::time::{Clock, Zone};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -21,6 +21,7 @@ pub mod email;
 pub mod exec;
 mod http;
 pub mod log;
+pub mod privacy;
 mod sink;
 pub mod sms;
 pub mod syslog;
@@ -28,6 +29,7 @@ mod template;
 mod tls;
 pub mod webhook;
 
+pub use crate::journal::EvidenceRecord;
 pub use digest::{Digest, Gathered, Group};
 pub use sink::panic_text;
 
@@ -52,17 +54,6 @@ impl Environment {
         let (secrets, evidence) = (Arc::default(), Arc::new(NoEvidence));
         Self { clock, zone, directory: directory.into(), secrets, evidence }
     }
-}
-
-/// A record that caused an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EvidenceRecord {
-    /// When it arrived.
-    pub arrival: Timestamp,
-    /// Who sent it.
-    pub peer: String,
-    /// The record as it was received.
-    pub bytes: Vec<u8>,
 }
 
 /// Finds the records that caused events.

@@ -5,6 +5,7 @@ mod delivery;
 mod email;
 mod exec;
 mod log;
+mod privacy;
 mod sms;
 mod syslog;
 mod webhook;
@@ -13,6 +14,7 @@ use super::section::{Given, Reader, Section};
 use crate::credentials::CredentialName;
 use crate::dispatch::{StormOptions, TargetOptions};
 use crate::handlers;
+use crate::handlers::privacy::{Privacy, UnknownUsers};
 use crate::limits;
 use std::path::PathBuf;
 
@@ -25,6 +27,8 @@ pub struct Handler {
     pub options: HandlerOptions,
     /// How events are brought to it.
     pub delivery: TargetOptions,
+    /// What it may tell of people.
+    pub privacy: Privacy,
 }
 
 /// The options of a handler, by its type.
@@ -83,6 +87,17 @@ impl HandlerOptions {
         }
     }
 
+    /// What handlers of the type may tell of people by default: those that write on this machine tell all.
+    fn privacy(&self) -> Privacy {
+        let unknown_users = match self {
+            Self::Log(_) | Self::Csv(_) => UnknownUsers::Show,
+            Self::Email(_) | Self::Exec(_) | Self::Sms(_) | Self::Syslog(_) | Self::Webhook(_) => {
+                UnknownUsers::Mask
+            }
+        };
+        Privacy { unknown_users }
+    }
+
     /// The credentials that the handler names, each once or more. They are found before it is built.
     pub fn credentials(&self) -> Vec<&CredentialName> {
         match self {
@@ -104,8 +119,8 @@ impl HandlerOptions {
     }
 }
 
-/// Reads the options of a handler.
-pub(super) fn read(reader: &mut Reader, given: Given<'_>) -> Option<(HandlerOptions, TargetOptions)> {
+/// Reads a handler.
+pub(super) fn read(reader: &mut Reader, given: Given<'_>, name: &str) -> Option<Handler> {
     let common = TargetOptions::default();
     let (options, delivery) = match reader.typed(given, TYPES, &[])? {
         HandlerType::Log => digesting(reader, given, HandlerOptions::Log, common),
@@ -134,8 +149,9 @@ pub(super) fn read(reader: &mut Reader, given: Given<'_>) -> Option<(HandlerOpti
         }
         HandlerType::Webhook => digesting(reader, given, HandlerOptions::Webhook, common),
     };
+    let privacy = reader.more(given, options.privacy());
     reader.list_type(given, TYPES);
-    Some((options, delivery))
+    Some(Handler { name: name.to_owned(), options, delivery, privacy })
 }
 
 /// Reads the options of a type, and those that all types have, whose defaults are `common`.
@@ -145,7 +161,7 @@ fn plain<S: Section>(
     options: impl FnOnce(S) -> HandlerOptions,
     common: TargetOptions,
 ) -> (HandlerOptions, TargetOptions) {
-    let names = names::<TargetOptions>().chain(["type"]);
+    let names = names::<TargetOptions>().chain(names::<Privacy>()).chain(["type"]);
     let of_type = options(reader.section(given, &names.collect::<Vec<_>>()));
     (of_type, reader.more(given, common))
 }
@@ -157,7 +173,8 @@ fn digesting<S: Section>(
     options: impl FnOnce(S) -> HandlerOptions,
     common: TargetOptions,
 ) -> (HandlerOptions, TargetOptions) {
-    let names = names::<TargetOptions>().chain(names::<StormOptions>()).chain(["type"]);
+    let names =
+        names::<TargetOptions>().chain(names::<StormOptions>()).chain(names::<Privacy>()).chain(["type"]);
     let of_type = options(reader.section(given, &names.collect::<Vec<_>>()));
     let mut delivery: TargetOptions = reader.more(given, common);
     delivery.storm = reader.more(given, delivery.storm);

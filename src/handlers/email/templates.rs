@@ -97,8 +97,14 @@ impl Templates {
     fn check(&self) -> Result<(), TemplateError> {
         let mut times = LocalTime::new(self.zone.clone());
         let time = Timestamp::from_civil(2026, 11, 25, 36_000, 0);
-        let record =
-            EvidenceRecord { arrival: time, peer: "192.0.2.1".to_owned(), bytes: b"a record".to_vec() };
+        let record = EvidenceRecord {
+            position: 1,
+            arrival: time,
+            listener: "lan".to_owned(),
+            peer: "192.0.2.1".to_owned(),
+            bytes: b"a record".to_vec(),
+            truncated: false,
+        };
         let mut gathered = Gathered { digest: Digest::default(), shown: Vec::new() };
         for (seq, kind) in (0..).zip(Kind::ALL) {
             let block = Arc::new(sample(*kind, time));
