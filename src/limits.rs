@@ -430,6 +430,9 @@ pub const MAX_CREDENTIAL_NAME: usize = 128;
 /// Bytes of a secret.
 pub const MAX_SECRET_BYTES: usize = 64 * 1024;
 
+/// Time within which the keyring of a desktop has to answer.
+pub const KEYRING_TIME: Duration = Duration::from_secs(10);
+
 /// Time within which a mail server has to answer, by default.
 pub const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -1,94 +1,244 @@
-//! Credentials as processes meet them: a server starts with them, and lists all that are missing before it listens.
+//! Credentials as operators and processes meet them, in real stores: a directory, a gnome-keyring on a session bus, and
+//! the kernel.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test program: its helpers fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test program: its helpers fail by panicking"
+)]
 
-use rustix::process::{Pid, Signal, kill_process};
+#[path = "credentials/house.rs"]
+mod house;
+#[path = "credentials/keyring.rs"]
+mod keyring;
+
+use house::{CANARY, Hook, House, Server, feed, has};
+use keyring::Session;
+use serde_json::Value;
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-const CONFIGURATION: &str = r#"
-[listeners.here]
-address = "tcp://127.0.0.1:0"
+/// A server refuses to start without its secrets, starts with them, delivers, and refuses again when they are removed.
+fn life(house: &House, place: &str) {
+    let refused = house.run(&["serve"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    for name in ["url", "hmac"] {
+        let command = format!("correlator credentials set {} --config ", house.name(name));
+        assert!(refused.err.contains(&command), "{refused:?}");
+    }
+    assert!(!refused.err.contains("listening") && !house.path().join("data").exists(), "{refused:?}");
 
-[handlers.first]
-type = "webhook"
-url = { credential = "hook/url" }
-headers = { Authorization = { credential = "hook/key" } }
+    let hook = Hook::start(0);
+    let said = house.set_all(&hook);
+    assert!(said.contains(place) && said.contains("user `"), "{said}");
+    assert_eq!(house.run(&["credentials", "check"]).code, Some(0));
+    let server = Server::start(house);
+    server.provoke();
+    let request = hook.wait("SSHDSessionStarted");
+    assert!(request.starts_with(&format!("POST /{CANARY}-path ")), "{request}");
+    assert!(request.contains("x-correlator-signature: "), "{request}");
+    server.stop();
 
-[handlers.second]
-type = "webhook"
-url = { credential = "hook/url" }
-hmac_secret = { credential = "hook/hmac" }
-
-[apps.fleet]
-handlers = ["first", "second"]
-
-[apps.fleet.modules.openssh]
-type = "sshd"
-"#;
-
-const SECRETS: [(&str, &str); 3] =
-    [("hook/url", "http://127.0.0.1:9/hunter2"), ("hook-key", "hunter2\n"), ("hook-hmac", "hunter2")];
-
-fn correlator(home: &Path, command: &str) -> Command {
-    fs::write(home.join("c.toml"), CONFIGURATION).unwrap();
-    let mut process = Command::new(env!("CARGO_BIN_EXE_correlator"));
-    process.args([command, "--config"]).arg(home.join("c.toml")).arg("--data-dir").arg(home.join("data"));
-    process.env("CREDENTIALS_DIRECTORY", home.join("secrets"));
-    process
+    let removed = house.run(&["credentials", "remove", &house.name("url")]);
+    assert!(removed.code == Some(0) && removed.out.contains(place), "{removed:?}");
+    assert_eq!(house.run(&["credentials", "remove", &house.name("url")]).code, Some(1));
+    let refused = house.run(&["serve"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.err.contains(&format!("{}, for `hook`: missing", house.name("url"))), "{refused:?}");
+    house.run(&["credentials", "remove", &house.name("hmac")]);
 }
 
-fn put(home: &Path, name: &str, value: &str, mode: u32) {
-    let path = home.join("secrets").join(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(&path, value).unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-}
-
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+fn listed(house: &House) -> Vec<Value> {
+    let said = house.run(&["credentials", "list", "--format", "json"]);
+    serde_json::from_str(&said.out).unwrap()
 }
 
 #[test]
-fn all_that_is_missing_is_told_before_anything_starts() {
-    let home = tempfile::tempdir().unwrap();
-    put(home.path(), "hook-key", "hunter2", 0o644);
+fn a_directory_gives_secrets_to_a_server() {
+    let house = House::new("[\"directory\"]", "");
+    life(&house, "/secrets");
+}
+
+#[test]
+fn a_keyring_gives_secrets_to_a_server() {
+    let mut house = House::new("[\"directory\", \"keyring\"]", "");
+    // Nothing but the keyring takes anything.
+    fs::remove_dir(house.path().join("secrets")).unwrap();
+    let Some(_session) = Session::start(&mut house) else { return };
+    life(&house, "the keyring (Secret Service)");
+}
+
+#[test]
+fn the_kernel_gives_secrets_to_a_server() {
+    if !has("keyctl") {
+        println!("skipped: needs keyctl");
+        return;
+    }
+    let house = House::new("[\"keyutils\"]", "");
+    if house.program("keyctl").args(["show", "@u"]).output().unwrap().status.code() != Some(0) {
+        println!("skipped: needs a kernel that keeps keys for this process");
+        return;
+    }
+    life(&house, "the kernel's keys (keyutils)");
+    // What one session puts there, or replaces, another one sees.
+    let set = |value: &str| {
+        let mut command = house.program("keyctl");
+        command.args(["session", "-", env!("CARGO_BIN_EXE_correlator"), "credentials", "set"]);
+        let said = feed(command.arg(house.name("url")), value);
+        assert_eq!(said.code, Some(0), "{said:?}");
+    };
+    set("not a URL");
+    let said = house.run(&["credentials", "list"]).out;
+    assert!(said.contains("found in the kernel's keys"), "{said}");
+    let hook = Hook::start(0);
+    house.set("hmac", "key");
+    set(&format!("{}/second", hook.url));
+    let server = Server::start(&house);
+    assert!(hook.wait("ServerStarted").starts_with("POST /second "));
+    server.stop();
+    for name in ["url", "hmac"] {
+        assert_eq!(house.run(&["credentials", "remove", &house.name(name)]).code, Some(0));
+    }
+}
+
+#[test]
+fn a_locked_keyring_is_told_and_events_wait_for_it() {
+    let mut house = House::new("[\"keyring\"]", "required = false");
+    let absent = listed(&house);
+    let Some(session) = Session::start(&mut house) else { return };
+    // Without a bus there is no keyring; that says nothing of what is in it.
+    assert!(absent.iter().all(|credential| credential["status"] == "unreachable"), "{absent:?}");
+    let missing = listed(&house);
+    assert!(missing.iter().all(|credential| credential["status"] == "missing"), "{missing:?}");
+    let hook = Hook::start(0);
+    house.set_all(&hook);
+    session.lock(&house);
+    // Of what was put there and of what was not, a locked keyring says the same.
+    house.run(&["credentials", "remove", &house.name("other")]);
+    let locked = house.run(&["credentials", "check"]);
+    assert!(locked.code == Some(1) && locked.out.contains("for `hook`: locked"), "{locked:?}");
+    assert_eq!(house.set("url", "other").code, Some(3));
+    let strict = house.run(&["serve", "--set", "handlers.hook.required=true"]);
+    assert!(strict.code == Some(2) && strict.err.contains("it is locked"), "{strict:?}");
+
+    let server = Server::start(&house);
+    server.provoke();
+    session.unlock(&house);
+    hook.wait("SSHDSessionStarted");
+    let said = server.stop();
+    assert!(said.contains("events wait until") && said.contains("locked"), "{said}");
+}
+
+#[test]
+fn events_of_a_handler_that_is_not_required_wait_for_its_credentials() {
+    let house = House::new("[\"directory\"]", "required = false");
+    let check = house.run(&["check"]);
+    assert!(check.code == Some(0) && check.err.contains("warning: events wait"), "{check:?}");
+    let server = Server::start(&house);
+    server.provoke();
+    let hook = Hook::start(0);
+    let waiting = house.run(&["events", "list", "--state", "waiting", "--format", "json"]);
+    assert_eq!(waiting.code, Some(0), "{waiting:?}");
+    house.set_all(&hook);
+    hook.wait("SSHDSessionStarted");
+    server.stop();
+}
+
+#[test]
+fn all_that_is_wrong_is_told_before_anything_starts() {
+    let house = House::new("[\"directory\"]", "headers = { Authorization = { credential = \"open\" } }");
+    let open = house.path().join("secrets/open");
+    fs::write(&open, CANARY).unwrap();
+    fs::set_permissions(&open, Permissions::from_mode(0o644)).unwrap();
     for command in ["serve", "check"] {
-        let output = correlator(home.path(), command).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        for expected in ["hook/url, for `first` and `second`", "hook/hmac, for `second`", "chmod o= "] {
-            assert!(said.contains(expected), "{expected}: {said}");
+        let said = house.run(&[command]);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        for expected in [
+            "/url, for `hook`: missing",
+            "/hmac, for `hook`: missing",
+            "open, for `hook`: refused",
+            "chmod o= ",
+        ] {
+            assert!(said.err.contains(expected), "{expected}: {said:?}");
         }
-        assert!(!said.contains("hunter2") && !said.contains("listening"), "{said}");
+        assert!(!said.err.contains(CANARY), "{said:?}");
     }
-    assert!(!home.path().join("data").exists());
+    let check = house.run(&["credentials", "check"]);
+    assert!(check.code == Some(1) && check.out.contains("3 of 3 cannot be had"), "{check:?}");
 }
 
 #[test]
-fn a_server_starts_with_them_and_leaves_them_nowhere() {
-    let home = tempfile::tempdir().unwrap();
-    for (name, value) in SECRETS {
-        put(home.path(), name, value, 0o400);
+fn what_is_set_can_be_found_or_is_warned_about() {
+    let house = House::new("[\"directory\"]", "");
+    let said = house.set("utl", "x");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.err.contains(&format!("did you mean `{}`?", house.name("url"))), "{said:?}");
+    assert_eq!(house.set("url", "\n").code, Some(3));
+    assert_eq!(house.run(&["credentials", "set", "../escape"]).code, Some(2));
+    let elsewhere = house.run(&["credentials", "set", "a", "--store", "keyring"]);
+    assert!(
+        elsewhere.code == Some(2) && elsewhere.err.contains("does not name \"keyring\""),
+        "{elsewhere:?}"
+    );
+    // One line break is cut, and nothing else.
+    house.set("url", " a \n\n");
+    assert_eq!(fs::read(house.path().join("secrets").join(house.name("url"))).unwrap(), b" a \n");
+}
+
+#[test]
+fn a_terminal_is_asked_without_an_echo() {
+    if !has("script") {
+        println!("skipped: needs script");
+        return;
     }
-    let mut child = correlator(home.path(), "serve").stderr(Stdio::piped()).spawn().unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let mut said = String::new();
-    while !said.contains("listening") {
-        assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "{said}");
+    let house = House::new("[\"directory\"]", "");
+    let name = house.name("url");
+    let command = format!("{} credentials set {name}", env!("CARGO_BIN_EXE_correlator"));
+    let log = house.path().join("typescript");
+    let mut script = house.program("script");
+    let said = feed(script.args(["-qec", &command]).arg(&log), &format!("{CANARY}\n"));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(fs::read(house.path().join("secrets").join(name)).unwrap(), CANARY.as_bytes());
+    let shown = said.out + &fs::read_to_string(log).unwrap();
+    assert!(shown.contains("is not shown") && shown.contains("kept in"), "{shown}");
+}
+
+#[test]
+fn a_secret_is_in_no_file_no_log_and_no_output() {
+    let house = House::new("[\"directory\"]", "headers = { Authorization = { credential = \"key\" } }");
+    let hook = Hook::start(2);
+    house.set_all(&hook);
+    feed(&mut house.correlator(&["credentials", "set", "key"]), &format!("Bearer {CANARY}-token"));
+    let server = Server::start(&house);
+    server.provoke();
+    hook.wait("SSHDSessionStarted");
+    let mut outputs = vec![];
+    for arguments in [
+        &["status"][..],
+        &["events", "list"],
+        &["events", "list", "--format", "json"],
+        &["config"],
+        &["config", "--format", "json"],
+        &["check"],
+        &["credentials", "list"],
+        &["credentials", "list", "--format", "json"],
+        &["credentials", "check"],
+        &["serve", "--help"],
+    ] {
+        let said = house.run(arguments);
+        assert_eq!(said.code, Some(0), "{arguments:?}: {said:?}");
+        outputs.push((format!("{arguments:?}"), said.out + &said.err));
     }
-    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-    stderr.read_to_string(&mut said).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
-    assert!(!said.contains("hunter2"), "{said}");
-    let config = correlator(home.path(), "config").output().unwrap();
-    assert!(!String::from_utf8(config.stdout).unwrap().contains("hunter2"));
-    for file in files(&home.path().join("data")) {
-        let bytes = fs::read(&file).unwrap();
-        assert!(!bytes.windows(7).any(|part| part == b"hunter2"), "{}", file.display());
+    outputs.push(("serve".to_owned(), server.stop()));
+    assert!(outputs.iter().any(|(_, text)| text.contains("it answered 500")), "{outputs:?}");
+    for (what, text) in &outputs {
+        assert!(!text.contains(CANARY), "{what}: {text}");
+    }
+    let is_canary = |window: &[u8]| window == CANARY.as_bytes();
+    let files = house.files("data");
+    assert!(!files.is_empty());
+    for (path, bytes) in files {
+        assert!(!bytes.windows(CANARY.len()).any(is_canary), "{}", path.display());
     }
 }

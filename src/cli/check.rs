@@ -9,7 +9,6 @@ use crate::config::Settings;
 use crate::ingest::Bound;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 /// Check the configuration, and whether its files and addresses can be used
 ///
@@ -84,13 +83,14 @@ impl Findings {
 
     /// Whether what handlers need of this machine is as it should be: templates and certificates, for instance.
     fn handlers(&mut self, settings: &Settings) {
-        let secrets = credentials::find(settings.active_handlers()).unwrap_or_else(|failure| {
+        let ready = credentials::find(settings).unwrap_or_else(|failure| {
             self.errors.push(failure.message());
             self.is_incomplete = true;
-            Arc::default()
+            credentials::Ready::default()
         });
+        self.warnings.extend(ready.waiting);
         for handler in settings.active_handlers() {
-            if let Err(failure) = target(handler, settings, &secrets) {
+            if let Err(failure) = target(handler, settings, &ready.secrets) {
                 self.errors.push(failure.message());
             }
         }

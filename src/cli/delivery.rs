@@ -1,13 +1,14 @@
 //! Floor 8: handlers out of the configuration, at work: what `serve` and `replay` share.
 
-use super::Failure;
+use super::{Failure, credentials};
 use crate::config::{Handler, HandlerOptions, Settings};
 use crate::credentials::Secrets;
 use crate::dispatch::{self, Apps, Dispatch, Options, Target, Totals};
-use crate::handlers::{Environment, csv, email, exec, log, sms, syslog, webhook};
+use crate::handlers::{self, Environment, csv, email, exec, log, sms, syslog, webhook};
 use crate::pipeline::{EventSink, Folded};
 use crate::time::{Clock, SystemClock};
 use anyhow::Context;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -78,7 +79,7 @@ pub(super) fn environment(settings: &Settings, secrets: &Arc<Secrets>) -> Enviro
     Environment { secrets: Arc::clone(secrets), ..surroundings }
 }
 
-/// Builds a handler, whose secrets were found, for the applications that name it.
+/// Builds a handler for the applications that name it; one of whose secrets some were not found waits for them.
 ///
 /// # Errors
 /// When the system does not give what it needs.
@@ -89,19 +90,39 @@ pub(super) fn target(
 ) -> Result<Target, Failure> {
     let mut environment = environment(settings, secrets);
     environment.evidence = handler.privacy.evidence(environment.evidence);
-    let built = match &handler.options {
-        HandlerOptions::Log(options) => log::build(*options, &environment),
-        HandlerOptions::Csv(options) => csv::build(options.clone(), &environment),
-        HandlerOptions::Email(options) => email::build(options, &environment),
-        HandlerOptions::Exec(options) => exec::build(options, &environment),
-        HandlerOptions::Sms(options) => sms::build(options, &environment),
-        HandlerOptions::Syslog(options) => syslog::build(options, &environment),
-        HandlerOptions::Webhook(options) => webhook::build(options, &environment),
-    };
+    let is_complete = handler.options.credentials().iter().all(|name| secrets.get(name).is_ok());
     let handler_name = handler.name.clone();
-    let built = built.with_context(|| format!("cannot start handler `{handler_name}`"))?;
+    let built = if is_complete {
+        build(&handler.options, &environment)
+            .with_context(|| format!("cannot start handler `{handler_name}`"))?
+    } else {
+        later(handler, settings, environment)
+    };
     let names = settings.apps.iter().filter(|app| app.handlers.contains(&handler.name));
     let apps = Apps::Named(names.map(|app| app.app.name.clone()).collect());
     let built = handler.privacy.handler(built);
     Ok(Target { name: handler_name, apps, handler: built, options: handler.delivery.clone() })
+}
+
+/// Gives a handler that is built once its credentials can be had.
+fn later(handler: &Handler, settings: &Settings, environment: Environment) -> Box<dyn handlers::Handler> {
+    let (handler, stores) = (handler.clone(), settings.credentials.clone());
+    handlers::awaiting(Arc::new(move || {
+        let secrets = credentials::all_of(&handler, &stores)?;
+        let environment = Environment { secrets: Arc::new(secrets), ..environment.clone() };
+        build(&handler.options, &environment).map_err(|error| error.to_string())
+    }))
+}
+
+/// Builds a handler, whose secrets were found.
+fn build(options: &HandlerOptions, environment: &Environment) -> io::Result<Box<dyn handlers::Handler>> {
+    match options {
+        HandlerOptions::Log(options) => log::build(*options, environment),
+        HandlerOptions::Csv(options) => csv::build(options.clone(), environment),
+        HandlerOptions::Email(options) => email::build(options, environment),
+        HandlerOptions::Exec(options) => exec::build(options, environment),
+        HandlerOptions::Sms(options) => sms::build(options, environment),
+        HandlerOptions::Syslog(options) => syslog::build(options, environment),
+        HandlerOptions::Webhook(options) => webhook::build(options, environment),
+    }
 }

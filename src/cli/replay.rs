@@ -73,7 +73,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     logging::start(settings.server.log);
     let zone = args.timezone.clone().unwrap_or_default().zone;
     let deliver = args.deliver.iter().map(|name| named(name, &settings)).collect::<Result<Vec<_>, _>>()?;
-    let secrets = credentials::find(deliver.iter().copied())?;
+    let secrets = credentials::find_all(&settings, deliver.iter().copied())?;
     let options = file::Options { year: args.year.year, zone: zone.clone(), ..file::Options::default() };
     let mut passages: Vec<Vec<Input>> = Vec::new();
     for path in &args.files {

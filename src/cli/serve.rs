@@ -65,7 +65,10 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let inherited = Inherited::take();
     let settings = args.config.load(&args.app, &args.listen)?;
     logging::start(settings.server.log);
-    let secrets = credentials::find(settings.active_handlers())?;
+    let credentials::Ready { secrets, waiting } = credentials::find(&settings)?;
+    for waits in &waiting {
+        tracing::warn!("{waits}");
+    }
     let identity = Identity::claim(&settings.server.data_dir).map_err(anyhow::Error::from)?;
     let apps = settings.modules();
     let stamp = Stamp { stream: identity.stream, run: identity.run, modules: Correlator::modules(&apps) };

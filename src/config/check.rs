@@ -5,14 +5,16 @@ use super::handler::{self, Handler};
 use super::listener::{Listener, Taken};
 use super::option::list;
 use super::problem::{Place, Problem, Problems};
-use super::section::{Given, Listed, Reader};
+use super::section::{Given, Listed, Reader, Section};
 use super::server::ServerOptions;
 use super::tree::{Content, Node, Table};
+use crate::credentials;
 use crate::suggest::suggest;
 
 /// What a configuration says, before the surroundings of the process are asked.
 pub(super) struct Checked {
     pub(super) server: ServerOptions,
+    pub(super) credentials: credentials::Options,
     pub(super) listeners: Vec<Listener>,
     pub(super) apps: Vec<App>,
     /// Each with the place that says where it writes, or else where it begins.
@@ -21,20 +23,21 @@ pub(super) struct Checked {
 }
 
 /// The tables of the root.
-const ROOT: [&str; 4] = ["server", "listeners", "apps", "handlers"];
+const ROOT: [&str; 5] = ["server", "listeners", "apps", "handlers", "credentials"];
 /// The same of later versions.
-const LATER_ROOT: [&str; 5] = ["filters", "credentials", "templates", "journal", "sources"];
+const LATER_ROOT: [&str; 4] = ["filters", "templates", "journal", "sources"];
 
 /// Checks a tree whose beginning is `start`: what it says, so far as that is right, and everything that is wrong with it.
 pub(super) fn check(tree: &Table, start: &Place) -> (Checked, Problems) {
     let mut reader = Reader::default();
     root_keys(tree, &mut reader);
-    let server = server(tree, start, &mut reader);
+    let server = section("server", tree, start, &mut reader);
+    let credentials = section("credentials", tree, start, &mut reader);
     let listeners = listeners(tree, &mut reader);
     let apps = apps(tree, start, &mut reader);
     let handlers = handlers(tree, &mut reader);
     let Reader { problems, listed } = reader;
-    (Checked { server, listeners, apps, handlers, listed }, problems)
+    (Checked { server, credentials, listeners, apps, handlers, listed }, problems)
 }
 
 fn root_keys(tree: &Table, reader: &mut Reader) {
@@ -51,11 +54,12 @@ fn root_keys(tree: &Table, reader: &mut Reader) {
     }
 }
 
-fn server(tree: &Table, start: &Place, reader: &mut Reader) -> ServerOptions {
+/// A section that is there even where nothing of it is written.
+fn section<S: Section>(name: &str, tree: &Table, start: &Place, reader: &mut Reader) -> S {
     let empty = Table::default();
-    let node = tree.get("server");
-    let table = node.and_then(|node| reader.table("server", node)).unwrap_or(&empty);
-    reader.section(Given { path: "server", at: node.map_or(start, |node| &node.at), table }, &[])
+    let node = tree.get(name);
+    let table = node.and_then(|node| reader.table(name, node)).unwrap_or(&empty);
+    reader.section(Given { path: name, at: node.map_or(start, |node| &node.at), table }, &[])
 }
 
 fn listeners(tree: &Table, reader: &mut Reader) -> Vec<Listener> {

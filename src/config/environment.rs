@@ -14,6 +14,8 @@ pub struct Environment {
     pub state_directory: Option<OsString>,
     /// `$XDG_STATE_HOME`.
     pub xdg_state_home: Option<OsString>,
+    /// `$CREDENTIALS_DIRECTORY`, as systemd sets it.
+    pub credentials_directory: Option<OsString>,
     /// `$HOME`.
     pub home: Option<OsString>,
     /// Whether root runs the process.
@@ -32,6 +34,7 @@ impl Environment {
             config: variable("CORRELATOR_CONFIG"),
             state_directory: variable("STATE_DIRECTORY"),
             xdg_state_home: variable("XDG_STATE_HOME"),
+            credentials_directory: variable("CREDENTIALS_DIRECTORY"),
             home: variable("HOME"),
             is_root: rustix::process::geteuid().is_root(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),

@@ -10,6 +10,7 @@
 mod app;
 mod check;
 mod codec;
+mod credentials;
 mod environment;
 mod handler;
 mod listener;

@@ -2,11 +2,13 @@
 //! themselves. `BLESS=1 cargo test reference` brings the tables up to date.
 
 use super::app::AppOptions;
+use super::handler::Presence;
 use super::listener::Listener;
 use super::option::{Row, rows};
 use super::section::Section;
 use super::server::ServerOptions;
 use crate::correlate::{report, sshd};
+use crate::credentials;
 use crate::dispatch::{StormOptions, TargetOptions};
 use crate::handlers::privacy::Privacy;
 use crate::handlers::{csv, email, exec, log, sms, syslog, webhook};
@@ -51,7 +53,8 @@ fn the_reference_is_current() {
         ("apps", of::<AppOptions>()),
         ("sshd", of::<sshd::Options>()),
         ("report", of::<report::Options>()),
-        ("handlers", of::<TargetOptions>()),
+        ("credentials", of::<credentials::Options>()),
+        ("handlers", of::<TargetOptions>().into_iter().chain(of::<Presence>()).collect()),
         ("digests", of::<StormOptions>()),
         ("privacy", of::<Privacy>()),
         ("log", of::<log::Options>()),

@@ -142,7 +142,7 @@ impl Section for ServerOptions {
             Size<{ limits::MIN_CAPTURE_SIZE }, { limits::MAX_CAPTURE_TOTAL_SIZE }>,
             "Length of all files of a capture together at which it ends; the server goes on without it.";
     };
-    const LATER: &'static [&'static str] = &["heartbeat", "metrics", "credentials"];
+    const LATER: &'static [&'static str] = &["heartbeat", "metrics"];
 
     fn defaults() -> Self {
         Self {

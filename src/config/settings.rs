@@ -15,6 +15,7 @@ use super::tree::{Table, parse_set};
 use super::zone::NamedZone;
 use crate::capture;
 use crate::correlate;
+use crate::credentials;
 use crate::suggest::suggest;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub source: Source,
     /// The server's own options.
     pub server: Server,
+    /// Where secrets are looked for.
+    pub credentials: credentials::Options,
     /// The listeners.
     pub listeners: Vec<Listener>,
     /// The applications that run.
@@ -142,7 +145,7 @@ fn complete(
     environment: &Environment,
     problems: &mut Problems,
 ) -> Settings {
-    let Checked { server, mut listeners, mut apps, mut handlers, mut listed } = checked;
+    let Checked { server, mut credentials, mut listeners, mut apps, mut handlers, mut listed } = checked;
     select_apps(&mut apps, &request.apps, problems);
     if !request.listen.is_empty() {
         listeners = listen(&request.listen, problems);
@@ -160,8 +163,10 @@ fn complete(
         capture: server.capture,
         journal: server.journal,
     };
+    let given = environment.credentials_directory.as_ref().map(PathBuf::from);
+    credentials.directories.splice(0..0, given);
     let handlers = handlers.into_iter().map(|(handler, _)| handler).collect();
-    Settings { source, server, listeners, apps, handlers, listed }
+    Settings { source, server, credentials, listeners, apps, handlers, listed }
 }
 
 /// Keeps the applications that are asked for.

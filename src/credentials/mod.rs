@@ -1,18 +1,23 @@
 //! Floor 2: secrets: how handlers name them, and what they are once found.
 //!
 //! A secret is never in the configuration: an option names a credential, and a store that the operating system keeps
-//! gives its value at the start.
+//! gives its value: a directory of files, the keyring of a session, or the kernel. All stores block while they are asked.
 //!
 //! Invariant: the value of a secret is in no error, no log and no `Debug` output, and its memory is overwritten when it
 //! is dropped.
 
-mod directories;
+mod directory;
+mod keyring;
+mod keyutils;
 mod name;
 mod secret;
+mod store;
+mod stores;
 
-pub use directories::{Directories, NotFound};
 pub use name::{CredentialName, NameError};
-pub use secret::{Secret, Secrets};
+pub use secret::{Secret, Secrets, WrongSecret};
+pub use store::{Lack, StoreKind, Why, own_user};
+pub use stores::{Answers, Found, Kept, Options, Status, Stores};
 
 /// The value of an option that may be a secret: written where the others are, or the name of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]

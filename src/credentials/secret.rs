@@ -1,6 +1,7 @@
 //! Floor 2: the values of secrets.
 
 use super::{CredentialName, Given, Missing};
+use crate::limits;
 use std::collections::BTreeMap;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -9,10 +10,57 @@ use zeroize::Zeroizing;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
+/// Bytes that are no secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WrongSecret {
+    /// There are none.
+    #[error("it is empty")]
+    Empty,
+    /// There are too many.
+    #[error("it is longer than {} bytes", limits::MAX_SECRET_BYTES)]
+    Long,
+    /// They are no text.
+    #[error("it is no UTF-8")]
+    Binary,
+}
+
 impl Secret {
     /// Takes a text for a secret.
     pub fn new(value: String) -> Self {
         Self(Zeroizing::new(value))
+    }
+
+    /// Takes bytes for a secret, in their place.
+    ///
+    /// # Errors
+    /// When they are no text of a length that a secret may have.
+    pub fn from_bytes(mut bytes: Zeroizing<Vec<u8>>) -> Result<Self, WrongSecret> {
+        match bytes.len() {
+            0 => return Err(WrongSecret::Empty),
+            1..=limits::MAX_SECRET_BYTES => {}
+            _ => return Err(WrongSecret::Long),
+        }
+        match String::from_utf8(std::mem::take(&mut *bytes)) {
+            Ok(text) => Ok(Self::new(text)),
+            Err(error) => {
+                *bytes = error.into_bytes();
+                Err(WrongSecret::Binary)
+            }
+        }
+    }
+
+    /// Takes bytes for a secret, without the line break at their end, if there is one.
+    ///
+    /// # Errors
+    /// When they are no text of a length that a secret may have.
+    pub fn from_line(mut bytes: Zeroizing<Vec<u8>>) -> Result<Self, WrongSecret> {
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+            if bytes.last() == Some(&b'\r') {
+                bytes.pop();
+            }
+        }
+        Self::from_bytes(bytes)
     }
 
     /// The value itself, for whoever has to send it.
@@ -60,6 +108,19 @@ impl Secrets {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_line_break_is_no_part_of_a_line() {
+        let line = |bytes: &[u8]| Secret::from_line(Zeroizing::new(bytes.to_vec()));
+        for (bytes, secret) in
+            [("a", "a"), ("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a\r", "a\r"), (" ", " ")]
+        {
+            assert_eq!(line(bytes.as_bytes()).unwrap().expose(), secret);
+        }
+        assert_eq!(line(b"\n"), Err(WrongSecret::Empty));
+        assert_eq!(line(b"\xff"), Err(WrongSecret::Binary));
+        assert_eq!(line(&vec![b'x'; limits::MAX_SECRET_BYTES + 1]), Err(WrongSecret::Long));
+    }
 
     #[test]
     fn values_are_not_shown() {

@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod awaiting;
 pub mod csv;
 pub mod digest;
 pub mod email;
@@ -30,6 +31,7 @@ mod tls;
 pub mod webhook;
 
 pub use crate::journal::EvidenceRecord;
+pub use awaiting::{Make, awaiting};
 pub use digest::{Digest, Gathered, Group};
 pub use sink::panic_text;
 

@@ -1,13 +1,13 @@
-//! Floor 7: one of several names, and switches of event kinds.
+//! Floor 7: yes or no, one of several names or some of them, and switches of event kinds.
 
-use super::{Codec, Takes, text};
+use super::{Codec, Takes, items, text};
 use crate::config::option::Sink;
 use crate::config::tree::{Content, Node};
 use crate::correlate::sshd::Switch;
 use crate::event::{Kind, Severity};
 use crate::suggest::suggest;
 use std::marker::PhantomData;
-use toml_edit::{InlineTable, Value};
+use toml_edit::{Array, InlineTable, Value};
 
 /// A type whose values the configuration names.
 pub(in crate::config) trait Choice: Copy + PartialEq + 'static {
@@ -37,6 +37,61 @@ impl<T: Choice> Codec<T> for OneOf<T> {
 
     fn show(value: &T) -> Option<Value> {
         T::NAMES.iter().find(|(_, choice)| choice == value).map(|(name, _)| (*name).into())
+    }
+}
+
+/// Some names of a [`Choice`], in an order; one may stand for a list of one.
+pub(in crate::config) struct Several<T>(PhantomData<T>);
+
+impl<T: Choice> Takes for Several<T> {
+    fn takes() -> String {
+        format!("a list of {}", OneOf::<T>::takes())
+    }
+}
+
+impl<T: Choice> Codec<Vec<T>> for Several<T> {
+    fn read(node: &Node, sink: &mut Sink<'_>) -> Option<Vec<T>> {
+        let chosen = items(node, sink, OneOf::<T>::read)?;
+        let mut rest = chosen.as_slice();
+        while let Some((first, others)) = rest.split_first() {
+            if others.contains(first) {
+                sink.wrong(node, "each may stand there once", None);
+                return None;
+            }
+            rest = others;
+        }
+        if chosen.is_empty() {
+            sink.expected(&Self::takes(), node);
+            return None;
+        }
+        Some(chosen)
+    }
+
+    fn show(value: &Vec<T>) -> Option<Value> {
+        Some(Value::Array(value.iter().filter_map(OneOf::<T>::show).collect::<Array>()))
+    }
+}
+
+/// Yes or no.
+pub(in crate::config) struct Flag;
+
+impl Takes for Flag {
+    fn takes() -> String {
+        "true or false".to_owned()
+    }
+}
+
+impl Codec<bool> for Flag {
+    fn read(node: &Node, sink: &mut Sink<'_>) -> Option<bool> {
+        let Content::Flag(given) = &node.content else {
+            sink.expected(&Self::takes(), node);
+            return None;
+        };
+        Some(*given)
+    }
+
+    fn show(value: &bool) -> Option<Value> {
+        Some((*value).into())
     }
 }
 

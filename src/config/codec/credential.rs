@@ -102,8 +102,9 @@ impl Codec<Option<CredentialName>> for Credential {
         match &node.content {
             Content::Table(_) => named(node, sink).map(Some),
             _ => {
-                let remedy =
-                    format!("name a credential, {EXAMPLE}, and put it into the file NAME in /run/secrets");
+                let remedy = format!(
+                    "name a credential, {EXAMPLE}, and keep it with `correlator credentials set NAME`"
+                );
                 sink.wrong(node, "secrets do not belong into the configuration", Some(remedy));
                 None
             }

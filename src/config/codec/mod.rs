@@ -17,7 +17,7 @@ mod syslog;
 mod text;
 
 pub(super) use address::{Addresses, parse_address};
-pub(super) use choice::{Choice, OneOf, Raises, Switches};
+pub(super) use choice::{Choice, Flag, OneOf, Raises, Several, Switches};
 pub(super) use credential::{Credential, TextOrCredential, TextsOrCredentials};
 pub(super) use filter::{Fields, FilterText};
 pub(super) use http::{Headers, HttpUrl, UrlOrCredential, WebhookBody};
@@ -28,7 +28,7 @@ pub(super) use program::{Command, ExitCodes};
 pub(super) use quantity::{Count, Lasting, Size};
 pub(super) use rotation::Rotation;
 pub(super) use syslog::{AppName, SyslogAddress};
-pub(super) use text::{AbsolutePath, DelimiterText, FilePath, Names, Text, ZoneName};
+pub(super) use text::{AbsolutePath, AbsolutePaths, DelimiterText, FilePath, Names, Text, ZoneName};
 
 use super::option::Sink;
 use super::tree::{Content, Node};

@@ -74,18 +74,41 @@ impl Takes for AbsolutePath {
     }
 }
 
+fn absolute(node: &Node, sink: &mut Sink<'_>) -> Option<PathBuf> {
+    let path = Path::new(text(node, "an absolute path", sink)?);
+    if !path.is_absolute() || path.as_os_str().as_encoded_bytes().contains(&0) {
+        sink.expected("an absolute path", node);
+        return None;
+    }
+    Some(path.to_owned())
+}
+
 impl Codec<Option<PathBuf>> for AbsolutePath {
     fn read(node: &Node, sink: &mut Sink<'_>) -> Option<Option<PathBuf>> {
-        let path = Path::new(text(node, "an absolute path", sink)?);
-        if !path.is_absolute() || path.as_os_str().as_encoded_bytes().contains(&0) {
-            sink.expected("an absolute path", node);
-            return None;
-        }
-        Some(Some(path.to_owned()))
+        absolute(node, sink).map(Some)
     }
 
     fn show(value: &Option<PathBuf>) -> Option<Value> {
         value.as_deref().map(show_path)
+    }
+}
+
+/// Absolute paths, in an order; one may stand for a list of one.
+pub(in crate::config) struct AbsolutePaths;
+
+impl Takes for AbsolutePaths {
+    fn takes() -> String {
+        "a list of absolute paths".to_owned()
+    }
+}
+
+impl Codec<Vec<PathBuf>> for AbsolutePaths {
+    fn read(node: &Node, sink: &mut Sink<'_>) -> Option<Vec<PathBuf>> {
+        items(node, sink, absolute)
+    }
+
+    fn show(value: &Vec<PathBuf>) -> Option<Value> {
+        Some(Value::Array(value.iter().map(|path| show_path(path)).collect::<Array>()))
     }
 }
 

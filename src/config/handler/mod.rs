@@ -5,11 +5,13 @@ mod delivery;
 mod email;
 mod exec;
 mod log;
+mod presence;
 mod privacy;
 mod sms;
 mod syslog;
 mod webhook;
 
+pub(super) use self::presence::Presence;
 use super::section::{Given, Reader, Section};
 use crate::credentials::CredentialName;
 use crate::dispatch::{StormOptions, TargetOptions};
@@ -29,6 +31,8 @@ pub struct Handler {
     pub delivery: TargetOptions,
     /// What it may tell of people.
     pub privacy: Privacy,
+    /// Whether nothing starts while a credential that it names cannot be had.
+    pub required: bool,
 }
 
 /// The options of a handler, by its type.
@@ -150,8 +154,9 @@ pub(super) fn read(reader: &mut Reader, given: Given<'_>, name: &str) -> Option<
         HandlerType::Webhook => digesting(reader, given, HandlerOptions::Webhook, common),
     };
     let privacy = reader.more(given, options.privacy());
+    let Presence { required } = reader.more(given, Presence::defaults());
     reader.list_type(given, TYPES);
-    Some(Handler { name: name.to_owned(), options, delivery, privacy })
+    Some(Handler { name: name.to_owned(), options, delivery, privacy, required })
 }
 
 /// Reads the options of a type, and those that all types have, whose defaults are `common`.
@@ -161,8 +166,7 @@ fn plain<S: Section>(
     options: impl FnOnce(S) -> HandlerOptions,
     common: TargetOptions,
 ) -> (HandlerOptions, TargetOptions) {
-    let names = names::<TargetOptions>().chain(names::<Privacy>()).chain(["type"]);
-    let of_type = options(reader.section(given, &names.collect::<Vec<_>>()));
+    let of_type = options(reader.section(given, &common_names().collect::<Vec<_>>()));
     (of_type, reader.more(given, common))
 }
 
@@ -173,12 +177,16 @@ fn digesting<S: Section>(
     options: impl FnOnce(S) -> HandlerOptions,
     common: TargetOptions,
 ) -> (HandlerOptions, TargetOptions) {
-    let names =
-        names::<TargetOptions>().chain(names::<StormOptions>()).chain(names::<Privacy>()).chain(["type"]);
+    let names = common_names().chain(names::<StormOptions>());
     let of_type = options(reader.section(given, &names.collect::<Vec<_>>()));
     let mut delivery: TargetOptions = reader.more(given, common);
     delivery.storm = reader.more(given, delivery.storm);
     (of_type, delivery)
+}
+
+/// The keys that all types have.
+fn common_names() -> impl Iterator<Item = &'static str> {
+    names::<TargetOptions>().chain(names::<Privacy>()).chain(names::<Presence>()).chain(["type"])
 }
 
 /// The keys of a section.

@@ -1,0 +1,33 @@
+//! Floor 8: `correlator credentials check`: whether everything is there that handlers need.
+
+use super::need::look;
+use crate::cli::{ConfigArgs, Exit, Failure};
+use std::io::{self, Write};
+
+/// Check that every credential that handlers name can be had
+///
+/// Asks the stores as `serve` does, also for handlers that are not required. The exit code is 1 when something is missing,
+/// or a store that may have it cannot be asked.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Checks the credentials.
+///
+/// # Errors
+/// When the configuration is refused, or standard output cannot be written.
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let settings = args.config.load(&[], &[])?;
+    let needs = look(&settings, &settings.handlers);
+    let lacking: Vec<_> = needs.iter().filter_map(|need| need.lack(&settings)).collect();
+    let mut out = io::stdout().lock();
+    let (all, lack) = (needs.len(), lacking.len());
+    if lacking.is_empty() {
+        writeln!(out, "credentials: all {all} can be had")?;
+        return Ok(Exit::Done);
+    }
+    writeln!(out, "credentials: {lack} of {all} cannot be had:{}", lacking.concat())?;
+    Ok(Exit::Failed)
+}

@@ -1,0 +1,263 @@
+//! What the tests of credentials share: a home with a configuration, commands in it, a server that runs, and an HTTP
+//! server that webhooks reach.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+/// What every secret of the tests begins with.
+pub(crate) const CANARY: &str = "hunter2-canary";
+
+/// A home for the commands of one test.
+pub(crate) struct House {
+    home: tempfile::TempDir,
+    /// Names of credentials begin with it, where stores are shared with others.
+    prefix: String,
+    /// What commands find in their environment.
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+impl House {
+    /// Makes a home with a webhook that takes its URL and its key from these stores.
+    pub(crate) fn new(stores: &str, extra: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let prefix = format!("test-{}", std::process::id());
+        let configuration = format!(
+            "[credentials]\nstores = {stores}\ndirectories = []\n\
+             [listeners.here]\naddress = \"tcp://127.0.0.1:0\"\n\
+             [handlers.hook]\ntype = \"webhook\"\nretry_first = \"1s\"\nretry_most = \"1s\"\n\
+             url = {{ credential = \"{prefix}/url\" }}\nhmac_secret = {{ credential = \"{prefix}/hmac\" }}\n{extra}\n\
+             [apps.fleet]\nhandlers = [\"hook\"]\n[apps.fleet.modules.openssh]\ntype = \"sshd\"\n"
+        );
+        fs::write(home.path().join("c.toml"), configuration).unwrap();
+        for directory in ["secrets", "run"] {
+            fs::create_dir(home.path().join(directory)).unwrap();
+            fs::set_permissions(home.path().join(directory), Permissions::from_mode(0o700)).unwrap();
+        }
+        let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+        let environment = [
+            ("HOME", path("")),
+            ("XDG_DATA_HOME", path("share")),
+            ("XDG_RUNTIME_DIR", path("run")),
+            ("CREDENTIALS_DIRECTORY", path("secrets")),
+            ("CORRELATOR_CONFIG", path("c.toml")),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        Self { home, prefix, environment }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The full name of a credential.
+    pub(crate) fn name(&self, name: &str) -> String {
+        format!("{}/{name}", self.prefix)
+    }
+
+    /// A program with the environment of this home.
+    pub(crate) fn program(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_remove("DBUS_SESSION_BUS_ADDRESS");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// A command of this program.
+    pub(crate) fn correlator(&self, arguments: &[&str]) -> Command {
+        let mut command = self.program(env!("CARGO_BIN_EXE_correlator"));
+        command.args(arguments);
+        if !matches!(arguments, ["credentials", ..] | [_, "--help"]) {
+            command.arg("--data-dir").arg(self.path().join("data"));
+        }
+        command
+    }
+
+    /// Runs a command that gets nothing on standard input.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Said {
+        Said::of(self.correlator(arguments).stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// Keeps a value as `credentials set` does.
+    pub(crate) fn set(&self, name: &str, value: &str) -> Said {
+        feed(&mut self.correlator(&["credentials", "set", &self.name(name)]), value)
+    }
+
+    /// Keeps both secrets of the webhook.
+    pub(crate) fn set_all(&self, hook: &Hook) -> String {
+        let url = self.set("url", &format!("{}/{CANARY}-path\n", hook.url));
+        let key = self.set("hmac", &format!("{CANARY}-key"));
+        assert_eq!((url.code, key.code), (Some(0), Some(0)), "{url:?} {key:?}");
+        url.out
+    }
+
+    /// The whole text of every file below a directory of the home.
+    pub(crate) fn files(&self, directory: &str) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut waiting = vec![self.path().join(directory)];
+        let mut found = Vec::new();
+        while let Some(directory) = waiting.pop() {
+            for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+                let kind = fs::symlink_metadata(&path).unwrap().file_type();
+                if kind.is_dir() {
+                    waiting.push(path);
+                } else if kind.is_file() {
+                    found.push((path.clone(), fs::read(path).unwrap()));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Runs a command with this on standard input.
+pub(crate) fn feed(command: &mut Command, input: &str) -> Said {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A command that does not read it has its reasons, and says them.
+    child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
+    Said::of(child.wait_with_output().unwrap())
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    fn of(output: Output) -> Self {
+        let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        Self { code: output.status.code(), out, err }
+    }
+}
+
+/// A server that runs.
+pub(crate) struct Server {
+    child: Child,
+    address: String,
+    stderr: Option<thread::JoinHandle<String>>,
+}
+
+impl Server {
+    /// Starts a server, and waits until it listens.
+    pub(crate) fn start(house: &House) -> Self {
+        let mut command = house.correlator(&["serve"]);
+        command.env("CORRELATOR_LOG", "trace").stdin(Stdio::null());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        let address = loop {
+            let mut line = String::new();
+            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "{said}");
+            said.push_str(&line);
+            if let Some(rest) = line.strip_prefix("listening  tcp://") {
+                break rest.split_whitespace().next().unwrap().to_owned();
+            }
+        };
+        let stderr = thread::spawn(move || {
+            stderr.read_to_string(&mut said).unwrap();
+            said
+        });
+        Self { child, address, stderr: Some(stderr) }
+    }
+
+    /// Sends a record that raises an event.
+    pub(crate) fn provoke(&self) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let text = "Accepted password for alice from 203.0.113.9 port 5555 ssh2";
+        writeln!(stream, "<38>1 2026-11-29T12:00:00Z host sshd 7 - - {text}").unwrap();
+    }
+
+    /// Stops it; gives what it said on standard error, and then on standard output.
+    pub(crate) fn stop(mut self) -> String {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let mut said = self.stderr.take().unwrap().join().unwrap();
+        self.child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{said}");
+        said
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A test that has failed leaves nothing behind.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// An HTTP server.
+pub(crate) struct Hook {
+    pub(crate) url: String,
+    requests: Receiver<String>,
+}
+
+impl Hook {
+    /// Starts a server that fails so many requests, with an answer that repeats what it was sent, and takes the others.
+    pub(crate) fn start(failures: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (sender, requests) = channel();
+        thread::spawn(move || {
+            for (count, stream) in listener.incoming().enumerate() {
+                let mut stream = stream.unwrap();
+                let request = read_request(&mut stream);
+                let (status, body) = if count < failures { (500, request.as_str()) } else { (200, "") };
+                let length = body.len();
+                let head =
+                    format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+                stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).ok();
+                if sender.send(request).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { url, requests }
+    }
+
+    /// Waits for a request of which this is a part.
+    pub(crate) fn wait(&self, part: &str) -> String {
+        loop {
+            let request = self.requests.recv_timeout(Duration::from_secs(60)).expect("a request");
+            if request.contains(part) {
+                return request;
+            }
+        }
+    }
+}
+
+fn read_request(stream: &mut TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let (mut text, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if let Some((name, value)) = line.split_once(": ")
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().unwrap();
+        }
+        text.push_str(&line);
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    text + &String::from_utf8(body).unwrap()
+}
+
+/// Whether a program is there.
+pub(crate) fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(program).exists())
+}

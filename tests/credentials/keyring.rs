@@ -1,0 +1,59 @@
+//! A session bus with a real gnome-keyring on it, whose login keyring is unlocked.
+
+use crate::house::{House, feed, has};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+const PASSWORD: &str = "unlock";
+
+/// A session with a keyring.
+pub(crate) struct Session {
+    bus: Child,
+}
+
+impl Session {
+    /// Starts one, and puts its address into the environment of the house; nothing where the programs are missing.
+    pub(crate) fn start(house: &mut House) -> Option<Self> {
+        for program in ["dbus-run-session", "gnome-keyring-daemon", "dbus-send"] {
+            if !has(program) {
+                println!("skipped: needs {program}");
+                return None;
+            }
+        }
+        let mut command = house.program("dbus-run-session");
+        let script = "echo $DBUS_SESSION_BUS_ADDRESS; exec cat";
+        command.args(["--", "sh", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut bus = command.stderr(Stdio::null()).spawn().unwrap();
+        let mut address = String::new();
+        BufReader::new(bus.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        house.environment.push(("DBUS_SESSION_BUS_ADDRESS".to_owned(), address.trim().to_owned()));
+        let session = Self { bus };
+        session.unlock(house);
+        Some(session)
+    }
+
+    /// Unlocks the login keyring, which is made if there is none. A daemon that runs gives way to one that has the password.
+    pub(crate) fn unlock(&self, house: &House) {
+        let mut command = house.program("gnome-keyring-daemon");
+        let said =
+            feed(command.args(["--replace", "--unlock", "--components=secrets", "--daemonize"]), PASSWORD);
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+
+    /// Locks it.
+    pub(crate) fn lock(&self, house: &House) {
+        let mut command = house.program("dbus-send");
+        command.args(["--session", "--print-reply", "--dest=org.freedesktop.secrets"]);
+        command.args(["/org/freedesktop/secrets", "org.freedesktop.Secret.Service.Lock"]);
+        command.arg("array:objpath:/org/freedesktop/secrets/collection/login");
+        assert!(command.stdout(Stdio::null()).status().unwrap().success());
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // The end of its input ends the session, and with the bus the keyring goes.
+        drop(self.bus.stdin.take());
+        self.bus.wait().ok();
+    }
+}
