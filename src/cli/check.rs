@@ -1,11 +1,14 @@
 //! Floor 8: `correlator check`: whether the configuration would run, and what would.
 
+mod online;
+
 use super::apps::{handlers, modules};
 use super::delivery::target;
 use super::probe::try_directory;
 use super::text::exposure;
 use super::{ConfigArgs, Exit, Failure, credentials};
 use crate::config::Settings;
+use crate::dispatch::Target;
 use crate::ingest::Bound;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
@@ -24,6 +27,13 @@ pub(super) struct Args {
     /// Check these addresses in place of the configured listeners (may be given several times)
     #[arg(long, value_name = "URL")]
     listen: Vec<String>,
+
+    /// Try the servers of handlers too: names, connections, certificates, logins
+    ///
+    /// Mail servers are logged in to, and Twilio is asked for the account; others are connected to. Nothing is sent to a
+    /// person. The exit code is 1 when something fails. Starting needs none of this.
+    #[arg(long)]
+    online: bool,
 
     #[command(flatten)]
     config: ConfigArgs,
@@ -46,10 +56,12 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let settings = args.config.load(&args.app, &args.listen)?;
     let mut findings = Findings::default();
     findings.directories(&settings);
-    findings.handlers(&settings);
+    let targets = findings.handlers(&settings);
     findings.addresses(&settings);
     findings.loose_ends(&settings);
-    write_plan(&mut io::stdout().lock(), &settings)?;
+    let mut out = io::stdout().lock();
+    write_plan(&mut out, &settings)?;
+    let is_reached = !args.online || online::probe(&mut out, targets)?;
     let mut err = io::stderr().lock();
     for (kind, messages) in [("warning", &findings.warnings), ("error", &findings.errors)] {
         for message in messages {
@@ -58,7 +70,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     }
     Ok(match findings {
         Findings { is_incomplete: true, .. } => Exit::Usage,
-        Findings { errors, .. } if errors.is_empty() => Exit::Done,
+        Findings { errors, .. } if errors.is_empty() && is_reached => Exit::Done,
         Findings { .. } => Exit::Failed,
     })
 }
@@ -81,19 +93,23 @@ impl Findings {
         }
     }
 
-    /// Whether what handlers need of this machine is as it should be: templates and certificates, for instance.
-    fn handlers(&mut self, settings: &Settings) {
+    /// Whether what handlers need of this machine is as it should be: templates and certificates, for instance. Gives those
+    /// that can be built.
+    fn handlers(&mut self, settings: &Settings) -> Vec<Target> {
         let ready = credentials::find(settings).unwrap_or_else(|failure| {
             self.errors.push(failure.message());
             self.is_incomplete = true;
             credentials::Ready::default()
         });
         self.warnings.extend(ready.waiting);
+        let mut targets = Vec::new();
         for handler in settings.active_handlers() {
-            if let Err(failure) = target(handler, settings, &ready.secrets) {
-                self.errors.push(failure.message());
+            match target(handler, settings, &ready.secrets) {
+                Ok(target) => targets.push(target),
+                Err(failure) => self.errors.push(failure.message()),
             }
         }
+        targets
     }
 
     /// Whether the addresses can be listened on. One that is in use is no error: the server may be running.

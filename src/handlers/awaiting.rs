@@ -5,7 +5,7 @@
 //!
 //! Invariant: once the handler is made, everything goes to it.
 
-use super::{Delivery, DigestDelivery, Gathered, Handler, Outcome, Selection};
+use super::{Delivery, DigestDelivery, Gathered, Handler, Outcome, Probing, Selection, Trial};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
@@ -57,6 +57,15 @@ impl Handler for Awaiting {
             match self.handler().await {
                 Ok(handler) => handler.digest(gathered).await,
                 Err(why) => Outcome::Temporary(why),
+            }
+        })
+    }
+
+    fn probe(&mut self) -> Probing<'_> {
+        Box::pin(async move {
+            match self.handler().await {
+                Ok(handler) => handler.probe().await,
+                Err(why) => vec![Trial { what: "credentials".to_owned(), result: Err(why) }],
             }
         })
     }

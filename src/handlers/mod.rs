@@ -23,6 +23,7 @@ pub mod exec;
 mod http;
 pub mod log;
 pub mod privacy;
+mod probe;
 mod sink;
 pub mod sms;
 pub mod syslog;
@@ -33,6 +34,7 @@ pub mod webhook;
 pub use crate::journal::EvidenceRecord;
 pub use awaiting::{Make, awaiting};
 pub use digest::{Digest, Gathered, Group};
+pub use probe::{Probing, Trial};
 pub use sink::panic_text;
 
 /// What handlers share of their surroundings.
@@ -161,5 +163,11 @@ pub trait Handler: Send {
     /// Delivers many events as one message. Only handlers whose options take a time for digests are asked to.
     fn digest<'a>(&'a mut self, _: &'a Gathered) -> DigestDelivery<'a> {
         Box::pin(async { Outcome::Permanent("this type of handler sends no digests".to_owned()) })
+    }
+
+    /// Tries whether the servers that it needs can be reached and take its secrets, as far as that goes without telling
+    /// anybody anything.
+    fn probe(&mut self) -> Probing<'_> {
+        Box::pin(async { Vec::new() })
     }
 }

@@ -8,6 +8,9 @@ pub const MAX_ANSWER_BYTES: usize = 16 * 1024;
 /// Characters of a text of somebody else's that a note about a delivery repeats.
 pub const MAX_NOTE_EXCERPT: usize = 200;
 
+/// Time within which a handler has to have tried its servers.
+pub const PROBE_TIME: Duration = Duration::from_secs(30);
+
 /// Bytes from which on a secret is taken out of texts of others that repeat it.
 pub const MIN_HUSHED_SECRET: usize = 6;
 

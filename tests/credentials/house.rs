@@ -134,7 +134,7 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
         Self { code: output.status.code(), out, err }
     }
@@ -198,7 +198,7 @@ impl Drop for Server {
 /// An HTTP server.
 pub(crate) struct Hook {
     pub(crate) url: String,
-    requests: Receiver<String>,
+    pub(crate) requests: Receiver<String>,
 }
 
 impl Hook {

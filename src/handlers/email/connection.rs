@@ -5,6 +5,7 @@
 
 use super::options::{Options, Server};
 use crate::credentials::{CredentialName, Given, Secrets};
+use crate::handlers::probe::Place;
 use crate::limits;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
@@ -81,6 +82,22 @@ impl Route {
         let login = options.username.clone().zip(options.password.clone());
         let tls = tls(&server, options.ca.as_deref().map(|path| directory.join(path)).as_deref())?;
         Ok(Self { server, tls, login, secrets, timeout: options.timeout, hello: ClientId::default() })
+    }
+
+    /// Where the server is.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place { host: &self.server.host, port: self.server.port, shown: &self.server.host }
+    }
+
+    /// How a connection that is open has been opened.
+    pub(super) fn manner(&self) -> String {
+        let tls = match (&self.tls, self.server.is_tls) {
+            (None, _) => "in the clear",
+            (Some(_), true) => "TLS",
+            (Some(_), false) => "STARTTLS",
+        };
+        let login = if self.login.is_some() { "logged in" } else { "without a login" };
+        format!("port {}, {tls}, {login}", self.server.port)
     }
 
     /// Waits for an answer of the server.

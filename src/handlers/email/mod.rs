@@ -28,7 +28,9 @@ use self::message::{Marks, Stationery};
 use self::post::{Letter, Post};
 use self::templates::Templates;
 use self::view::{DigestView, EventView};
-use super::{Delivery, DigestDelivery, Environment, Evidence, Gathered, Handler, Outcome, Selection};
+use super::{
+    Delivery, DigestDelivery, Environment, Evidence, Gathered, Handler, Outcome, Probing, Selection,
+};
 use crate::event::Event;
 use crate::event::render::LocalTime;
 use crate::limits;
@@ -115,6 +117,10 @@ impl Handler for Email {
 
     fn most(&self) -> usize {
         limits::MAX_MAILS
+    }
+
+    fn probe(&mut self) -> Probing<'_> {
+        Box::pin(self.post.probe())
     }
 
     fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {

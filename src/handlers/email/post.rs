@@ -6,6 +6,8 @@
 use super::connection::{Kept, Route, Trouble, one_line};
 use super::memory::Memory;
 use crate::handlers::Outcome;
+use crate::handlers::probe::{Trial, Trials};
+use crate::limits;
 use lettre::Address;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
@@ -54,6 +56,19 @@ impl Post {
     pub(super) fn new(route: Route, sender: Address, recipients: Vec<Address>) -> Self {
         let (memory, kept) = (Memory::default(), Kept::default());
         Self { route: Arc::new(route), sender, recipients, memory, kept }
+    }
+
+    /// Tries whether the server can be reached, encrypts as it should, and takes the login.
+    pub(super) async fn probe(&self) -> Vec<Trial> {
+        let route = &self.route;
+        let mut trials = Trials::within(limits::PROBE_TIME);
+        trials.resolve(route.place()).await;
+        let open = async { route.open().await.map_err(|trouble| trouble.why) };
+        let what = format!("SMTP {}", route.place().shown);
+        if let Some(connection) = trials.attempt(what, open, |_| route.manner()).await {
+            route.close(connection).await;
+        }
+        trials.made()
     }
 
     /// Sends mails over one connection; where there is no mail, the reason stands for its outcome.

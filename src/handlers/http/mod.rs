@@ -14,18 +14,24 @@ pub(super) mod server;
 pub(super) use answer::{Answer, Class};
 pub(super) use secrecy::Hushed;
 
+use super::probe::{Place, Trials};
 use super::{Outcome, tls};
 use crate::limits;
 use reqwest::redirect::Policy;
-use reqwest::{RequestBuilder, Response};
+use reqwest::{RequestBuilder, Response, Url};
+use rustls::ClientConfig;
 use std::error::Error;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Sends requests, over connections that are used again.
 #[derive(Clone, Debug)]
-pub(super) struct Client(reqwest::Client);
+pub(super) struct Client {
+    client: reqwest::Client,
+    tls: Arc<ClientConfig>,
+}
 
 impl Client {
     /// Makes a client that trusts the authorities in the file `ca`, or else the system's, and waits so long for an
@@ -37,19 +43,37 @@ impl Client {
         let mut tls = tls::client(ca, None)?;
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(tls.clone())
             .redirect(Policy::none())
             .no_proxy()
             .user_agent(concat!("correlator/", env!("CARGO_PKG_VERSION")))
             .pool_idle_timeout(limits::HTTP_IDLE)
             .timeout(timeout)
             .build();
-        client.map(Self).map_err(|error| io::Error::other(chain(&error.without_url())))
+        let client = client.map_err(|error| io::Error::other(chain(&error.without_url())))?;
+        Ok(Self { client, tls: Arc::new(tls) })
     }
 
     /// Begins a POST.
-    pub(super) fn post(&self, url: reqwest::Url) -> RequestBuilder {
-        self.0.post(url)
+    pub(super) fn post(&self, url: Url) -> RequestBuilder {
+        self.client.post(url)
+    }
+
+    /// Begins a GET.
+    pub(super) fn get(&self, url: Url) -> RequestBuilder {
+        self.client.get(url)
+    }
+
+    /// Tries whether the server of a URL can be reached, and is who it should be. Nothing is sent to it.
+    pub(super) async fn reach(&self, url: &Url, is_secret: bool) -> Trials {
+        let mut trials = Trials::within(limits::PROBE_TIME);
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return trials };
+        let host = host.trim_matches(['[', ']']);
+        let place = Place { host, port, shown: if is_secret { "of a URL that is a secret" } else { host } };
+        trials.resolve(place).await;
+        let tls = (url.scheme() == "https").then(|| Arc::clone(&self.tls));
+        trials.connect(place, tls).await;
+        trials
     }
 }
 

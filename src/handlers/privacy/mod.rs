@@ -14,7 +14,7 @@ mod tests;
 
 use self::events::masked;
 use self::records::Masking;
-use super::{Delivery, DigestDelivery, Evidence, Gathered, Handler, Selection};
+use super::{Delivery, DigestDelivery, Evidence, Gathered, Handler, Probing, Selection};
 use crate::detect::{Detector, Interest};
 use std::sync::{Arc, LazyLock};
 
@@ -66,6 +66,10 @@ impl Handler for Masked {
 
     fn most(&self) -> usize {
         self.0.most()
+    }
+
+    fn probe(&mut self) -> Probing<'_> {
+        self.0.probe()
     }
 
     fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {

@@ -16,11 +16,11 @@ mod tests;
 
 use self::memory::{Memory, Settled};
 use self::quota::{Full, Quota};
-use self::twilio::{Account, AccountError};
+use self::twilio::Account;
 use super::http::Client;
 use super::template::{self, Escape, Template, TemplateError};
-use super::{Delivery, DigestDelivery, Environment, Gathered, Handler, Outcome, Selection};
-use crate::credentials::{CredentialName, Given, Missing};
+use super::{Delivery, DigestDelivery, Environment, Gathered, Handler, Outcome, Probing, Selection};
+use crate::credentials::{CredentialName, Given};
 use crate::event::render::{Fraction, LocalTime};
 use crate::limits;
 use crate::time::Clock;
@@ -92,18 +92,14 @@ impl Options {
     }
 }
 
-/// Builds the handler. A credential that is missing makes deliveries fail for now.
+/// Builds the handler.
 ///
 /// # Errors
-/// When the template is wrong, or a file that is named is not what it should be.
+/// When a credential is missing, the template is wrong, or a file that is named is not what it should be.
 pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn Handler>> {
     let template = Template::new(&options.template, Escape::Not)?;
     template.check()?;
-    let account = match Account::new(options, &environment.secrets) {
-        Ok(account) => Ok(account),
-        Err(AccountError::Missing(missing)) => Err(missing),
-        Err(error) => return Err(io::Error::other(error)),
-    };
+    let account = Account::new(options, &environment.secrets).map_err(io::Error::other)?;
     Ok(Box::new(Sms {
         client: Client::new(options.ca.as_deref(), options.timeout)?,
         account,
@@ -118,7 +114,7 @@ pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn
 
 struct Sms {
     client: Client,
-    account: Result<Account, Missing>,
+    account: Account,
     template: Template,
     max_segments: usize,
     quota: Quota,
@@ -130,10 +126,7 @@ struct Sms {
 impl Sms {
     /// Sends a message to whoever has not had it, unless a limit is reached.
     async fn send(&mut self, id: &str, text: Result<String, TemplateError>) -> Outcome {
-        let account = match &self.account {
-            Ok(account) => account,
-            Err(missing) => return Outcome::Temporary(missing.to_string()),
-        };
+        let account = &self.account;
         let text = match text {
             Ok(text) => segments::fit(&text, self.max_segments),
             Err(error) => return Outcome::Permanent(error.to_string()),
@@ -169,7 +162,8 @@ impl Sms {
         let mut time = Vec::new();
         self.times.write(&mut time, until, Fraction::Millis);
         let time = String::from_utf8(time).unwrap_or_default();
-        if let (true, Ok(account)) = (is_news, &self.account) {
+        if is_news {
+            let account = &self.account;
             let text =
                 format!("Correlator has sent {limit}, which is its limit. What comes waits until {time}.");
             for to in &account.recipients {
@@ -222,6 +216,10 @@ impl Handler for Sms {
     /// One: so that a deadline which passes among recipients is that of no other event.
     fn most(&self) -> usize {
         1
+    }
+
+    fn probe(&mut self) -> Probing<'_> {
+        Box::pin(async { self.account.probe(&self.client).await })
     }
 
     fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {

@@ -5,8 +5,8 @@
 use super::Options;
 use super::memory::Settled;
 use crate::credentials::{Given, Missing, Secret, Secrets};
-use crate::handlers::Outcome;
 use crate::handlers::http::{self, Answer, Class, Client, Hushed};
+use crate::handlers::{Outcome, Trial};
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
@@ -68,6 +68,28 @@ impl Account {
             "Messages.json",
         ]);
         Ok(Self { url, sid, token, sender, recipients, hushed })
+    }
+
+    /// Tries whether the API can be reached, and takes the login: asks for the account, which tells nobody anything.
+    pub(super) async fn probe(&self, client: &Client) -> Vec<Trial> {
+        let mut trials = client.reach(&self.url, false).await;
+        let mut url = self.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop().pop().push(&format!("{}.json", self.sid.expose()));
+        }
+        let ask = async {
+            let request = client.get(url).basic_auth(self.sid.expose(), Some(self.token.expose()));
+            let answer = http::send(request).await;
+            let answer = answer.map_err(|outcome| outcome.failure().unwrap_or_default().to_owned())?;
+            match answer.status.as_u16() {
+                200..=299 => Ok("the account is known"),
+                401 | 403 | 500..=599 => Err(answer.note(&self.hushed)),
+                // Not all that speak as Twilio does know of accounts.
+                _ => Ok("the answer says nothing of the account"),
+            }
+        };
+        trials.attempt("GET of the account", ask, |said| (*said).to_owned()).await;
+        trials.made()
     }
 
     /// Sends a text to one recipient.

@@ -3,6 +3,7 @@
 //! Invariant: what is sent is flushed before it counts as sent.
 
 use super::{Address, Options, Transport};
+use crate::handlers::probe::{Place, Trial, Trials};
 use crate::handlers::tls::{self, Identity};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
@@ -13,6 +14,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UdpSocket, lookup_host};
 use tokio_rustls::TlsConnector;
@@ -55,6 +57,21 @@ impl Connector {
         };
         let name = address.to_string();
         Ok(Self { address, tls, name })
+    }
+
+    /// Tries whether the server can be reached. Nothing is sent to it.
+    pub(super) async fn probe(&self, time: Duration) -> Vec<Trial> {
+        let Address { host, port, transport } = &self.address;
+        let mut trials = Trials::within(time);
+        trials.resolve(Place { host, port: *port, shown: host }).await;
+        let connect = async { self.connect().await.map_err(|error| error.to_string()) };
+        let said = match transport {
+            Transport::Tcp => "connected",
+            Transport::Tls => "connected, and the certificate is good",
+            Transport::Udp => "there is a way to it, and no answer to expect",
+        };
+        trials.attempt(format!("syslog {}", self.name), connect, |_| said.to_owned()).await;
+        trials.made()
     }
 
     pub(super) async fn connect(&self) -> io::Result<Line> {

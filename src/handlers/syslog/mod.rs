@@ -14,7 +14,7 @@ mod tests;
 
 use self::connection::{Connector, Line};
 use self::record::Format;
-use super::{Delivery, DigestDelivery, Environment, Gathered, Handler, Outcome, Selection};
+use super::{Delivery, DigestDelivery, Environment, Gathered, Handler, Outcome, Probing, Selection};
 use crate::limits;
 use std::fmt;
 use std::future::Future;
@@ -160,6 +160,10 @@ impl Handler for Syslog {
 
     fn most(&self) -> usize {
         limits::SYSLOG_BATCH
+    }
+
+    fn probe(&mut self) -> Probing<'_> {
+        Box::pin(self.connector.probe(self.timeout))
     }
 
     fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {

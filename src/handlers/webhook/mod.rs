@@ -18,8 +18,8 @@ mod tests;
 use self::message::{Format, Message};
 use self::target::Target;
 use super::http::{self, Client};
-use super::{Delivery, DigestDelivery, Environment, Gathered, Handler, Outcome, Selection};
-use crate::credentials::{CredentialName, Given, Missing};
+use super::{Delivery, DigestDelivery, Environment, Gathered, Handler, Outcome, Probing, Selection};
+use crate::credentials::{CredentialName, Given};
 use crate::event::render::LocalTime;
 use crate::limits;
 use crate::time::Clock;
@@ -81,18 +81,14 @@ impl Options {
     }
 }
 
-/// Builds the handler. A credential that is missing makes deliveries fail for now.
+/// Builds the handler.
 ///
 /// # Errors
-/// When a file that it names, or the value of a credential, is not what it should be.
+/// When a credential is missing, or its value, or a file that is named, is not what it should be.
 pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn Handler>> {
     let format = Format::new(&options.template, &environment.directory)?;
     let client = Client::new(options.ca.as_deref(), options.timeout)?;
-    let target = match Target::new(options, &environment.secrets) {
-        Ok(target) => Ok(target),
-        Err(target::TargetError::Missing(missing)) => Err(missing),
-        Err(error) => return Err(io::Error::other(error)),
-    };
+    let target = Target::new(options, &environment.secrets).map_err(io::Error::other)?;
     Ok(Box::new(Webhook {
         client,
         target,
@@ -104,7 +100,7 @@ pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn
 
 struct Webhook {
     client: Client,
-    target: Result<Target, Missing>,
+    target: Target,
     format: Format,
     times: LocalTime,
     clock: Arc<dyn Clock>,
@@ -120,10 +116,7 @@ enum Sent {
 
 impl Webhook {
     async fn send(&self, message: Message) -> Sent {
-        let target = match &self.target {
-            Ok(target) => target,
-            Err(missing) => return Sent::Unreachable(Outcome::Temporary(missing.to_string())),
-        };
+        let target = &self.target;
         let request = target.request(&self.client, message, self.clock.now());
         match http::send(request).await {
             Err(outcome) => Sent::Unreachable(outcome),
@@ -162,6 +155,10 @@ impl Handler for Webhook {
 
     fn most(&self) -> usize {
         limits::REQUESTS_PER_DELIVERY
+    }
+
+    fn probe(&mut self) -> Probing<'_> {
+        Box::pin(async { self.target.reach(&self.client).await })
     }
 
     fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {

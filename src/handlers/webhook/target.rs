@@ -6,6 +6,7 @@ use super::message::Message;
 use super::signature::{SIGNATURE, Signer, TIMESTAMP};
 use super::{Client, Options};
 use crate::credentials::{Given, Missing, Secrets};
+use crate::handlers::Trial;
 use crate::handlers::http::Hushed;
 use crate::time::{MICROS_PER_SECOND, Timestamp};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -17,6 +18,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Where requests go.
 pub(super) struct Target {
     url: Url,
+    is_secret: bool,
     headers: HeaderMap,
     signer: Option<Signer>,
     /// What must not come back in notes.
@@ -40,7 +42,8 @@ impl Target {
         let given = options.url.as_ref().ok_or(TargetError::Url)?;
         let text = secrets.resolve(given)?;
         let url = parse(text.expose()).ok_or(TargetError::Url)?;
-        if given.credential().is_some() {
+        let is_secret = given.credential().is_some();
+        if is_secret {
             hush(&mut hushed, text.expose(), &url);
         }
         let mut headers = HeaderMap::new();
@@ -60,7 +63,12 @@ impl Target {
             hushed.add(key.expose());
             Signer::new(key.expose().as_bytes())
         });
-        Ok(Self { url, headers, signer, hushed })
+        Ok(Self { url, is_secret, headers, signer, hushed })
+    }
+
+    /// Tries whether the server can be reached. What a request would tell people, nobody can know.
+    pub(super) async fn reach(&self, client: &Client) -> Vec<Trial> {
+        client.reach(&self.url, self.is_secret).await.made()
     }
 
     /// Makes a request of a message, signed with the present time.

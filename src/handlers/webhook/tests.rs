@@ -128,12 +128,11 @@ async fn secrets_sign_and_authorise_and_do_not_come_back() {
     }
 }
 
-#[tokio::test]
-async fn a_missing_credential_makes_events_wait() {
+#[test]
+fn without_its_credentials_it_is_not_built() {
     let options = Options { url: Some(Given::Credential(credential("slack/url"))), ..Options::default() };
-    let outcomes = build(&options, &environment(&[])).unwrap().deliver(&events(2)).await;
-    let missing = Outcome::Temporary("the credential `slack/url` is missing".into());
-    assert_eq!(outcomes, vec![missing; 2]);
+    let error = build(&options, &environment(&[])).err().unwrap().to_string();
+    assert_eq!(error, "the credential `slack/url` is missing");
     let error = build(&options, &environment(&[("slack/url", "xoxb-not-a-url")])).err().unwrap().to_string();
     assert_eq!(error, "`url`, or the credential that it names, is no http or https URL");
 }

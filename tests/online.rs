@@ -1,0 +1,148 @@
+//! `correlator check --online` against servers on loopback that work, and others that do not.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test program: its helpers fail by panicking"
+)]
+
+#[path = "credentials/house.rs"]
+#[allow(dead_code, reason = "the tests of credentials need more of it")]
+mod house;
+#[path = "email/server.rs"]
+#[allow(dead_code, reason = "the tests of mails need more of it")]
+mod server;
+
+use house::{CANARY, Hook, House, Said};
+use server::{Server, Tls, certificate};
+use std::fs;
+use std::net::TcpListener;
+use std::process::Stdio;
+
+const LOGIN: (&str, &str) = ("correlator", CANARY);
+
+/// A configuration with a handler for each of these servers.
+fn configure(house: &House, mail: u16, sms: &str, syslog: u16) {
+    let ca = house.path().join("ca.pem");
+    let configuration = format!(
+        r#"
+[credentials]
+stores = ["directory"]
+[handlers.mail]
+type = "email"
+smtp = "smtp://localhost:{mail}"
+ca = "{ca}"
+username = "correlator"
+password = {{ credential = "smtp" }}
+from = "correlator@example.com"
+to = ["oncall@example.com"]
+[handlers.pager]
+type = "sms"
+account_sid = "AC1"
+auth_token = {{ credential = "twilio" }}
+api_url = "{sms}"
+from = "+4930"
+to = ["+49170"]
+[handlers.hook]
+type = "webhook"
+url = {{ credential = "hook" }}
+[handlers.siem]
+type = "syslog"
+address = "tcp://127.0.0.1:{syslog}"
+[handlers.console]
+type = "log"
+[apps.fleet]
+handlers = ["mail", "pager", "hook", "siem", "console"]
+[apps.fleet.modules.openssh]
+type = "sshd"
+"#,
+        ca = ca.display()
+    );
+    fs::write(house.path().join("c.toml"), configuration).unwrap();
+}
+
+fn set(house: &House, name: &str, value: &str) {
+    let said = house::feed(&mut house.correlator(&["credentials", "set", name]), value);
+    assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+async fn check(house: &House) -> Said {
+    let mut command = house.correlator(&["check", "--online"]);
+    command.stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    Said::of(output)
+}
+
+/// The lines of what was tried.
+fn tried(said: &Said) -> Vec<&str> {
+    said.out.lines().filter_map(|line| line.strip_prefix("online         ")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_work_are_reached_and_nothing_is_sent_to_anybody() {
+    let house = House::new("[]", "");
+    let certified = certificate(&["localhost"], &house.path().join("ca.pem"));
+    let mut mail = Server::start(Tls::Upgrade, certified, Some(LOGIN)).await;
+    let (api, hook, siem) = (Hook::start(0), Hook::start(0), TcpListener::bind("127.0.0.1:0").unwrap());
+    configure(&house, mail.address.port(), &api.url, siem.local_addr().unwrap().port());
+    set(&house, "smtp", CANARY);
+    set(&house, "twilio", &format!("{CANARY}-token"));
+    set(&house, "hook", &format!("{}/{CANARY}-path", hook.url));
+    let said = check(&house).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let tried = tried(&said);
+    let port = mail.address.port();
+    for expected in [
+        "mail  DNS localhost: ok, ".to_owned(),
+        format!("mail  SMTP localhost: ok, port {port}, STARTTLS, logged in"),
+        "pager  TCP 127.0.0.1, port ".to_owned(),
+        "pager  GET of the account: ok, the account is known".to_owned(),
+        "hook  TCP of a URL that is a secret, port ".to_owned(),
+        format!("siem  syslog tcp://{}: ok, connected", siem.local_addr().unwrap()),
+    ] {
+        assert!(tried.iter().any(|line| line.starts_with(&expected)), "{expected}: {said:?}");
+    }
+    assert!(!said.out.contains(CANARY) && !said.err.contains(CANARY), "{said:?}");
+
+    assert!(mail.commands().iter().all(|command| !command.starts_with("MAIL")), "{:?}", mail.commands());
+    assert_eq!(mail.taken().len(), 0);
+    let asked = api.wait("/2010-04-01/Accounts/AC1.json");
+    assert!(asked.starts_with("GET "), "{asked}");
+    let others: Vec<_> = api.requests.try_iter().chain(hook.requests.try_iter()).collect();
+    assert!(others.iter().all(String::is_empty), "{others:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_work_is_told_with_the_reason() {
+    let house = House::new("[]", "");
+    let certified = certificate(&["localhost"], &house.path().join("ca.pem"));
+    let mail = Server::start(Tls::Upgrade, certified, Some(LOGIN)).await;
+    let api = Hook::start(usize::MAX);
+    // Held, and not listening: nobody else gets the port meanwhile.
+    let held = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    held.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    let closed = held.local_addr().unwrap().as_socket().unwrap().port();
+    configure(&house, mail.address.port(), &api.url, closed);
+    set(&house, "smtp", "wrong");
+    set(&house, "twilio", &format!("{CANARY}-token"));
+    set(&house, "hook", "https://no-such-host.invalid/x");
+    let said = check(&house).await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let tried = tried(&said);
+    for (expected, why) in [
+        ("mail  SMTP localhost: failed, cannot log in to ", "535"),
+        ("pager  GET of the account: failed, it answered 500", ""),
+        ("hook  DNS of a URL that is a secret: failed, ", "lookup"),
+        ("siem  syslog tcp://127.0.0.1:", "refused"),
+    ] {
+        let line = tried.iter().find(|line| line.starts_with(expected));
+        assert!(line.is_some_and(|line| line.contains(why)), "{expected}: {said:?}");
+    }
+    assert!(!said.out.contains("no-such-host") && !said.out.contains(CANARY), "{said:?}");
+    assert!(!tried.iter().any(|line| line.starts_with("hook  TCP")), "{said:?}");
+    // Nobody has asked for that, and nothing needs it.
+    let offline = house.run(&["check"]);
+    assert!(offline.code == Some(0) && !offline.out.contains("online"), "{offline:?}");
+}
