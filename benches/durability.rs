@@ -18,9 +18,9 @@
 
 mod support {
     pub(crate) mod load;
+    pub(crate) mod process;
 }
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -28,14 +28,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
+use support::process::end;
 
 const DURABILITIES: [&str; 3] = ["none", "events", "observations"];
 
 /// Records a second of which the latency is told.
 const RATE: u64 = 10_000;
-
-/// Ticks of a second by which the system counts CPU time.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 fn serve(home: &Path, durability: &str, out: Stdio) -> (Child, SocketAddr) {
     let config = home.join("correlator.toml");
@@ -56,17 +54,6 @@ fn serve(home: &Path, durability: &str, out: Stdio) -> (Child, SocketAddr) {
     let address = lines.find_map(|line| line.split("tcp://").nth(1)?.split_whitespace().next()?.parse().ok());
     thread::spawn(move || lines.for_each(drop));
     (child, address.expect("the server listens"))
-}
-
-/// Ends the server; its CPU time in seconds.
-fn end(child: &mut Child) -> f64 {
-    let pid = Pid::from_child(child);
-    kill_process(pid, Signal::TERM).unwrap();
-    waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-    child.wait().unwrap();
-    [11, 12].map(|field| fields[field].parse::<f64>().unwrap()).iter().sum::<f64>() / TICKS_PER_SECOND
 }
 
 /// CPU time in µs a record, and records a second.
