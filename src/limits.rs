@@ -246,6 +246,10 @@ pub const MIN_ROTATION_SIZE: u64 = 4096;
 /// Connections and sessions that one sshd module keeps at once, those that ended a moment ago included.
 pub const MAX_CONNECTIONS_TRACKED: usize = 256 * 1024;
 
+/// Connections that one sshd module keeps after their end, for late records. In a storm they are kept for less than the
+/// usual minute: what is looked up for each record should lie in the processor's caches.
+pub const MAX_ENDED_CONNECTIONS: usize = 4096;
+
 /// Sources that one sshd module counts failures of.
 pub const MAX_SOURCES: usize = 1024 * 1024;
 

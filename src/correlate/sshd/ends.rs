@@ -207,6 +207,11 @@ impl Module {
             self.tell_probe(id, ending.time, sink);
         }
         self.connections.advance(id, Phase::Ended, ending.now);
+        if self.connections.ended() > limits::MAX_ENDED_CONNECTIONS
+            && let Some(first) = self.connections.first(Phase::Ended)
+        {
+            self.discard(first);
+        }
     }
 
     /// Tells of a login that ended.

@@ -44,6 +44,7 @@ pub(super) struct Connections {
     ages: Queue,
     serial: u64,
     logins: u64,
+    ended: usize,
     random: RandomState,
 }
 
@@ -58,6 +59,7 @@ impl Connections {
             ages: Queue::default(),
             serial: 0,
             logins: 0,
+            ended: 0,
             random,
         }
     }
@@ -90,6 +92,11 @@ impl Connections {
     /// How many logins are open.
     pub(super) fn logins(&self) -> u64 {
         self.logins
+    }
+
+    /// How many connections have ended, and are kept for late records.
+    pub(super) fn ended(&self) -> usize {
+        self.ended
     }
 
     /// Finds a connection by its host and the client's address and port.
@@ -339,6 +346,7 @@ impl Connections {
     fn enqueue(&mut self, id: Id, phase: Option<Phase>) {
         let tail = self.queue(phase).tail;
         *self.link_mut(id, phase) = Link { prev: tail, next: NIL };
+        self.ended += usize::from(phase == Some(Phase::Ended));
         if tail == NIL {
             self.queue_mut(phase).head = id;
         } else {
@@ -349,6 +357,7 @@ impl Connections {
 
     fn dequeue(&mut self, id: Id, phase: Option<Phase>) {
         let Link { prev, next } = std::mem::take(self.link_mut(id, phase));
+        self.ended -= usize::from(phase == Some(Phase::Ended));
         if prev == NIL {
             self.queue_mut(phase).head = next;
         } else {

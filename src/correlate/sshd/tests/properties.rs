@@ -8,6 +8,7 @@ use crate::correlate::tests::lines::{
 use crate::correlate::{Correlator, End, Totals};
 use crate::detect::{Flags, Kind as Message, Method};
 use crate::event::{Field, Kind};
+use crate::limits;
 use crate::time::{Timestamp, Zone};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
@@ -209,4 +210,19 @@ fn random_addresses_and_names_leave_memory_bounded() {
         assert!(module.names.len() <= 2 * CAP + 1, "{} names", module.names.len());
     }
     assert_eq!(module.stats.evicted, 2 * (10_000 - CAP as u64), "and every eviction is counted");
+}
+
+#[test]
+fn in_a_storm_what_has_ended_is_kept_for_less_than_a_minute() {
+    let (mut module, mut now) = (Module::new(Options::default()), NOON.as_micros());
+    let more = limits::MAX_ENDED_CONNECTIONS + 10;
+    let connection = |index: usize| {
+        let (pid, port) = (u32::try_from(index).unwrap() + 1, u16::try_from(index).unwrap() + 1);
+        let (sshd, client) = (sshd("web1", pid), ("192.0.2.1", port));
+        [sshd.connection_from(client).after(0.0001), sshd.closed(client).after(0.0001)]
+    };
+    let lines: Vec<_> = (0..more).flat_map(connection).collect();
+    feed(&mut module, &lines, &mut now);
+    assert_eq!(module.connections.len(), limits::MAX_ENDED_CONNECTIONS);
+    assert_eq!(left_after_a_year(&mut module, now), (0, 0, 0, 0, 0));
 }
