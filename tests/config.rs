@@ -5,6 +5,7 @@
 
 use correlator::config::{Environment, HandlerOptions, LogFormat, Problems, Request, Settings, Source};
 use correlator::correlate::ModuleOptions;
+use correlator::credentials::StoreKind;
 use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -113,6 +114,20 @@ fn invalid_configurations_are_refused_with_every_error_in_them() {
         let expected = fs::read_to_string(&beside).unwrap_or_default();
         assert_eq!(said, expected, "{}", path.display());
     }
+}
+
+#[test]
+fn the_directory_of_the_service_manager_comes_first() {
+    let given = Environment { credentials_directory: Some("/run/credentials/c".into()), ..environment() };
+    let file = |name: &str| Request { config: Some(name.into()), ..Request::default() };
+    let settings = Settings::load(&file("tests/config/valid/credentials.toml"), &given).unwrap();
+    assert_eq!(settings.credentials.stores, [StoreKind::Keyutils, StoreKind::Directory]);
+    let directories = ["/run/credentials/c", "/etc/correlator/credentials"];
+    assert_eq!(settings.credentials.directories, directories.map(PathBuf::from));
+    assert!(!settings.handlers[0].required);
+    let other = Settings::load(&file("tests/config/valid/email.toml"), &environment()).unwrap();
+    assert_eq!(other.credentials.directories, [PathBuf::from("/run/secrets")]);
+    assert!(other.handlers.iter().all(|handler| handler.required));
 }
 
 #[test]

@@ -4,6 +4,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a test program: its helpers fail by panicking"
 )]
@@ -67,6 +69,14 @@ fn a_keyring_gives_secrets_to_a_server() {
     fs::remove_dir(house.path().join("secrets")).unwrap();
     let Some(_session) = Session::start(&mut house) else { return };
     life(&house, "the keyring (Secret Service)");
+    // A value that another one hides is warned about.
+    fs::create_dir(house.path().join("secrets")).unwrap();
+    assert!(house.set("url", "one").out.contains("/secrets; user `"));
+    let mut command = house.correlator(&["credentials", "set", &house.name("url"), "--store", "keyring"]);
+    let said = feed(&mut command, "two");
+    assert!(said.code == Some(0) && said.err.contains("/secrets is asked first"), "{said:?}");
+    let listed = listed(&house);
+    assert!(listed.iter().any(|credential| credential["store"] == "directory"), "{listed:?}");
 }
 
 #[test]
@@ -135,11 +145,14 @@ fn events_of_a_handler_that_is_not_required_wait_for_its_credentials() {
     let house = House::new("[\"directory\"]", "required = false");
     let check = house.run(&["check"]);
     assert!(check.code == Some(0) && check.err.contains("warning: events wait"), "{check:?}");
-    let server = Server::start(&house);
+    let mut server = Server::start(&house);
     server.provoke();
+    server.wait("events wait: a handler could not deliver them");
+    let waiting = house.run(&["events", "list", "--state", "waiting"]);
+    assert!(waiting.code == Some(0) && waiting.out.contains("SSHDSessionStarted"), "{waiting:?}");
+    let status = house.run(&["status"]);
+    assert!(status.out.contains(&format!("waits for the credential `{}`", house.name("url"))), "{status:?}");
     let hook = Hook::start(0);
-    let waiting = house.run(&["events", "list", "--state", "waiting", "--format", "json"]);
-    assert_eq!(waiting.code, Some(0), "{waiting:?}");
     house.set_all(&hook);
     hook.wait("SSHDSessionStarted");
     server.stop();

@@ -144,7 +144,9 @@ impl Said {
 pub(crate) struct Server {
     child: Child,
     address: String,
-    stderr: Option<thread::JoinHandle<String>>,
+    /// What it said on standard error so far, and the lines to come.
+    said: String,
+    stderr: Receiver<String>,
 }
 
 impl Server {
@@ -153,21 +155,27 @@ impl Server {
         let mut command = house.correlator(&["serve"]);
         command.env("CORRELATOR_LOG", "trace").stdin(Stdio::null());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        let address = loop {
-            let mut line = String::new();
-            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "{said}");
-            said.push_str(&line);
-            if let Some(rest) = line.strip_prefix("listening  tcp://") {
-                break rest.split_whitespace().next().unwrap().to_owned();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (sender, stderr) = channel();
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut server = Self { child, address: String::new(), said: String::new(), stderr };
+        let listening = server.wait("listening  tcp://");
+        let address = listening.split("tcp://").nth(1).unwrap().split_whitespace().next().unwrap();
+        address.clone_into(&mut server.address);
+        server
+    }
+
+    /// Waits until it says something of which this is a part.
+    pub(crate) fn wait(&mut self, part: &str) -> String {
+        loop {
+            let line = self.stderr.recv_timeout(Duration::from_secs(60));
+            let line = line.unwrap_or_else(|error| panic!("{part}: {error}: {}", self.said));
+            self.said.push_str(&line);
+            self.said.push('\n');
+            if line.contains(part) {
+                return line;
             }
-        };
-        let stderr = thread::spawn(move || {
-            stderr.read_to_string(&mut said).unwrap();
-            said
-        });
-        Self { child, address, stderr: Some(stderr) }
+        }
     }
 
     /// Sends a record that raises an event.
@@ -180,7 +188,8 @@ impl Server {
     /// Stops it; gives what it said on standard error, and then on standard output.
     pub(crate) fn stop(mut self) -> String {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        let mut said = self.stderr.take().unwrap().join().unwrap();
+        let mut said = std::mem::take(&mut self.said);
+        said.extend(self.stderr.iter().flat_map(|line| [line, "\n".to_owned()]));
         self.child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
         assert_eq!(self.child.wait().unwrap().code(), Some(0), "{said}");
         said

@@ -23,11 +23,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let needs = look(&settings, &settings.handlers);
     let lacking: Vec<_> = needs.iter().filter_map(|need| need.lack(&settings)).collect();
     let mut out = io::stdout().lock();
-    let (all, lack) = (needs.len(), lacking.len());
-    if lacking.is_empty() {
-        writeln!(out, "credentials: all {all} can be had")?;
-        return Ok(Exit::Done);
+    match (needs.len(), lacking.len()) {
+        (0, _) => writeln!(out, "credentials: no handler names any")?,
+        (all, 0) => writeln!(out, "credentials: all {all} can be had")?,
+        (all, lack) => {
+            writeln!(out, "credentials: {lack} of {all} cannot be had:{}", lacking.concat())?;
+            return Ok(Exit::Failed);
+        }
     }
-    writeln!(out, "credentials: {lack} of {all} cannot be had:{}", lacking.concat())?;
-    Ok(Exit::Failed)
+    Ok(Exit::Done)
 }

@@ -53,7 +53,8 @@ impl Need<'_> {
         for (place, lack) in &answers.0 {
             line(&format!("{place}: {lack}"));
         }
-        if matches!(status, Status::Missing | Status::Unreachable) {
+        // A keyring that is locked takes nothing.
+        if status != Status::Locked {
             line(&format!("add it with `{}`", command_to_set(self.name, settings)));
         }
         Some(text)
