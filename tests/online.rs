@@ -20,11 +20,27 @@ use server::{Server, Tls, certificate};
 use std::fs;
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::Arc;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 const LOGIN: (&str, &str) = ("correlator", CANARY);
 
+/// A server that does nothing but to prove who it is.
+async fn prover(certified: Arc<ServerConfig>) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // Who does not trust it goes away.
+            TlsAcceptor::from(Arc::clone(&certified)).accept(stream).await.ok();
+        }
+    });
+    port
+}
+
 /// A configuration with a handler for each of these servers.
-fn configure(house: &House, mail: u16, sms: &str, syslog: u16) {
+fn configure(house: &House, mail: u16, sms: &str, tls: u16, syslog: u16) {
     let ca = house.path().join("ca.pem");
     let configuration = format!(
         r#"
@@ -51,14 +67,23 @@ url = {{ credential = "hook" }}
 [handlers.siem]
 type = "syslog"
 address = "tcp://127.0.0.1:{syslog}"
+[handlers.proved]
+type = "syslog"
+address = "tls://localhost:{tls}"
+ca = "{ca}"
+[handlers.secure]
+type = "webhook"
+url = "https://localhost:{tls}/"
+ca = "{secure_ca}"
 [handlers.console]
 type = "log"
 [apps.fleet]
-handlers = ["mail", "pager", "hook", "siem", "console"]
+handlers = ["mail", "pager", "hook", "siem", "proved", "secure", "console"]
 [apps.fleet.modules.openssh]
 type = "sshd"
 "#,
-        ca = ca.display()
+        ca = ca.display(),
+        secure_ca = house.path().join("secure.pem").display(),
     );
     fs::write(house.path().join("c.toml"), configuration).unwrap();
 }
@@ -84,9 +109,11 @@ fn tried(said: &Said) -> Vec<&str> {
 async fn servers_that_work_are_reached_and_nothing_is_sent_to_anybody() {
     let house = House::new("[]", "");
     let certified = certificate(&["localhost"], &house.path().join("ca.pem"));
+    fs::copy(house.path().join("ca.pem"), house.path().join("secure.pem")).unwrap();
+    let tls = prover(Arc::clone(&certified)).await;
     let mut mail = Server::start(Tls::Upgrade, certified, Some(LOGIN)).await;
     let (api, hook, siem) = (Hook::start(0), Hook::start(0), TcpListener::bind("127.0.0.1:0").unwrap());
-    configure(&house, mail.address.port(), &api.url, siem.local_addr().unwrap().port());
+    configure(&house, mail.address.port(), &api.url, tls, siem.local_addr().unwrap().port());
     set(&house, "smtp", CANARY);
     set(&house, "twilio", &format!("{CANARY}-token"));
     set(&house, "hook", &format!("{}/{CANARY}-path", hook.url));
@@ -100,6 +127,8 @@ async fn servers_that_work_are_reached_and_nothing_is_sent_to_anybody() {
         "pager  TCP 127.0.0.1, port ".to_owned(),
         "pager  GET of the account: ok, the account is known".to_owned(),
         "hook  TCP of a URL that is a secret, port ".to_owned(),
+        format!("proved  syslog tls://localhost:{tls}: ok, connected, and the certificate is good"),
+        "secure  TLS localhost: ok, the certificate is good".to_owned(),
         format!("siem  syslog tcp://{}: ok, connected", siem.local_addr().unwrap()),
     ] {
         assert!(tried.iter().any(|line| line.starts_with(&expected)), "{expected}: {said:?}");
@@ -118,13 +147,16 @@ async fn servers_that_work_are_reached_and_nothing_is_sent_to_anybody() {
 async fn what_does_not_work_is_told_with_the_reason() {
     let house = House::new("[]", "");
     let certified = certificate(&["localhost"], &house.path().join("ca.pem"));
+    // Of somebody else.
+    certificate(&["localhost"], &house.path().join("secure.pem"));
+    let tls = prover(Arc::clone(&certified)).await;
     let mail = Server::start(Tls::Upgrade, certified, Some(LOGIN)).await;
     let api = Hook::start(usize::MAX);
     // Held, and not listening: nobody else gets the port meanwhile.
     let held = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     held.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
     let closed = held.local_addr().unwrap().as_socket().unwrap().port();
-    configure(&house, mail.address.port(), &api.url, closed);
+    configure(&house, mail.address.port(), &api.url, tls, closed);
     set(&house, "smtp", "wrong");
     set(&house, "twilio", &format!("{CANARY}-token"));
     set(&house, "hook", "https://no-such-host.invalid/x");
@@ -136,6 +168,7 @@ async fn what_does_not_work_is_told_with_the_reason() {
         ("pager  GET of the account: failed, it answered 500", ""),
         ("hook  DNS of a URL that is a secret: failed, ", "lookup"),
         ("siem  syslog tcp://127.0.0.1:", "refused"),
+        ("secure  TLS localhost: failed, ", "certificate"),
     ] {
         let line = tried.iter().find(|line| line.starts_with(expected));
         assert!(line.is_some_and(|line| line.contains(why)), "{expected}: {said:?}");

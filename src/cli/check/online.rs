@@ -21,6 +21,9 @@ pub(super) fn probe(out: &mut impl Write, targets: Vec<Target>) -> Result<bool, 
     let runtime = dispatch::runtime().context("cannot start the handlers' threads")?;
     let all = all(&runtime, targets);
     runtime.shutdown_background();
+    if all.iter().all(|(_, trials)| trials.is_empty()) {
+        writeln!(out, "online         no handler needs a server")?;
+    }
     let is_well = all.iter().flat_map(|(_, trials)| trials).all(|trial| trial.result.is_ok());
     for (handler, trials) in all {
         trials.iter().try_for_each(|trial| write_trial(out, &handler, trial))?;
