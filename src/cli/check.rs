@@ -3,15 +3,17 @@
 mod online;
 
 use super::apps::{handlers, modules};
-use super::delivery::target;
+use super::delivery::{environment, target};
 use super::probe::try_directory;
 use super::text::exposure;
 use super::{ConfigArgs, Exit, Failure, credentials};
 use crate::config::Settings;
 use crate::dispatch::Target;
+use crate::handlers::NoEvidence;
 use crate::ingest::Bound;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Check the configuration, and whether its files and addresses can be used
 ///
@@ -102,9 +104,10 @@ impl Findings {
             credentials::Ready::default()
         });
         self.warnings.extend(ready.waiting);
+        let environment = environment(settings, &ready.secrets, Arc::new(NoEvidence));
         let mut targets = Vec::new();
         for handler in settings.active_handlers() {
-            match target(handler, settings, &ready.secrets) {
+            match target(handler, settings, &environment) {
                 Ok(target) => targets.push(target),
                 Err(failure) => self.errors.push(failure.message()),
             }

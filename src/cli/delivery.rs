@@ -4,7 +4,9 @@ use super::{Failure, credentials};
 use crate::config::{Handler, HandlerOptions, Settings};
 use crate::credentials::Secrets;
 use crate::dispatch::{self, Apps, Dispatch, Options, Target, Totals};
-use crate::handlers::{self, Environment, csv, email, exec, log, sms, syslog, webhook};
+use crate::handlers::{
+    self, Environment, Evidence, RecentEvidence, csv, email, exec, log, sms, syslog, webhook,
+};
 use crate::pipeline::{EventSink, Folded};
 use crate::time::{Clock, SystemClock};
 use anyhow::Context;
@@ -16,18 +18,22 @@ use tokio::runtime::Runtime;
 /// Handlers at work, on a runtime of their own.
 pub(super) struct Delivery {
     runtime: Runtime,
-    dispatch: Arc<Dispatch>,
+    sink: Sink,
 }
 
 impl Delivery {
-    /// Sets handlers to work.
+    /// Sets handlers to work. The records that caused events are kept in `evidence`, if that is given.
     ///
     /// # Errors
     /// When the system gives no threads.
-    pub(super) fn start(targets: Vec<Target>, options: Options) -> Result<Self, Failure> {
+    pub(super) fn start(
+        targets: Vec<Target>,
+        options: Options,
+        evidence: Option<Arc<RecentEvidence>>,
+    ) -> Result<Self, Failure> {
         let runtime = dispatch::runtime().context("cannot start the handlers' threads")?;
         let dispatch = Arc::new(Dispatch::start(targets, options, &clock(), runtime.handle()));
-        Ok(Self { runtime, dispatch })
+        Ok(Self { runtime, sink: Sink { dispatch, evidence } })
     }
 
     /// The runtime, for what else has to wait without blocking anybody.
@@ -37,12 +43,12 @@ impl Delivery {
 
     /// Where the pipeline puts its events.
     pub(super) fn sink(&self) -> Sink {
-        Sink(Arc::clone(&self.dispatch))
+        self.sink.clone()
     }
 
     /// Gives the handlers time to deliver what waits, and says what became of all events.
     pub(super) fn finish(self, time: Duration) -> Vec<Totals> {
-        let totals = self.runtime.block_on(self.dispatch.finish(time));
+        let totals = self.runtime.block_on(self.sink.dispatch.finish(time));
         self.runtime.shutdown_background();
         totals
     }
@@ -50,19 +56,29 @@ impl Delivery {
 
 /// Offers events to the handlers.
 #[derive(Clone)]
-pub(super) struct Sink(Arc<Dispatch>);
+pub(super) struct Sink {
+    dispatch: Arc<Dispatch>,
+    evidence: Option<Arc<RecentEvidence>>,
+}
 
 impl Sink {
     /// What became of the events so far, by handler.
     pub(super) fn totals(&self) -> Vec<Totals> {
-        self.0.totals()
+        self.dispatch.totals()
     }
 }
 
 impl EventSink for Sink {
+    fn wants_inputs(&self) -> bool {
+        self.evidence.is_some()
+    }
+
     fn offer(&mut self, folded: Folded) {
+        if let Some(evidence) = &self.evidence {
+            evidence.add(folded.base, folded.inputs);
+        }
         if let Some(block) = &folded.events {
-            self.0.offer(block);
+            self.dispatch.offer(block);
         }
     }
 }
@@ -73,10 +89,14 @@ fn clock() -> Arc<dyn Clock> {
 }
 
 /// What handlers share of their surroundings.
-pub(super) fn environment(settings: &Settings, secrets: &Arc<Secrets>) -> Environment {
+pub(super) fn environment(
+    settings: &Settings,
+    secrets: &Arc<Secrets>,
+    evidence: Arc<dyn Evidence>,
+) -> Environment {
     let zone = settings.server.timezone.zone.clone();
     let surroundings = Environment::new(clock(), zone, settings.server.data_dir.clone());
-    Environment { secrets: Arc::clone(secrets), ..surroundings }
+    Environment { secrets: Arc::clone(secrets), evidence, ..surroundings }
 }
 
 /// Builds a handler for the applications that name it; one of whose secrets some were not found waits for them.
@@ -86,10 +106,11 @@ pub(super) fn environment(settings: &Settings, secrets: &Arc<Secrets>) -> Enviro
 pub(super) fn target(
     handler: &Handler,
     settings: &Settings,
-    secrets: &Arc<Secrets>,
+    environment: &Environment,
 ) -> Result<Target, Failure> {
-    let mut environment = environment(settings, secrets);
-    environment.evidence = handler.privacy.evidence(environment.evidence);
+    let evidence = handler.privacy.evidence(Arc::clone(&environment.evidence));
+    let environment = Environment { evidence, ..environment.clone() };
+    let secrets = &environment.secrets;
     let is_complete = handler.options.credentials().iter().all(|name| secrets.get(name).is_ok());
     let handler_name = handler.name.clone();
     let built = if is_complete {

@@ -11,7 +11,7 @@ use crate::correlate::{Correlator, End};
 use crate::credentials::Secrets;
 use crate::dispatch::{self, Apps, Target, TargetOptions};
 use crate::event::Stamp;
-use crate::handlers::log;
+use crate::handlers::{RecentEvidence, log};
 use crate::ingest::file::{self, Input, Trouble};
 use crate::limits;
 use crate::pipeline::{Discard, Gate, Ledger, Options, Outputs, Pace, Pipeline, feed, worker_threads};
@@ -136,7 +136,10 @@ impl Replay<'_> {
         let run = inputs.first().map_or(0, Input::run);
         let end = inputs.last().map_or(capture::End::OfInput, Input::end);
         let stamp = Arc::new(Stamp { stream, run, modules: modules.clone() });
-        let delivery = Delivery::start(self.targets()?, dispatch::Options { patience: None })?;
+        let evidence = Arc::new(RecentEvidence::default());
+        let targets = self.targets(Arc::clone(&evidence))?;
+        let kept = (!self.deliver.is_empty()).then_some(evidence);
+        let delivery = Delivery::start(targets, dispatch::Options { patience: None }, kept)?;
         let sink = delivery.sink();
         let workers =
             worker_threads(self.args.workers.map_or(self.settings.server.workers, NonZeroUsize::get));
@@ -175,11 +178,12 @@ impl Replay<'_> {
         // Whoever reads standard output may have seen enough and closed it, which is a failure for good; a handler that
         // was asked for must have all.
         let unwritten = totals.first().is_some_and(|output| output.temporary > 0);
-        let failed = unwritten || totals.iter().skip(1).any(|handler| handler.delivered != handler.offered);
+        let mut failed = unwritten;
         for handler in totals.iter().skip(1) {
             tracing::info!("delivered {handler}");
             if let Some(undelivered) = handler.undelivered() {
                 tracing::error!("{undelivered}");
+                failed = true;
             }
         }
         Ok(if damaged || failed { Exit::Environment } else { Exit::Done })
@@ -192,13 +196,14 @@ impl Replay<'_> {
     }
 
     /// Standard output, and the handlers that are to deliver.
-    fn targets(&self) -> Result<Vec<Target>, Failure> {
+    fn targets(&self, evidence: Arc<RecentEvidence>) -> Result<Vec<Target>, Failure> {
         let format = match self.args.format {
             Format::Text => log::Format::Text,
             Format::Json => log::Format::Json,
         };
         let options = log::Options { format, ..log::Options::default() };
-        let handler = log::build(options, &delivery::environment(self.settings, &self.secrets));
+        let environment = delivery::environment(self.settings, &self.secrets, evidence);
+        let handler = log::build(options, &environment);
         let handler = handler.context("cannot write to standard output")?;
         let mut targets = vec![Target {
             name: "standard output".to_owned(),
@@ -207,7 +212,7 @@ impl Replay<'_> {
             options: TargetOptions::default(),
         }];
         for handler in &self.deliver {
-            targets.push(delivery::target(handler, self.settings, &self.secrets)?);
+            targets.push(delivery::target(handler, self.settings, &environment)?);
         }
         Ok(targets)
     }

@@ -19,6 +19,7 @@ mod awaiting;
 pub mod csv;
 pub mod digest;
 pub mod email;
+mod evidence;
 pub mod exec;
 mod http;
 pub mod log;
@@ -31,9 +32,9 @@ mod template;
 mod tls;
 pub mod webhook;
 
-pub use crate::journal::EvidenceRecord;
 pub use awaiting::{Make, awaiting};
 pub use digest::{Digest, Gathered, Group};
+pub use evidence::{Evidence, EvidenceRecord, JournalEvidence, NoEvidence, RecentEvidence};
 pub use probe::{Probing, Trial};
 pub use sink::panic_text;
 
@@ -57,22 +58,6 @@ impl Environment {
     pub fn new(clock: Arc<dyn Clock>, zone: Zone, directory: impl Into<PathBuf>) -> Self {
         let (secrets, evidence) = (Arc::default(), Arc::new(NoEvidence));
         Self { clock, zone, directory: directory.into(), secrets, evidence }
-    }
-}
-
-/// Finds the records that caused events.
-pub trait Evidence: Send + Sync {
-    /// The records of an event that are still there, in order. Reads files.
-    fn of(&self, event: Event<'_>) -> Vec<EvidenceRecord>;
-}
-
-/// Where no record is kept.
-#[derive(Clone, Copy, Debug)]
-pub struct NoEvidence;
-
-impl Evidence for NoEvidence {
-    fn of(&self, _: Event<'_>) -> Vec<EvidenceRecord> {
-        Vec::new()
     }
 }
 

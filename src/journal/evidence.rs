@@ -11,6 +11,7 @@ use super::schema::{Inputs, SyncMark};
 use super::stream::is_end;
 use super::tail::first_block;
 use super::{files, layout};
+use crate::event::render;
 use crate::limits;
 use crate::segment::{Entry, Schema, Segment, Step};
 use crate::time::Timestamp;
@@ -60,6 +61,26 @@ pub fn evidence(data: &Path, positions: &[u64]) -> Result<Vec<EvidenceRecord>, R
         }
     }
     Ok(search.found)
+}
+
+/// Writes records as a JSON array.
+pub fn write_records(out: &mut Vec<u8>, records: &[EvidenceRecord]) {
+    out.push(b'[');
+    for (index, record) in records.iter().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        let EvidenceRecord { position, arrival, truncated, .. } = record;
+        let head = format!(
+            "{comma}{{\"position\":{position},\"arrival\":\"{arrival}\",\"truncated\":{truncated},\"listener\":"
+        );
+        out.extend_from_slice(head.as_bytes());
+        render::json_string(out, record.listener.as_bytes());
+        out.extend_from_slice(b",\"peer\":");
+        render::json_string(out, record.peer.as_bytes());
+        out.extend_from_slice(b",\"record\":");
+        render::json_string(out, &record.bytes);
+        out.push(b'}');
+    }
+    out.push(b']');
 }
 
 /// What is looked for, and what was found.

@@ -5,6 +5,7 @@
 //!
 //! Invariant: folding what comes back raises the events that folding all inputs raised, with the same ids.
 
+use super::evidence::EvidenceRecord;
 use super::schema::{ArchivedInputs, BatchRow, FrameRow, Inputs, OriginRow};
 use crate::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
 use crate::segment::Segment;
@@ -89,6 +90,32 @@ impl KeptInputs {
         self.inputs.bytes.len()
             + self.inputs.frames.len() * size_of::<FrameRow>()
             + self.inputs.batches.len() * size_of::<BatchRow>()
+    }
+
+    /// The records among these that stand at some positions, in order; `base` is the count of the inputs of all earlier
+    /// runs.
+    pub fn records(&self, base: u64, positions: &[u64]) -> Vec<EvidenceRecord> {
+        let mut frames = self.inputs.frames.iter();
+        let (mut found, mut at) = (Vec::new(), 0);
+        for batch in &self.inputs.batches {
+            for frame in frames.by_ref().take(batch.frames as usize) {
+                let span = Span::new(at, frame.length);
+                at = at.saturating_add(frame.length);
+                let position = base.saturating_add(batch.first).saturating_add(u64::from(frame.index));
+                let Some(origin) = self.origins.get(batch.origin as usize) else { continue };
+                if positions.contains(&position) {
+                    found.push(EvidenceRecord {
+                        position,
+                        arrival: Timestamp::from_micros(batch.arrival),
+                        listener: origin.listener.clone(),
+                        peer: origin.peer.clone(),
+                        bytes: span.of(&self.inputs.bytes).to_vec(),
+                        truncated: frame.truncated,
+                    });
+                }
+            }
+        }
+        found
     }
 
     /// Forgets everything but the memory that it took.

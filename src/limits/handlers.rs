@@ -91,3 +91,6 @@ pub const PEOPLE_COOLDOWN: Duration = Duration::from_secs(3600);
 
 /// Time for which events are gathered before they go as one mail, by default.
 pub const MAIL_DIGEST: Duration = Duration::from_secs(15 * 60);
+
+/// Bytes of the latest records that a replay keeps, so that handlers can show what events rest on.
+pub const MAX_RECENT_EVIDENCE: usize = 64 * 1024 * 1024;

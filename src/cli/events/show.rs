@@ -132,22 +132,9 @@ impl Shown<'_> {
         row::json(out, self.event, self.fates.iter().copied());
         // The object is opened again for more members.
         out.truncate(out.len().saturating_sub(2));
-        out.extend_from_slice(b",\"records\":[");
-        for (index, record) in self.records.iter().enumerate() {
-            let comma = if index > 0 { "," } else { "" };
-            let EvidenceRecord { position, arrival, truncated, .. } = record;
-            let head = format!(
-                "{comma}{{\"position\":{position},\"arrival\":\"{arrival}\",\"truncated\":{truncated},\"listener\":"
-            );
-            out.extend_from_slice(head.as_bytes());
-            render::json_string(out, record.listener.as_bytes());
-            out.extend_from_slice(b",\"peer\":");
-            render::json_string(out, record.peer.as_bytes());
-            out.extend_from_slice(b",\"record\":");
-            render::json_string(out, &record.bytes);
-            out.push(b'}');
-        }
-        out.extend_from_slice(b"],\"history\":[");
+        out.extend_from_slice(b",\"records\":");
+        journal::write_records(out, &self.records);
+        out.extend_from_slice(b",\"history\":[");
         for (index, settled) in
             self.trail.iter().filter(|settled| settled.state != State::Skipped).enumerate()
         {

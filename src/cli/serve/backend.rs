@@ -8,6 +8,7 @@ use crate::config::{Durability, Settings};
 use crate::correlate::Correlator;
 use crate::credentials::Secrets;
 use crate::dispatch::{self, DurableDispatch, Office, Start, Target, Totals};
+use crate::handlers::{Evidence, JournalEvidence, NoEvidence};
 use crate::journal::{self, Identity, Journal, JournalError, Standing, Standings, State};
 use crate::limits;
 use crate::pipeline::{Committer, Desk, Errand, EventSink, Options, Pulse, Vitals, recover};
@@ -47,14 +48,22 @@ impl Backend {
         options: &Options,
         secrets: &Arc<Secrets>,
     ) -> Result<(Self, Ends), Failure> {
-        let targets = settings.active_handlers().map(|handler| delivery::target(handler, settings, secrets));
+        let is_durable = settings.server.journal.durability != Durability::None;
+        let evidence: Arc<dyn Evidence> = if is_durable {
+            Arc::new(JournalEvidence(settings.server.data_dir.clone()))
+        } else {
+            Arc::new(NoEvidence)
+        };
+        let environment = delivery::environment(settings, secrets, evidence);
+        let handlers = settings.active_handlers();
+        let targets = handlers.map(|handler| delivery::target(handler, settings, &environment));
         let targets = targets.collect::<Result<Vec<_>, _>>()?;
-        if settings.server.journal.durability != Durability::None {
+        if is_durable {
             let (durable, ends) = Durable::start(settings, identity, options, targets)?;
             return Ok((Self::Durable(durable), ends));
         }
         let patience = dispatch::Options { patience: Some(settings.server.handler_patience) };
-        let delivery = Delivery::start(targets, patience)?;
+        let delivery = Delivery::start(targets, patience, None)?;
         let events = Box::new(delivery.sink());
         Ok((Self::Volatile(delivery), Ends { events, state: None }))
     }

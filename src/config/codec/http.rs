@@ -116,11 +116,12 @@ fn header(name: &str, node: &Node, sink: &mut Sink<'_>) -> Option<(String, Given
 /// What a webhook says: one of the built-in forms, or a template in a file.
 pub(in crate::config) struct WebhookBody;
 
-const BODIES: [(&str, Body); 3] = [("json", Body::Json), ("slack", Body::Slack), ("ntfy", Body::Ntfy)];
+const BODIES: [(&str, Body); 4] =
+    [("json", Body::Json), ("records", Body::Records), ("slack", Body::Slack), ("ntfy", Body::Ntfy)];
 
 impl Takes for WebhookBody {
     fn takes() -> String {
-        "\"json\", \"slack\", \"ntfy\", or the path of a template; a relative one is under the data directory"
+        "\"json\", \"records\", \"slack\", \"ntfy\", or the path of a template; a relative one is under the data directory"
             .to_owned()
     }
 }

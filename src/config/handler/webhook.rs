@@ -10,7 +10,7 @@ impl Section for Options {
         (required) url = url as UrlOrCredential,
             "Where events are sent, one POST for each.";
         template = template as WebhookBody,
-            "What a request says: the event as JSON, a message for Slack or ntfy, or what a template gives \
+            "What a request says: the event as JSON, with its records or without, a message for Slack or ntfy, or what a template gives \
              (docs/handlers/webhook.md).";
         headers = headers as Headers,
             "Headers of each request, over those that the template sets.";

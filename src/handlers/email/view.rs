@@ -164,7 +164,7 @@ impl EvidenceView {
     fn new(record: &EvidenceRecord, times: &mut LocalTime) -> Self {
         let bytes = record.bytes.trim_ascii_end();
         let shown = bytes.get(..limits::MAX_MAIL_RECORD).unwrap_or(bytes);
-        let more = if shown.len() < bytes.len() { "…" } else { "" };
+        let more = if record.truncated || shown.len() < bytes.len() { "…" } else { "" };
         Self {
             arrival: text(|out| times.write(out, record.arrival, Fraction::Millis)),
             peer: text(|out| render::readable(out, record.peer.as_bytes())),

@@ -3,8 +3,9 @@
 use super::{Body, ntfy, slack};
 use crate::event::Event;
 use crate::event::render::{self, LocalTime};
-use crate::handlers::Gathered;
 use crate::handlers::template::{self, Escape, Template, TemplateError};
+use crate::handlers::{EvidenceRecord, Gathered};
+use crate::journal;
 use reqwest::header::HeaderMap;
 use std::path::Path;
 use tera::Context;
@@ -28,6 +29,7 @@ pub(super) struct Message {
 #[derive(Debug)]
 pub(super) enum Format {
     Json,
+    Records,
     Slack,
     Ntfy,
     Template(Box<Template>),
@@ -41,22 +43,38 @@ impl Format {
     pub(super) fn new(body: &Body, directory: &Path) -> Result<Self, TemplateError> {
         Ok(match body {
             Body::Json => Self::Json,
+            Body::Records => Self::Records,
             Body::Slack => Self::Slack,
             Body::Ntfy => Self::Ntfy,
             Body::File(path) => Self::Template(Box::new(Template::load(&directory.join(path))?)),
         })
     }
 
-    /// The message for an event.
+    /// The message for an event that rests on these records.
     ///
     /// # Errors
     /// When its template cannot be filled in.
-    pub(super) fn event(&self, event: Event<'_>, times: &mut LocalTime) -> Result<Message, TemplateError> {
+    pub(super) fn event(
+        &self,
+        event: Event<'_>,
+        records: &[EvidenceRecord],
+        times: &mut LocalTime,
+    ) -> Result<Message, TemplateError> {
         let id = event.id().to_string();
         Ok(match self {
             Self::Json => {
                 let mut body = Vec::new();
                 render::json(&mut body, event);
+                Message::new(id, JSON, body)
+            }
+            Self::Records => {
+                let mut body = Vec::new();
+                render::json(&mut body, event);
+                // The object is opened again for one more member.
+                body.pop();
+                body.extend_from_slice(b",\"records\":");
+                journal::write_records(&mut body, records);
+                body.push(b'}');
                 Message::new(id, JSON, body)
             }
             Self::Slack => Message::new(id, JSON, slack::event(event, times)),
@@ -76,7 +94,9 @@ impl Format {
     ) -> Result<Message, TemplateError> {
         let id = template::digest_id(gathered);
         Ok(match self {
-            Self::Json => Message::new(id, JSON, template::digest_json(gathered).into_bytes()),
+            Self::Json | Self::Records => {
+                Message::new(id, JSON, template::digest_json(gathered).into_bytes())
+            }
             Self::Slack => Message::new(id, JSON, slack::digest(gathered, times)),
             Self::Ntfy => ntfy::digest(id, gathered, times),
             Self::Template(template) => of_template(id, template, &template::digest(gathered, times))?,

@@ -18,7 +18,9 @@ mod tests;
 use self::message::{Format, Message};
 use self::target::Target;
 use super::http::{self, Client};
-use super::{Delivery, DigestDelivery, Environment, Gathered, Handler, Outcome, Probing, Selection};
+use super::{
+    Delivery, DigestDelivery, Environment, Evidence, Gathered, Handler, Outcome, Probing, Selection, evidence,
+};
 use crate::credentials::{CredentialName, Given};
 use crate::event::render::LocalTime;
 use crate::limits;
@@ -34,6 +36,8 @@ pub enum Body {
     /// The event as a JSON object, as the handler `log` writes it.
     #[default]
     Json,
+    /// The same, with the records that caused it.
+    Records,
     /// A message for Slack.
     Slack,
     /// A message for ntfy.
@@ -93,6 +97,7 @@ pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn
         client,
         target,
         format,
+        evidence: Arc::clone(&environment.evidence),
         times: LocalTime::new(environment.zone.clone()),
         clock: Arc::clone(&environment.clock),
     }))
@@ -102,6 +107,7 @@ struct Webhook {
     client: Client,
     target: Target,
     format: Format,
+    evidence: Arc<dyn Evidence>,
     times: LocalTime,
     clock: Arc<dyn Clock>,
 }
@@ -127,8 +133,14 @@ impl Webhook {
 
     async fn send_all(&mut self, events: &Selection) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(events.len());
+        let records = match self.format {
+            Format::Records => evidence::read(&self.evidence, events).await,
+            _ => Vec::new(),
+        };
+        let mut records = records.into_iter();
         for event in events.events() {
-            let sent = match self.format.event(event, &mut self.times) {
+            let records = records.next().unwrap_or_default();
+            let sent = match self.format.event(event, &records, &mut self.times) {
                 Ok(message) => self.send(message).await,
                 Err(error) => Sent::Answered(Outcome::Permanent(error.to_string())),
             };

@@ -220,3 +220,41 @@ async fn a_template_says_what_is_sent() {
     let error = build(&wrong, &environment(&[])).err().unwrap().to_string();
     assert!(error.starts_with("the template fails for SSHDSessionStarted: "), "{error}");
 }
+
+/// Evidence of one record.
+struct One;
+
+impl Evidence for One {
+    fn of(&self, _: crate::event::Event<'_>) -> Vec<crate::handlers::EvidenceRecord> {
+        vec![crate::handlers::EvidenceRecord {
+            position: 7,
+            arrival: Timestamp::EPOCH,
+            listener: "lan".into(),
+            peer: "192.0.2.1".into(),
+            bytes: b"<38>a \"record\"\xff".to_vec(),
+            truncated: true,
+        }]
+    }
+}
+
+#[tokio::test]
+async fn the_records_that_an_event_rests_on_are_sent_where_they_are_asked_for() {
+    let server = Server::start(|_| Reply::status(204)).await;
+    for (template, expected) in [
+        (Body::Json, serde_json::Value::Null),
+        (
+            Body::Records,
+            serde_json::json!([{
+                "position": 7, "arrival": "1970-01-01T00:00:00.000000Z", "truncated": true, "listener": "lan",
+                "peer": "192.0.2.1", "record": "<38>a \"record\"\\xff",
+            }]),
+        ),
+    ] {
+        let options = Options { template, ..options(&server.url("/")) };
+        let environment = Environment { evidence: Arc::new(One), ..environment(&[]) };
+        let mut handler = build(&options, &environment).unwrap();
+        assert_eq!(handler.deliver(&events(1)).await, [Outcome::Delivered]);
+        let body = server.requests().pop().unwrap().json();
+        assert_eq!((&body["kind"], &body["records"]), (&"SSHDUserDenied".into(), &expected));
+    }
+}
