@@ -182,6 +182,15 @@ fn all_that_is_wrong_is_told_before_anything_starts() {
 }
 
 #[test]
+fn a_header_that_is_a_secret_in_plain_is_warned_about() {
+    let header = format!("headers = {{ Authorization = \"Bearer {CANARY}\" }}\nrequired = false");
+    let house = House::new("[\"directory\"]", &header);
+    let said = house.run(&["check"]);
+    assert!(said.err.contains("`handlers.hook.headers.Authorization` seems to hold a secret"), "{said:?}");
+    assert!(said.code == Some(0) && !said.err.contains(CANARY), "{said:?}");
+}
+
+#[test]
 fn what_is_set_can_be_found_or_is_warned_about() {
     let house = House::new("[\"directory\"]", "");
     let said = house.set("utl", "x");

@@ -8,7 +8,7 @@ mod service;
 use self::backend::Backend;
 use self::control::{Control, Desk};
 use self::service::Service;
-use super::text::exposure;
+use super::text::{exposure, secrets_in_plain};
 use super::{ConfigArgs, Exit, Failure, credentials, logging};
 use crate::capture::{self, Writer};
 use crate::config::{Listener, Settings};
@@ -66,8 +66,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let settings = args.config.load(&args.app, &args.listen)?;
     logging::start(settings.server.log);
     let credentials::Ready { secrets, waiting } = credentials::find(&settings)?;
-    for waits in &waiting {
-        tracing::warn!("{waits}");
+    for warning in settings.active_handlers().flat_map(secrets_in_plain).chain(waiting) {
+        tracing::warn!("{warning}");
     }
     let identity = Identity::claim(&settings.server.data_dir).map_err(anyhow::Error::from)?;
     let apps = settings.modules();

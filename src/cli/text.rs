@@ -1,6 +1,6 @@
 //! Floor 8: text for people, and lists for programs.
 
-use crate::config::Listener;
+use crate::config::{Handler, Listener};
 use std::io::{self, Write};
 
 /// Breaks text at blanks into lines of at most `width` characters; a longer word has a line of its own.
@@ -34,6 +34,18 @@ pub(super) fn exposure(listener: &Listener) -> Option<String> {
         "listener `{name}` takes plaintext from everybody who reaches {urls}; `allow_from` in the listener's \
          configuration says who may send"
     ))
+}
+
+/// Warns of options of a handler in which a secret seems to stand.
+pub(super) fn secrets_in_plain(handler: &Handler) -> impl Iterator<Item = String> {
+    let exposed = handler.options.exposed().into_iter();
+    exposed.map(|option| {
+        format!(
+            "`handlers.{}.{option}` seems to hold a secret; name a credential in its place, as in {{ credential = \
+             \"NAME\" }}, so that it does not stand in the configuration",
+            handler.name
+        )
+    })
 }
 
 /// Writes values as one JSON array, each on a line of its own.

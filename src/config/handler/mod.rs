@@ -112,6 +112,11 @@ impl HandlerOptions {
         }
     }
 
+    /// The options that look as if a secret stood in them in plain.
+    pub fn exposed(&self) -> Vec<String> {
+        if let Self::Webhook(options) = self { options.exposed() } else { Vec::new() }
+    }
+
     /// The directory that the handler writes to, if it writes files.
     pub fn directory(&self) -> Option<&PathBuf> {
         if let Self::Csv(options) = self { Some(&options.directory) } else { None }

@@ -3,7 +3,7 @@
 //! A handler that masks is wrapped: it is given copies of events, and its evidence comes through a filter, so that no
 //! handler has to think of it. Where neither an event nor a record can say whether a name is a user's, it is masked.
 //!
-//! Invariant: of a masked name no more is handed on than [`mask()`] shows of it.
+//! Invariant: of a masked name no more is handed on than `mask` shows of it.
 
 mod events;
 mod mask;

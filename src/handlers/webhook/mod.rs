@@ -83,7 +83,22 @@ impl Options {
         let given = self.url.iter().chain(headers).filter_map(Given::credential);
         given.chain(&self.hmac_secret).collect()
     }
+
+    /// The options that look as if a secret stood in them that should be a credential.
+    pub fn exposed(&self) -> Vec<String> {
+        let url =
+            self.url.as_ref().filter(|url| matches!(url, Given::Plain(text) if target::is_telling(text)));
+        let headers = self.headers.iter().filter(|(name, value)| {
+            value.credential().is_none()
+                && TELLING_HEADERS.iter().any(|telling| name.eq_ignore_ascii_case(telling))
+        });
+        let headers = headers.map(|(name, _)| format!("headers.{name}"));
+        url.map(|_| "url".to_owned()).into_iter().chain(headers).collect()
+    }
 }
+
+/// Headers that prove who sends a request.
+const TELLING_HEADERS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
 
 /// Builds the handler.
 ///

@@ -129,6 +129,19 @@ async fn secrets_sign_and_authorise_and_do_not_come_back() {
 }
 
 #[test]
+fn secrets_in_plain_are_noticed() {
+    let exposed = |url: Given, header: Given| {
+        let headers = vec![("Authorization".to_owned(), header), ("X-Team".to_owned(), "a".into())];
+        Options { url: Some(url), headers, ..Options::default() }.exposed()
+    };
+    let credential = || Given::Credential(credential("a"));
+    assert_eq!(exposed("https://hooks.slack.com/services/T0/B0/k".into(), credential()), ["url"]);
+    assert_eq!(exposed("https://u:p@h.example/".into(), "Bearer t".into()), ["url", "headers.Authorization"]);
+    assert!(exposed("https://u@h.example/".into(), credential()).is_empty());
+    assert!(exposed(credential(), credential()).is_empty());
+}
+
+#[test]
 fn without_its_credentials_it_is_not_built() {
     let options = Options { url: Some(Given::Credential(credential("slack/url"))), ..Options::default() };
     let error = build(&options, &environment(&[])).err().unwrap().to_string();
