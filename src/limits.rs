@@ -350,6 +350,9 @@ pub const COMMIT_INTERVAL: Duration = Duration::from_millis(1);
 /// Time that reports of deliveries wait for a commit of events to go with, at most.
 pub const SETTLE_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Time for which no snapshot is tried again after there was no room for one.
+pub const SNAPSHOT_REST: Duration = Duration::from_secs(60);
+
 /// Time after which a full disk is tried again.
 pub const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
 

@@ -8,6 +8,7 @@ use super::tail::first_block;
 use super::writer::Options;
 use crate::segment::Segment;
 use crate::time::Timestamp;
+use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
 /// What is still needed.
@@ -19,14 +20,12 @@ pub(super) struct Needed {
     pub(super) input: u64,
 }
 
-/// A segment that could go.
+/// A segment that nothing needs.
 struct Candidate {
     path: PathBuf,
     size: u64,
     /// When the one after it was begun: nothing in it is younger.
     until: Timestamp,
-    /// Whether nothing needs it.
-    free: bool,
 }
 
 /// The segments to remove of the streams of inputs and of events, oldest first.
@@ -37,37 +36,47 @@ pub(super) fn removable(
     now: Timestamp,
 ) -> Vec<PathBuf> {
     let mut total = 0;
-    let mut candidates = candidates(inputs, needed.input, &mut total);
-    candidates.extend(self::candidates(events, needed.event, &mut total));
-    candidates.sort_by_key(|candidate| candidate.until);
+    let mut streams = [(inputs, needed.input), (events, needed.event)]
+        .map(|(directory, needed)| candidates(directory, needed, &mut total).into_iter().peekable());
     let mut gone = Vec::new();
-    for candidate in candidates {
+    // From the oldest on in each stream, up to the first that has to stay: a series has no holes.
+    loop {
+        let next = |stream: &mut Peekable<_>| stream.peek().map(|candidate: &Candidate| candidate.until);
+        let Some((_, oldest)) = streams
+            .iter_mut()
+            .filter_map(|stream| Some((next(stream)?, stream)))
+            .min_by_key(|(until, _)| *until)
+        else {
+            return gone;
+        };
+        let Some(candidate) = oldest.next() else { return gone };
         let old = candidate.until.plus(options.retention_age) < now;
-        if candidate.free && (old || total > options.retention_size) {
+        if old || total > options.retention_size {
             total = total.saturating_sub(candidate.size);
             gone.push(candidate.path);
+        } else {
+            return gone;
         }
     }
-    gone
 }
 
-/// All segments of a stream but the last, and the size of all, which is added to `total`.
+/// The segments of a stream that nothing needs, up to the first that something does, and the size of all, which is
+/// added to `total`. The last one stays in any case.
 fn candidates(directory: &Path, needed: u64, total: &mut u64) -> Vec<Candidate> {
     let segments: Vec<_> = files::segments(directory).unwrap_or_default();
-    let opened: Vec<_> = segments.iter().map(|(_, path)| Segment::map(path).ok()).collect();
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     *total += segments.iter().map(|(_, path)| size(path)).sum::<u64>();
-    let pairs = segments.iter().zip(opened.iter().skip(1));
-    pairs
-        .filter_map(|((_, path), next)| {
-            let next = next.as_ref()?;
-            let begins = first_block(next)?;
-            // Whatever this segment holds comes before what the next one begins with.
-            let free = begins.first <= needed;
-            let until = begins.arrival;
-            Some(Candidate { path: path.clone(), size: size(path), until, free })
-        })
-        .collect()
+    let begins: Vec<_> = segments.iter().map(|(_, path)| first_block(&Segment::map(path).ok()?)).collect();
+    let mut free = Vec::new();
+    let mut until = Timestamp::MIN;
+    for ((_, path), later) in segments.iter().zip((1..).map_while(|index| begins.get(index..))) {
+        // Whatever this segment holds comes before what the next one begins with that has anything in it.
+        let Some(next) = later.iter().flatten().next().filter(|next| next.first <= needed) else { break };
+        // The clock may have gone back.
+        until = until.max(next.arrival);
+        free.push(Candidate { path: path.clone(), size: size(path), until });
+    }
+    free
 }
 
 /// The sequence number of the first event that is still there.

@@ -90,9 +90,14 @@ impl Snapshots {
         self.kept.push(*position);
         self.size = state.len() as u64;
         let older = self.kept.len().saturating_sub(KEPT);
-        for position in self.kept.drain(..older).chain(self.spoilt.drain(..)) {
-            let gone = files::snapshot(directory, position);
-            storage.remove(&gone).map_err(JournalError::io("remove", &gone))?;
+        let gone: Vec<_> = self.kept.drain(..older).chain(self.spoilt.drain(..)).collect();
+        for position in &gone {
+            let path = files::snapshot(directory, *position);
+            storage.remove(&path).map_err(JournalError::io("remove", &path))?;
+        }
+        if !gone.is_empty() {
+            // One that came back would want inputs that are gone.
+            storage.sync_directory(directory).map_err(JournalError::lost("sync", directory))?;
         }
         Ok(())
     }

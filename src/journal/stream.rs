@@ -63,10 +63,10 @@ struct Open {
 /// Whether a block was laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pushed {
-    /// In the segment that was open.
+    /// In the segment that is open.
     Here,
-    /// Not at all: a segment has just been begun, whose first block ought to be a checkpoint; to be pushed again.
-    Begun,
+    /// Not at all: it needs so many bytes, and a segment that has them is to be begun first.
+    NoRoom(u64),
 }
 
 impl StreamWriter {
@@ -97,8 +97,7 @@ impl StreamWriter {
         time: Timestamp,
     ) -> Result<Pushed, JournalError> {
         let Some(open) = self.open.as_mut().filter(|open| !open.ended) else {
-            self.rotate(0)?;
-            return Ok(Pushed::Begun);
+            return Ok(Pushed::NoRoom(length(block)?));
         };
         let start = open.blocks.end();
         let entry = open.blocks.push(block, first, time)?;
@@ -108,12 +107,10 @@ impl StreamWriter {
             return Ok(Pushed::Here);
         }
         open.blocks.truncate(start);
-        let needed = FileHeader::SIZE as u64 + (entry.end() - start) + END_ROOM;
-        self.rotate(needed)?;
-        Ok(Pushed::Begun)
+        Ok(Pushed::NoRoom(entry.end() - start))
     }
 
-    /// Ends the open segment and begins the next, which has room for `needed` bytes and then some.
+    /// Ends the open segment and begins the next, which has room for blocks of so many bytes.
     pub(super) fn rotate(&mut self, needed: u64) -> Result<(), JournalError> {
         if self.open.is_some() {
             // The end mark goes alone: where it is sound, all before it was durable.
@@ -122,9 +119,10 @@ impl StreamWriter {
             self.flush()?;
             self.open = None;
         }
-        // A checkpoint may stand before the block that needs the room.
-        let size = self.series.segment_size.max(needed.saturating_add(self.series.segment_size / 2));
-        self.begin(size)
+        // One that has to be longer is to hold more than that, too.
+        let usual = self.series.segment_size;
+        let needed = Segment::START.saturating_add(needed).saturating_add(END_ROOM);
+        self.begin(if needed <= usual { usual } else { needed.saturating_add(usual / 2) })
     }
 
     fn end_segment(&mut self, torn: u64) -> Result<(), JournalError> {
@@ -137,10 +135,11 @@ impl StreamWriter {
     fn begin(&mut self, size: u64) -> Result<(), JournalError> {
         let Series { storage, directory, .. } = &self.series;
         let aside = self.reserve_path();
-        let took_reserve = self.has_reserve && size <= self.series.segment_size;
-        let mut file = if took_reserve {
+        let mut file = if self.has_reserve && size <= self.series.segment_size {
             storage.open(&aside).map_err(JournalError::io("open", &aside))?
         } else {
+            // Where this fails, the reserve is no more.
+            self.has_reserve = false;
             storage.create(&aside, size).map_err(JournalError::io("create", &aside))?
         };
         let header = self.header();
@@ -172,9 +171,14 @@ impl StreamWriter {
         self.series.directory.join("next.new")
     }
 
+    /// Whether a segment is to be set aside for when the disk is full.
+    pub(super) fn lacks_reserve(&self) -> bool {
+        self.series.reserve && !self.has_reserve
+    }
+
     /// Sets a segment aside for when the disk is full, if this stream has a reserve and it is not there.
     pub(super) fn replenish(&mut self) -> Result<(), JournalError> {
-        if self.series.reserve && !self.has_reserve {
+        if self.lacks_reserve() {
             let path = self.reserve_path();
             let created = self.series.storage.create(&path, self.series.segment_size);
             created.map_err(JournalError::io("create", &path))?;
@@ -213,6 +217,13 @@ impl StreamWriter {
     pub(super) fn directory(&self) -> &Path {
         &self.series.directory
     }
+}
+
+/// Bytes that a block takes in a segment.
+pub(super) fn length<T: Schema>(block: &T) -> Result<u64, JournalError> {
+    let mut blocks = BlockEncoder::new(0, 0);
+    blocks.push(block, 0, Timestamp::EPOCH)?;
+    Ok(blocks.end())
 }
 
 /// Makes durable what the last flush has left in a segment. The run before may have been killed before its last sync, or that

@@ -10,7 +10,7 @@ use super::inputs::KeptInputs;
 use super::schema::{Checkpoint, Deliveries, DeliveryRow, EVENTS, Events, INPUTS, RunStart, RunStop};
 use super::snapshots::{self, Snapshot, Snapshots};
 use super::standing::{Settled, Standing, Standings};
-use super::stream::{Pushed, Series, StreamWriter};
+use super::stream::{self, Pushed, Series, StreamWriter};
 use super::strict::Strict;
 use super::{files, layout, recovery, retention};
 use crate::event::EventBlock;
@@ -233,8 +233,7 @@ impl Journal {
         self.push_to_events(&start, self.next, now)?;
         // A handler that is new is known from here on, whatever comes: what is raised now is its to deliver.
         self.push_to_events(&self.checkpoint(), self.next, now)?;
-        self.events.flush()?;
-        self.events.replenish()
+        self.events.flush()
     }
 
     /// Ends a run as it should.
@@ -272,7 +271,9 @@ impl Journal {
         if self.options.observations && has_inputs && !group.inputs_laid_out {
             let size = group.inputs.size();
             let block = group.inputs.block(group.run, group.base, group.through);
-            while self.inputs.push(block, group.through, now)? == Pushed::Begun {}
+            while let Pushed::NoRoom(needed) = self.inputs.push(block, group.through, now)? {
+                self.inputs.rotate(needed)?;
+            }
             self.unsaved += size as u64;
             group.inputs_laid_out = true;
         }
@@ -296,7 +297,19 @@ impl Journal {
     /// # Errors
     /// When that fails.
     pub fn flush(&mut self) -> Result<(), JournalError> {
-        self.events.flush()?;
+        self.events.flush()
+    }
+
+    /// Whether nothing is set aside for when the disk is full: [`Journal::replenish`] is to be called.
+    pub fn lacks_reserve(&self) -> bool {
+        self.events.lacks_reserve()
+    }
+
+    /// Sets room aside in which deliveries are noted while the disk is full.
+    ///
+    /// # Errors
+    /// When that fails. Without room, everything else goes on.
+    pub fn replenish(&mut self) -> Result<(), JournalError> {
         self.events.replenish()
     }
 
@@ -311,10 +324,11 @@ impl Journal {
         first: u64,
         now: Timestamp,
     ) -> Result<(), JournalError> {
-        while self.events.push(block, first, now)? == Pushed::Begun {
+        while let Pushed::NoRoom(needed) = self.events.push(block, first, now)? {
             let checkpoint = self.checkpoint();
-            // The segment is new, and as large as it has to be.
-            while self.events.push(&checkpoint, self.next, now)? == Pushed::Begun {}
+            self.events.rotate(needed.saturating_add(stream::length(&checkpoint)?))?;
+            let pushed = self.events.push(&checkpoint, self.next, now)?;
+            debug_assert_eq!(pushed, Pushed::Here, "the segment is as large as it has to be");
         }
         Ok(())
     }

@@ -7,6 +7,9 @@
 //! Invariant: no handler sees an event before its commit, and everything that was taken is committed before the end.
 
 mod books;
+mod room;
+#[cfg(test)]
+mod room_tests;
 mod sink;
 
 pub use books::{Errand, Present};
@@ -23,6 +26,7 @@ use crate::limits;
 use crate::time::{Clock, Timestamp};
 use crossbeam_channel::{Sender, bounded};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -99,11 +103,14 @@ impl Committer {
             group: None,
             snapshot: None,
             own: Vec::new(),
+            own_group: None,
             settled: Vec::new(),
             settle_by: None,
             last_commit: now,
             housekeeping: now + limits::HOUSEKEEPING_INTERVAL,
             snapshot_due: now + interval,
+            snapshot_rest: now,
+            restock: now,
             tell_drained: Some(tell_drained),
             is_full: false,
             ledger: None,
@@ -114,7 +121,13 @@ impl Committer {
             pulse: Arc::clone(&pulse),
         };
         let thread = thread::Builder::new().name("journal".to_owned());
-        let thread = thread.spawn(move || runtime.block_on(work.run()))?;
+        let thread = thread.spawn(move || {
+            catch_unwind(AssertUnwindSafe(|| runtime.block_on(work.run()))).unwrap_or_else(|_| {
+                // To go on without a journal would look like health to everybody who only sees open sockets.
+                tracing::error!("the journal's thread failed; the process ends");
+                std::process::abort()
+            })
+        })?;
         Ok((Self { thread, pulse, drained }, sink))
     }
 
@@ -132,10 +145,7 @@ impl Committer {
 
     /// Waits for the end of the thread, which comes once no handler can report any more.
     pub fn join(self) -> Closed {
-        self.thread.join().unwrap_or_else(|_| {
-            tracing::error!("the journal's thread ended by a panic");
-            Closed::default()
-        })
+        self.thread.join().unwrap_or_default()
     }
 }
 
@@ -152,6 +162,8 @@ struct Work {
     snapshot: Option<Snapshot>,
     /// Events about the server that are not durable yet.
     own: Vec<Arc<EventBlock>>,
+    /// Those of them that are being made durable: where there is no room, the same are to be committed again.
+    own_group: Option<Group>,
     /// What handlers reported and has not been laid out.
     settled: Vec<Settled>,
     /// When what handlers reported is to be durable.
@@ -159,6 +171,10 @@ struct Work {
     last_commit: Instant,
     housekeeping: Instant,
     snapshot_due: Instant,
+    /// No snapshot is taken before this.
+    snapshot_rest: Instant,
+    /// When room is set aside again for when the disk is full, if there is none.
+    restock: Instant,
     tell_drained: Option<oneshot::Sender<()>>,
     is_full: bool,
     /// What came in, once somebody has said where that stands.
@@ -191,7 +207,9 @@ impl Work {
             let came = tokio::select! {
                 biased;
                 folded = self.queue.recv(), if folding && !self.is_full => Came::Folded(folded),
-                reports = self.desk.reports.recv(), if reporting => Came::Reports(reports),
+                reports = self.desk.reports.recv(), if reporting && self.has_room_for_reports() => {
+                    Came::Reports(reports)
+                }
                 errand = self.desk.errands.recv(), if asking => Came::Errand(errand),
                 () = sleep_until(due) => Came::Time,
             };
@@ -214,7 +232,7 @@ impl Work {
             if let Err(error) = self.commit() {
                 self.fail(&error);
             }
-            if !folding && self.group.is_none() && self.own.is_empty() {
+            if !folding && !self.has_events() {
                 // Nobody waits for it when the server does not stop in the usual way.
                 self.tell_drained.take().map(|drained| drained.send(()));
             }
@@ -222,17 +240,27 @@ impl Work {
         self.close()
     }
 
+    /// Whether events or inputs wait to be durable.
+    fn has_events(&self) -> bool {
+        self.group.is_some() || self.own_group.is_some() || !self.own.is_empty()
+    }
+
     fn has_work(&self) -> bool {
-        self.group.is_some() || !self.own.is_empty() || !self.settled.is_empty() || self.settle_by.is_some()
+        self.has_events() || !self.settled.is_empty() || self.settle_by.is_some()
+    }
+
+    fn has_room_for_reports(&self) -> bool {
+        self.settled.len() < limits::REPORT_QUEUE
     }
 
     /// When there is something to do, if nothing comes.
     fn due(&self) -> Instant {
         let regular = self.housekeeping.min(self.look);
-        let full = self.is_full.then(|| self.last_commit + limits::FULL_DISK_PAUSE);
-        let waiting =
-            (!self.is_full && (self.group.is_some() || !self.own.is_empty())).then_some(self.last_commit);
-        [full, waiting, self.settle_by].into_iter().flatten().fold(regular, Instant::min)
+        if self.is_full {
+            return self.next_try();
+        }
+        let waiting = self.has_events().then_some(self.last_commit);
+        [waiting, self.settle_by].into_iter().flatten().fold(regular, Instant::min)
     }
 
     fn take(&mut self, folded: Folded) {
@@ -270,7 +298,7 @@ impl Work {
             let Ok(folded) = self.queue.try_recv() else { break };
             self.take(folded);
         }
-        while self.settled.len() < limits::REPORT_QUEUE {
+        while self.has_room_for_reports() {
             let Ok(settled) = self.desk.reports.try_recv() else { break };
             self.note(settled);
         }
@@ -337,34 +365,26 @@ impl Work {
         self.own.push(block);
     }
 
+    /// Makes durable what waits. While the disk is full, only from time to time.
     fn commit(&mut self) -> Result<(), JournalError> {
+        if self.is_full && Instant::now() < self.next_try() {
+            return Ok(());
+        }
         let now = self.desk.clock.now();
-        let commits = self.group.is_some() || !self.own.is_empty();
-        if self.has_work() {
+        let commits = self.has_events();
+        if self.has_work() || self.is_full {
             self.last_commit = Instant::now();
         }
-        self.commit_own(now)?;
         self.desk.journal.settle(&self.settled, now)?;
         self.settled.clear();
-        if let Some(group) = &mut self.group {
-            let committed = self.desk.journal.commit(group, now);
-            if committed.as_ref().is_err_and(JournalError::is_full) && self.settle_by.take().is_some() {
-                // What was delivered is kept also while there is no room for anything new.
-                self.desk.journal.flush()?;
-            }
-            committed?;
+        let committed = self.commit_own(now).and_then(|()| self.commit_group(now));
+        // What was delivered is kept also while there is no room for anything new.
+        let is_full = committed.as_ref().is_err_and(JournalError::is_full);
+        if self.settle_by.is_some_and(|by| is_full || by <= Instant::now()) {
             self.settle_by = None;
-        }
-        if let Some(mut group) = self.group.take() {
-            for (first, block) in group.committed() {
-                self.desk.dispatch.publish(first, block);
-            }
-            self.recycle(group.inputs);
-        }
-        if self.settle_by.is_some_and(|by| by <= Instant::now()) {
             self.desk.journal.flush()?;
-            self.settle_by = None;
         }
+        committed?;
         if commits {
             self.last_time = Some(now);
         }
@@ -372,21 +392,33 @@ impl Work {
             tracing::info!("there is room on the disk again: input is taken");
         }
         self.write_snapshot(now)?;
+        self.set_aside()?;
         self.keep_house(now)
+    }
+
+    /// Makes what the correlator handed on durable.
+    fn commit_group(&mut self, now: Timestamp) -> Result<(), JournalError> {
+        let Some(group) = &mut self.group else { return Ok(()) };
+        self.desk.journal.commit(group, now)?;
+        self.settle_by = None;
+        if let Some(mut group) = self.group.take() {
+            publish(&self.desk.dispatch, &mut group);
+            self.recycle(group.inputs);
+        }
+        Ok(())
     }
 
     /// Makes events about the server durable; these go also while there is no room for inputs.
     fn commit_own(&mut self, now: Timestamp) -> Result<(), JournalError> {
-        if self.own.is_empty() {
-            return Ok(());
+        if self.own_group.is_none() && !self.own.is_empty() {
+            let mut group = Group::new(self.desk.stamp.run, 0, 0);
+            group.blocks = std::mem::take(&mut self.own);
+            self.own_group = Some(group);
         }
-        let mut group = Group::new(self.desk.stamp.run, 0, 0);
-        group.blocks.clone_from(&self.own);
-        self.desk.journal.commit(&mut group, now)?;
-        self.own.clear();
-        for (first, block) in group.committed() {
-            self.desk.dispatch.publish(first, block);
-        }
+        let Some(group) = &mut self.own_group else { return Ok(()) };
+        self.desk.journal.commit(group, now)?;
+        publish(&self.desk.dispatch, group);
+        self.own_group = None;
         Ok(())
     }
 
@@ -394,12 +426,17 @@ impl Work {
         if let Some(snapshot) = self.snapshot.take() {
             match self.desk.journal.snapshot(&snapshot, now) {
                 Ok(()) => self.snapshot_due = Instant::now() + self.desk.snapshot_interval,
-                Err(error) if error.is_full() => tracing::warn!(%error, "no snapshot: the disk is full"),
+                Err(error) if error.is_full() => {
+                    tracing::warn!(%error, "no snapshot: the disk is full");
+                    self.snapshot_rest = Instant::now() + limits::SNAPSHOT_REST;
+                }
                 Err(error) => return Err(error),
             }
         }
-        if self.desk.journal.wants_snapshot() || Instant::now() >= self.snapshot_due {
-            self.snapshot_due = Instant::now() + self.desk.snapshot_interval;
+        let now = Instant::now();
+        let is_due = self.desk.journal.wants_snapshot() || now >= self.snapshot_due;
+        if is_due && now >= self.snapshot_rest {
+            self.snapshot_due = now + self.desk.snapshot_interval;
             self.wants_state.store(true, Relaxed);
         }
         Ok(())
@@ -410,47 +447,11 @@ impl Work {
             return Ok(());
         }
         self.housekeeping = Instant::now() + limits::HOUSEKEEPING_INTERVAL;
+        // What goes may rest on deliveries that have only been laid out.
+        self.desk.journal.flush()?;
         self.desk.journal.prune(now)?;
         self.check_books(now);
         Ok(())
-    }
-
-    /// Waits for room, or ends everything.
-    fn fail(&mut self, error: &JournalError) {
-        if !error.is_full() {
-            (self.desk.on_loss)(error);
-            return;
-        }
-        if !std::mem::replace(&mut self.is_full, true) {
-            tracing::error!(%error, "the disk is full: no input is taken until there is room");
-        }
-        self.tell_of_disk("full", &error.to_string());
-    }
-
-    /// Tells of the disk before it is full.
-    fn look_at_room(&mut self) {
-        if Instant::now() < self.look {
-            return;
-        }
-        self.look = Instant::now() + limits::DISK_LOOK_INTERVAL;
-        let Some((free, wanted)) = self.desk.journal.room() else { return };
-        if !std::mem::replace(&mut self.is_low, free < wanted) && self.is_low {
-            let mib = |bytes| bytes / (1024 * 1024);
-            let directory = self.desk.journal.directory().display();
-            let reason = format!("{} MiB are free for {directory}, less than {} MiB", mib(free), mib(wanted));
-            tracing::warn!("{reason}: once there are none, no input is taken");
-            self.tell_of_disk("low", &reason);
-        }
-    }
-
-    fn tell_of_disk(&mut self, what: &str, reason: &str) {
-        let now = self.desk.clock.now();
-        if self.health.is_news(Kind::ServerDiskLow, what, now) {
-            let block = self.health.raise(Kind::ServerDiskLow, now, |event| {
-                event.text(Field::Reason, reason.as_bytes());
-            });
-            self.own.push(block);
-        }
     }
 
     fn close(mut self) -> Closed {
@@ -459,6 +460,13 @@ impl Work {
             self.fail(&error);
         }
         Closed { standings: self.desk.journal.standings().clone(), next: self.desk.journal.next() }
+    }
+}
+
+/// Hands on the events of a group, which are durable now.
+fn publish(dispatch: &DurableDispatch, group: &mut Group) {
+    for (first, block) in group.committed() {
+        dispatch.publish(first, block);
     }
 }
 

@@ -34,6 +34,11 @@ pub trait EventSink: Send {
         false
     }
 
+    /// Whether it keeps the state from one run to the next, and so wants it at the end.
+    fn keeps_state(&self) -> bool {
+        false
+    }
+
     /// Something to gather inputs in, empty: used before where there is such.
     fn spare_inputs(&mut self) -> KeptInputs {
         KeptInputs::default()

@@ -191,7 +191,7 @@ impl Folder {
                 self.offered.push_back(block);
             }
         }
-        if self.events.wants_state() || at_end && self.events.wants_inputs() {
+        if self.events.wants_state() || at_end && self.events.keeps_state() {
             let mut state = AlignedVec::with_capacity(self.state_size + self.state_size / 8);
             match self.correlator.save(&mut state) {
                 Ok(()) => {

@@ -68,7 +68,8 @@ pub fn recover(
     };
     let mut again = Again {
         correlator,
-        run: recovery.snapshot.as_ref().map(|snapshot| snapshot.run),
+        // Without its state, its run begins anew, too.
+        run: recovery.snapshot.as_ref().filter(|_| lost_state.is_none()).map(|snapshot| snapshot.run),
         known: recovery.through,
         stamp: Arc::clone(&options.stamp),
         inputs: 0,

@@ -160,6 +160,7 @@ fn run(home: &Path, disk: &FaultyDisk, fed: &mut Vec<Fed>) -> Result<(), Box<dyn
     let (base, run) = (recovery.base, identity.run);
     journal.enrol([("archive", true)]);
     insist(|| journal.begin_run(run, base, at(0)))?;
+    insist(|| journal.replenish())?;
     let mut machine = Machine::new(&options, recovered.correlator);
     machine.correlator.begin_run(base);
     let batches = Vec::new();
@@ -193,6 +194,7 @@ fn run(home: &Path, disk: &FaultyDisk, fed: &mut Vec<Fed>) -> Result<(), Box<dyn
             Settled { handler, events, state: state_now, attempts: 1, time: at(number), note: None };
         insist(|| journal.settle(std::slice::from_ref(&settled), at(number)))?;
         insist(|| journal.flush())?;
+        insist(|| journal.replenish())?;
         if number % 3 == 1 {
             let mut saved = AlignedVec::new();
             machine.correlator.save(&mut saved)?;

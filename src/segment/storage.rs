@@ -3,6 +3,7 @@
 //! Invariant: everything that a journal changes on a disk goes through here; reading goes through the memory map.
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::io::retry_on_intr;
 use std::fmt::Debug;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -36,7 +37,7 @@ pub trait Storage: Send + Sync + Debug {
     /// When the system does not let us.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Removes a file.
+    /// Removes a file; one that is not there is as good as removed.
     ///
     /// # Errors
     /// When the system does not let us.
@@ -81,7 +82,7 @@ impl Storage for Disk {
 
     fn create(&self, path: &Path, size: u64) -> io::Result<Box<dyn StorageFile>> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        let allocated = match fallocate(&file, FallocateFlags::empty(), 0, size) {
+        let allocated = match retry_on_intr(|| fallocate(&file, FallocateFlags::empty(), 0, size)) {
             // Some file systems cannot allocate ahead; there a full disk shows at a write, which is tried again.
             Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(size),
             allocated => allocated.map_err(io::Error::from),
@@ -105,7 +106,10 @@ impl Storage for Disk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+        match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {

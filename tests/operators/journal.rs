@@ -144,3 +144,18 @@ fn what_is_damaged_is_told_and_everything_else_is_listed() {
     fs::write(damaged, &whole).unwrap();
     assert_eq!(listed(&data, &[]), all);
 }
+
+#[test]
+fn counts_go_on_after_a_stop_also_where_no_inputs_are_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let options = ["--set", "server.durability=events"];
+    let source = "203.0.113.9";
+    let server = Server::start(&data, &options);
+    server.send("127.0.0.1", &failures("root", source, 1000..1004));
+    server.stop();
+    let server = Server::start(&data, &options);
+    server.send("127.0.0.1", &failures("root", source, 1004..1005));
+    server.stop();
+    assert_eq!(listed(&data, &["--kind", "SSHDAttemptsExceeded"]).len(), 1, "the fifth of five attempts");
+}

@@ -1,6 +1,7 @@
 //! A journal over a disk on which each single operation fails in turn.
 
 mod damage;
+mod regressions;
 
 use super::*;
 use crate::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
@@ -115,6 +116,7 @@ fn work(
     let stamp = Arc::new(Stamp { stream: identity.stream, run: identity.run, modules });
     journal.enrol([("archive", false)]);
     insist(|| journal.begin_run(identity.run, base, at(0)))?;
+    insist(|| journal.replenish())?;
     for number in 0..script.groups {
         let first = number * 3 + 1;
         let mut group = Group::new(identity.run, base, base + first + 2);
@@ -139,6 +141,7 @@ fn work(
             insist(|| journal.prune(at(first)))?;
         }
         insist(|| journal.flush())?;
+        insist(|| journal.replenish())?;
     }
     insist(|| journal.stop(identity.run, at(script.groups * 3)))?;
     promised.stopped = true;

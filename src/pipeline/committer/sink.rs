@@ -27,6 +27,10 @@ impl EventSink for JournalSink {
         self.wants_state.load(Relaxed)
     }
 
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
     fn spare_inputs(&mut self) -> KeptInputs {
         self.spares.try_recv().unwrap_or_default()
     }

@@ -1,0 +1,144 @@
+//! What once went wrong with a journal, and must not again.
+
+use super::*;
+use crate::journal::standing::Settled;
+use crate::segment::{Disk, Segment};
+use std::fs;
+
+/// An open journal on a disk, with one handler, and what stamps its events.
+struct Opened {
+    journal: Journal,
+    stamp: Arc<Stamp>,
+    identity: Identity,
+    base: u64,
+}
+
+fn open(home: &Path, options: Options) -> Opened {
+    let identity = Identity::claim(home).unwrap();
+    let (mut journal, recovery) = Journal::open(home, &identity, options, Arc::new(Disk)).unwrap();
+    journal.enrol([("archive", true)]);
+    journal.begin_run(identity.run, recovery.base, at(0)).unwrap();
+    let modules = vec![ModuleName { app: "fleet".into(), module: "openssh".into() }];
+    let stamp = Arc::new(Stamp { stream: identity.stream, run: identity.run, modules });
+    Opened { journal, stamp, identity, base: recovery.base }
+}
+
+impl Opened {
+    /// Commits events of these numbers, and the first input of them.
+    fn commit(&mut self, numbers: std::ops::Range<u64>, now: Timestamp) {
+        let mut group = Group::new(self.identity.run, self.base, self.base + numbers.end - 1);
+        group.inputs = kept(numbers.start);
+        group.blocks.push(block(&self.stamp, numbers));
+        self.journal.commit(&mut group, now).unwrap();
+    }
+
+    fn settle(&mut self, events: std::ops::Range<u64>, state: State, now: Timestamp) {
+        let settled =
+            Settled { handler: "archive".into(), events, state, attempts: 1, time: now, note: None };
+        self.journal.settle(&[settled], now).unwrap();
+        self.journal.flush().unwrap();
+    }
+}
+
+/// A segment begins with where every handler stands, which may be longer than half a segment.
+#[test]
+fn a_block_fits_behind_a_checkpoint_of_any_length() {
+    let home = tempfile::tempdir().unwrap();
+    let mut opened = open(home.path(), Options { events_segment: 4096, ..Options::default() });
+    opened.commit(1..2001, at(1));
+    let settled = |seq| {
+        let state = if seq % 2 == 0 { State::Dead } else { State::Delivered };
+        let (events, time) = (seq..seq + 1, at(2));
+        Settled { handler: "archive".into(), events, state, attempts: 1, time, note: None }
+    };
+    let settled: Vec<_> = (0..2000).map(settled).collect();
+    opened.journal.settle(&settled, at(2)).unwrap();
+    let count = || files::segments(&layout::rooms(home.path())[1]).unwrap().len();
+    let before = count();
+    // As long as the 16 kB of the checkpoint, more or less.
+    for size in [50, 100, 200, 400] {
+        opened.commit(3000..3000 + size, at(3));
+        assert!(count() < before + 10, "it began segment after segment");
+    }
+    drop(opened);
+    assert!(verify(home.path()).unwrap().flaws.is_empty());
+}
+
+/// A crash right after a rotation leaves a segment with nothing in it.
+#[test]
+fn retention_takes_segments_from_the_oldest_on_and_leaves_no_hole() {
+    let home = tempfile::tempdir().unwrap();
+    let options = Options { events_segment: 4096, inputs_segment: 2048, ..Options::default() };
+    let mut opened = open(home.path(), options);
+    for number in 1..60 {
+        opened.commit(number * 10..number * 10 + 10, at(number));
+        let next = opened.journal.next();
+        opened.settle(next - 10..next, State::Delivered, at(number));
+    }
+    drop(opened);
+    let [_, events, _] = layout::rooms(home.path());
+    let segments = files::segments(&events).unwrap();
+    let middle = segments.len() / 2;
+    let mut bytes = fs::read(&segments[middle].1).unwrap();
+    bytes[usize::try_from(Segment::START).unwrap()..].fill(0);
+    fs::write(&segments[middle].1, bytes).unwrap();
+
+    let mut opened = open(home.path(), Options { retention_size: 8 * 4096, ..options });
+    let state = rkyv::util::AlignedVec::new();
+    let snapshot = Snapshot { run: 2, base: opened.base, position: u64::MAX, next: 0, state };
+    opened.journal.snapshot(&snapshot, at(99)).unwrap();
+    opened.journal.snapshot(&Snapshot { position: u64::MAX - 1, ..snapshot }, at(99)).unwrap();
+    opened.journal.prune(at(100)).unwrap();
+    let left: Vec<u32> = files::segments(&events).unwrap().into_iter().map(|(part, _)| part).collect();
+    assert!(left.len() < segments.len(), "nothing went: {left:?}");
+    assert!(left.windows(2).all(|pair| pair[1] == pair[0] + 1), "a hole: {left:?}");
+    assert_eq!(left.last(), Some(&(u32::try_from(segments.len()).unwrap())), "the newest stays: {left:?}");
+}
+
+#[test]
+fn a_snapshot_that_somebody_deleted_is_as_good_as_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let mut opened = open(home.path(), Options::default());
+    let [_, _, snapshots] = layout::rooms(home.path());
+    for position in [1, 2, 3] {
+        let state = rkyv::util::AlignedVec::new();
+        opened
+            .journal
+            .snapshot(&Snapshot { run: 1, base: 0, position, next: 0, state }, at(position))
+            .unwrap();
+        if position == 2 {
+            fs::remove_file(files::snapshot(&snapshots, 1)).unwrap();
+        }
+    }
+    assert_eq!(files::snapshots(&snapshots).unwrap().len(), 2);
+}
+
+/// A segment that has to be longer than the reserve takes its place.
+#[test]
+fn a_reserve_that_made_way_for_a_longer_segment_is_no_more() {
+    let home = tempfile::tempdir().unwrap();
+    let options = Options { events_segment: 4096, ..Options::default() };
+    let begin = |home: &Path, disk: &FaultyDisk| {
+        let identity = Identity::claim(home).unwrap();
+        let (mut journal, recovery) =
+            Journal::open(home, &identity, options, Arc::new(disk.clone())).unwrap();
+        journal.begin_run(identity.run, recovery.base, at(0)).unwrap();
+        journal.replenish().unwrap();
+        (journal, identity)
+    };
+    let disk = FaultyDisk::default();
+    drop(begin(home.path(), &disk));
+    let before = disk.operations().len();
+
+    let home = tempfile::tempdir().unwrap();
+    // The segment's end is a write and a sync, and then comes the longer one, for which there is no room at first.
+    let disk = FaultyDisk::failing(before + 2, Fault::Full);
+    let (mut journal, identity) = begin(home.path(), &disk);
+    let stamp = Arc::new(Stamp { stream: identity.stream, run: identity.run, modules: Vec::new() });
+    let mut group = Group::new(identity.run, 0, 200);
+    group.blocks.push(block(&stamp, 1..200));
+    let full = journal.commit(&mut group, at(1)).unwrap_err();
+    assert!(full.is_full() && disk.has_failed() && journal.lacks_reserve(), "{full:?}");
+    journal.commit(&mut group, at(1)).unwrap();
+    assert_eq!(events(home.path()).0.len(), 199);
+}

@@ -1,0 +1,117 @@
+//! What a full disk must not do to the journal's thread.
+
+use super::{Committer, Desk};
+use crate::dispatch::{self, DurableDispatch, Office};
+use crate::event::Stamp;
+use crate::journal::{EventReader, Identity, Journal, Options, Page};
+use crate::limits;
+use crate::segment::{Disk, Storage, StorageFile};
+use crate::time::{SystemClock, Timestamp};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use tokio::sync::mpsc;
+
+/// A disk on which so many writes find no room, once that is asked for.
+#[derive(Clone, Debug, Default)]
+struct Tight(Arc<AtomicU32>);
+
+impl Tight {
+    fn refuses(&self) -> bool {
+        self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
+impl Storage for Tight {
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        Disk.create_directory(path)
+    }
+
+    fn create(&self, path: &Path, size: u64) -> io::Result<Box<dyn StorageFile>> {
+        Ok(Box::new(TightFile(Disk.create(path, size)?, self.clone())))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
+        Ok(Box::new(TightFile(Disk.open(path)?, self.clone())))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        Disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Disk.remove(path)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        Disk.sync_directory(path)
+    }
+
+    fn free(&self, path: &Path) -> io::Result<u64> {
+        Disk.free(path)
+    }
+}
+
+#[derive(Debug)]
+struct TightFile(Box<dyn StorageFile>, Tight);
+
+impl StorageFile for TightFile {
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        if self.1.refuses() { Err(io::ErrorKind::StorageFull.into()) } else { self.0.write_at(bytes, offset) }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync()
+    }
+}
+
+/// The events of a journal, by id, and how often each is there.
+fn ids(data: &Path) -> BTreeMap<String, u32> {
+    let mut reader = EventReader::open(data, 0).unwrap();
+    let mut ids = BTreeMap::new();
+    while let Some(page) = reader.next_page().unwrap() {
+        let Page::Events { block, .. } = page else { continue };
+        for event in block.iter() {
+            *ids.entry(format!("{} {:?}", event.id(), event.head().kind)).or_default() += 1;
+        }
+    }
+    ids
+}
+
+#[test]
+fn what_finds_no_room_is_told_once_when_there_is_room_again() {
+    let home = tempfile::tempdir().unwrap();
+    let identity = Identity::claim(home.path()).unwrap();
+    let disk = Tight::default();
+    let (mut journal, recovery) =
+        Journal::open(home.path(), &identity, Options::default(), Arc::new(disk.clone())).unwrap();
+    journal.begin_run(identity.run, recovery.base, Timestamp::EPOCH).unwrap();
+    let runtime = dispatch::runtime().unwrap();
+    let (reports, reported) = mpsc::channel(1);
+    let office = Office { data: home.path().to_owned(), reports, clock: Arc::new(SystemClock) };
+    let standings = journal.standings().clone();
+    let dispatch = DurableDispatch::start(Vec::new(), &standings, 0, &office, runtime.handle());
+    drop(office);
+    disk.0.store(2, Relaxed);
+    let desk = Desk {
+        journal,
+        dispatch: Arc::new(dispatch),
+        reports: reported,
+        errands: mpsc::channel(1).1,
+        stamp: Arc::new(Stamp { stream: identity.stream, run: identity.run, modules: Vec::new() }),
+        observations: true,
+        snapshot_interval: limits::SNAPSHOT_INTERVAL,
+        clock: Arc::new(SystemClock),
+        on_loss: Box::new(|error| panic!("{error}")),
+        before: (Some(Timestamp::EPOCH), false),
+    };
+    let (committer, sink) = Committer::start(desk).unwrap();
+    drop(sink);
+    committer.join();
+    let ids = ids(home.path());
+    let kinds: Vec<_> = ids.keys().filter_map(|id| id.split(' ').nth(1)).collect();
+    assert!(kinds.contains(&"ServerStarted") && kinds.contains(&"ServerDiskLow"), "{ids:?}");
+    assert!(ids.values().all(|count| *count == 1), "an event was raised twice: {ids:?}");
+}
