@@ -15,11 +15,13 @@ mod house;
 #[path = "credentials/keyring.rs"]
 mod keyring;
 
+use correlator::limits;
 use house::{CANARY, Hook, House, Server, feed, has};
 use keyring::Session;
 use serde_json::Value;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::time::Instant;
 
 /// A server refuses to start without its secrets, starts with them, delivers, and refuses again when they are removed.
 fn life(house: &House, place: &str) {
@@ -138,6 +140,23 @@ fn a_locked_keyring_is_told_and_events_wait_for_it() {
     hook.wait("SSHDSessionStarted");
     let said = server.stop();
     assert!(said.contains("events wait until") && said.contains("locked"), "{said}");
+}
+
+#[test]
+fn a_keyring_that_does_not_answer_is_waited_for_once() {
+    let mut house = House::new("[\"keyring\", \"directory\"]", "");
+    let Some(mut session) = Session::start(&mut house) else { return };
+    house.run(&["credentials", "check"]);
+    session.stop_answering(&house);
+    let begun = Instant::now();
+    let listed = listed(&house);
+    // It would have been twice, for two credentials.
+    assert!(begun.elapsed() < 2 * limits::KEYRING_TIME, "{:?}", begun.elapsed());
+    assert_eq!(listed.len(), 2);
+    for credential in &listed {
+        assert_eq!(credential["status"], "refused", "{listed:?}");
+        assert_eq!(credential["answers"][0]["says"], "it gave no answer within 10 s");
+    }
 }
 
 #[test]

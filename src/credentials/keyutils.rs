@@ -108,3 +108,23 @@ fn refusal(error: KeyError) -> Lack {
         error => Why::Refused.because(format!("the kernel refuses: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_keeps_nothing_for_this_process_is_no_kernel_that_has_nothing() {
+        for (error, why) in [
+            (KeyError::PermissionDenied, Why::Absent),
+            (KeyError::Unknown(rustix::io::Errno::NOSYS.raw_os_error()), Why::Absent),
+            (KeyError::AccessDenied, Why::Refused),
+            (KeyError::QuotaExceeded, Why::Refused),
+            (KeyError::OutOfMemory, Why::Refused),
+        ] {
+            assert_eq!(refusal(error).why, why, "{error}");
+            assert_eq!(lack(Error::NoStorageAccess(error.into())), refusal(error));
+        }
+        assert_eq!(lack(Error::NoEntry).why, Why::Nothing);
+    }
+}

@@ -1,6 +1,7 @@
 //! A session bus with a real gnome-keyring on it, whose login keyring is unlocked.
 
 use crate::house::{House, feed, has};
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
@@ -9,6 +10,8 @@ const PASSWORD: &str = "unlock";
 /// A session with a keyring.
 pub(crate) struct Session {
     bus: Child,
+    /// The daemon, while it is kept from answering.
+    stopped: Option<Pid>,
 }
 
 impl Session {
@@ -27,7 +30,7 @@ impl Session {
         let mut address = String::new();
         BufReader::new(bus.stdout.take().unwrap()).read_line(&mut address).unwrap();
         house.environment.push(("DBUS_SESSION_BUS_ADDRESS".to_owned(), address.trim().to_owned()));
-        let session = Self { bus };
+        let session = Self { bus, stopped: None };
         session.unlock(house);
         Some(session)
     }
@@ -42,16 +45,36 @@ impl Session {
 
     /// Locks it.
     pub(crate) fn lock(&self, house: &House) {
-        let mut command = house.program("dbus-send");
-        command.args(["--session", "--print-reply", "--dest=org.freedesktop.secrets"]);
-        command.args(["/org/freedesktop/secrets", "org.freedesktop.Secret.Service.Lock"]);
-        command.arg("array:objpath:/org/freedesktop/secrets/collection/login");
-        assert!(command.stdout(Stdio::null()).status().unwrap().success());
+        let service = ["--dest=org.freedesktop.secrets", "/org/freedesktop/secrets"];
+        let collection = "array:objpath:/org/freedesktop/secrets/collection/login";
+        call(house, service, ["org.freedesktop.Secret.Service.Lock", collection]);
     }
+
+    /// Keeps the daemon from answering for the rest of the session.
+    pub(crate) fn stop_answering(&mut self, house: &House) {
+        let bus = ["--dest=org.freedesktop.DBus", "/org/freedesktop/DBus"];
+        let ask = ["org.freedesktop.DBus.GetConnectionUnixProcessID", "string:org.freedesktop.secrets"];
+        let answer = call(house, bus, ask);
+        let pid = Pid::from_raw(answer.rsplit("uint32 ").next().unwrap().trim().parse().unwrap()).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        self.stopped = Some(pid);
+    }
+}
+
+/// Calls a method, and gives the answer.
+fn call(house: &House, object: [&str; 2], method: [&str; 2]) -> String {
+    let mut command = house.program("dbus-send");
+    let output = command.args(["--session", "--print-reply"]).args(object).args(method).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
+        if let Some(pid) = self.stopped {
+            // It has gone already, or goes when the bus does.
+            kill_process(pid, Signal::CONT).ok();
+        }
         // The end of its input ends the session, and with the bus the keyring goes.
         drop(self.bus.stdin.take());
         self.bus.wait().ok();
