@@ -42,7 +42,8 @@ fn life(house: &House, place: &str) {
     let request = hook.wait("SSHDSessionStarted");
     assert!(request.starts_with(&format!("POST /{CANARY}-path ")), "{request}");
     assert!(request.contains("x-correlator-signature: "), "{request}");
-    server.stop();
+    let said = server.stop();
+    assert!(said.contains("handler    hook (webhook)\n"), "{said}");
 
     let removed = house.run(&["credentials", "remove", &house.name("url")]);
     assert!(removed.code == Some(0) && removed.out.contains(place), "{removed:?}");

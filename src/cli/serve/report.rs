@@ -1,6 +1,6 @@
 //! Floor 8: what `serve` tells its operator, on standard error: where it listens, and at the end the totals.
 
-use crate::config::{LogFormat, Settings, Source};
+use crate::config::{HandlerOptions, LogFormat, Settings, Source};
 use crate::dispatch::Totals;
 use crate::ingest::{Address, Refusal};
 use crate::journal::Identity;
@@ -51,9 +51,10 @@ fn start_text(
     writeln!(text, "data       {data}  (stream {}, run {})", identity.stream, identity.run)?;
     for handler in settings.active_handlers() {
         write!(text, "handler    {} ({}", handler.name, handler.options.type_name())?;
-        match handler.options.directory() {
-            Some(directory) => writeln!(text, ", {})", directory.display())?,
-            None => writeln!(text, ", standard output)")?,
+        match (&handler.options, handler.options.directory()) {
+            (_, Some(directory)) => writeln!(text, ", {})", directory.display())?,
+            (HandlerOptions::Log(_), None) => writeln!(text, ", standard output)")?,
+            (_, None) => writeln!(text, ")")?,
         }
     }
     if let Some(capture) = capture {
