@@ -21,8 +21,8 @@ pub struct FrameSpan {
 pub struct Origin {
     /// The listener's name in the configuration, or the path of a file.
     pub listener: String,
-    /// The peer's address without its port, or what the kernel says of a process of this machine (its number last), or
-    /// nothing where there is no peer.
+    /// The peer's address without its port, and after `,name=` what its certificate proves it to be; or what the kernel
+    /// says of a process of this machine (its number last); or nothing where there is no peer.
     pub peer: String,
 }
 

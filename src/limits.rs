@@ -4,8 +4,10 @@
 //! queue, buffer, map or loop that input can grow is without one.
 
 mod handlers;
+mod streams;
 
 pub use handlers::*;
+pub use streams::*;
 
 use std::time::Duration;
 

@@ -81,7 +81,7 @@ fn check_tells_what_would_run_and_what_could_not() {
             && err.contains("no interface of this machine has that address"),
         "{err}"
     );
-    assert!(err.contains("warning: listener `command-line` takes plaintext from everybody"), "{err}");
+    assert!(err.contains("warning: listener `command-line` takes records from everybody"), "{err}");
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn check_tries_what_permissions_do_not_tell() {
 fn a_listener_that_is_open_to_everybody_is_warned_about_once() {
     let listen = ["--listen", "tcp://0.0.0.0:5140", "--listen", "tcp://0.0.0.0:5141"];
     let (_, _, err) = run(&[&["check", "--app", "fleet", "--data-dir", "/proc/x"][..], &listen].concat());
-    assert_eq!(err.matches("takes plaintext").count(), 1, "{err}");
+    assert_eq!(err.matches("takes records").count(), 1, "{err}");
     assert!(err.contains("reaches tcp://0.0.0.0:5140 and tcp://0.0.0.0:5141;"), "{err}");
 }
 

@@ -246,7 +246,7 @@ fn the_command_line_is_checked_like_a_file() {
     assert_eq!(
         Settings::load(&request, &environment()).unwrap_err().to_string(),
         "error: there is no application `ssh-reprot`\n  --> --app ssh-reprot   did you mean `ssh-report`?\n\
-         error: scheme `relp` is not supported by this version\n  --> --listen relp://[::]:1   supported: `tcp`, `udp`, `unix`, `unix-datagram`"
+         error: scheme `relp` is not supported by this version\n  --> --listen relp://[::]:1   supported: `tcp`, `tls`, `udp`, `unix`, `unix-datagram`"
     );
 }
 

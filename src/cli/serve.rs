@@ -1,6 +1,7 @@
 //! Floor 8: `correlator serve`: receive, detect, deliver.
 
 mod backend;
+mod certificates;
 mod control;
 mod report;
 mod service;
@@ -23,6 +24,7 @@ use crate::pipeline::{
 };
 use crate::time::{Clock, SystemClock, Zone};
 use anyhow::Context;
+use crossbeam_channel::{Sender, TrySendError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -91,9 +93,11 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     service::starting("reading the journal");
     let (backend, ends) = Backend::start(&settings, &identity, &options, &secrets)?;
     // Waited for from here on, so that one that comes while the server starts is not lost.
-    let signals = Signals::new(backend.runtime())?;
+    let (hang_up, hang_ups) = crossbeam_channel::bounded(1);
+    let signals = Signals::new(backend.runtime(), hang_up)?;
     let outputs = Outputs { events: ends.events, recorder, rejects: Arc::new(rejects), state: ends.state };
     let live = Live::start(bound, options, outputs, SystemClock).map_err(anyhow::Error::from)?;
+    certificates::watch(live.papers().to_vec(), hang_ups, backend.errands())?;
     let desk = desk(&settings, &identity, &live, backend.handlers());
     let control = Control::start(desk, backend.runtime())?;
     report::started(&settings, &identity, live.addresses(), args.capture.as_deref());
@@ -215,16 +219,19 @@ fn raise_file_limit() -> usize {
 
 /// The signals that stop the server.
 ///
-/// A hang-up, which a lost terminal or a log rotation sends, is caught as well, and changes nothing.
+/// A hang-up is caught as well: the certificates of listeners are read again.
 struct Signals(Arc<Mutex<[Signal; 2]>>);
 
 impl Signals {
-    fn new(runtime: &Runtime) -> Result<Self, Failure> {
+    fn new(runtime: &Runtime, hang_up: Sender<()>) -> Result<Self, Failure> {
         let _guard = runtime.enter();
         let mut hang_ups = signal(SignalKind::hangup()).context("cannot wait for signals")?;
         runtime.spawn(async move {
             while hang_ups.recv().await.is_some() {
-                tracing::info!("a hang-up changes nothing: there is nothing to read again or to reopen");
+                // One that already waits stands for all of them.
+                if let Err(TrySendError::Disconnected(())) = hang_up.try_send(()) {
+                    tracing::info!("a hang-up changes nothing: there is nothing to read again or to reopen");
+                }
             }
         });
         let both = || Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?]);

@@ -31,7 +31,7 @@ pub(super) fn exposure(listener: &Listener) -> Option<String> {
     let urls: Vec<_> = open.map(|options| options.address.to_string()).collect();
     let (name, urls) = (&listener.name, Some(urls.join(" and ")).filter(|urls| !urls.is_empty())?);
     Some(format!(
-        "listener `{name}` takes plaintext from everybody who reaches {urls}; `allow_from` in the listener's \
+        "listener `{name}` takes records from everybody who reaches {urls}; `allow_from` in the listener's \
          configuration says who may send"
     ))
 }

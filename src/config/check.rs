@@ -2,7 +2,7 @@
 
 use super::app::{self, App};
 use super::handler::{self, Handler};
-use super::listener::{Listener, Taken};
+use super::listener::{self, Listener, Taken};
 use super::option::list;
 use super::problem::{Place, Problem, Problems};
 use super::section::{Given, Listed, Reader, Section};
@@ -77,6 +77,7 @@ fn listeners(tree: &Table, reader: &mut Reader) -> Vec<Listener> {
             taken.add(address, &node.at, &mut reader.problems);
         }
         listener.only_what_applies(&path, table, &mut reader.problems);
+        listener::check_tls(&listener, given, &mut reader.problems);
         listeners.push(listener);
     }
     listeners

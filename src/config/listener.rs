@@ -1,14 +1,15 @@
 //! Floor 7: `[listeners.NAME]`.
 
 use super::codec::{
-    Addresses, Choice, Count, DelimiterText, FileMode, Lasting, Networks, OneOf, Owner, Size, ZoneName,
+    AbsolutePath, Addresses, Choice, Count, DelimiterText, FileMode, Fingerprints, HostNames, Lasting,
+    Networks, OneOf, Owner, Size, ZoneName,
 };
 use super::option::{Opt, list, options};
 use super::problem::{Place, Problem, Problems};
-use super::section::Section;
+use super::section::{Given, Section};
 use super::tree::Table;
 use super::zone::NamedZone;
-use crate::ingest::{self, Address, Scheme, datagram, unix};
+use crate::ingest::{self, Address, Scheme, datagram, tls, unix};
 use crate::limits;
 use crate::wire::framing;
 use ipnet::IpNet;
@@ -34,6 +35,8 @@ pub struct Listener {
     pub datagrams: datagram::Options,
     /// What is particular to Unix sockets.
     pub socket_file: unix::Options,
+    /// What is particular to TLS.
+    pub tls: tls::Options,
     /// The zone of records that name none.
     pub timezone: NamedZone,
 }
@@ -55,6 +58,7 @@ impl Listener {
             frame_timeout: self.frame_timeout,
             datagrams: self.datagrams.clone(),
             socket_file: self.socket_file.clone(),
+            tls: self.tls.clone(),
         })
     }
 
@@ -80,10 +84,35 @@ impl Listener {
     }
 }
 
+/// Says what an encrypted listener lacks, and what contradicts itself.
+pub(super) fn check_tls(listener: &Listener, given: Given<'_>, problems: &mut Problems) {
+    let Given { path, at, table } = given;
+    let tls = &listener.tls;
+    if listener.addresses.iter().any(|address| ENCRYPTED.contains(&address.scheme())) {
+        for (option, is_given) in [("certificate", tls.certificate.is_some()), ("key", tls.key.is_some())] {
+            if !is_given && table.get(option).is_none() {
+                let problem = Problem::new(at, format!("`{path}` lacks `{option}`"));
+                problems.push(problem.hint("TLS needs a certificate and its key").absence());
+            }
+        }
+    }
+    let mut needs = |option: &str, is_met: bool, what: &str| {
+        if let Some(node) = table.get(option).filter(|_| !is_met) {
+            let message = format!("`{path}.{option}` says nothing without {what}");
+            problems.push(Problem::new(&node.at, message).absence());
+        }
+    };
+    needs("permitted_names", tls.client_ca.is_some() || tls.permitted_names.is_empty(), "`client_ca`");
+    let is_default = tls.client_auth == tls::Options::default().client_auth;
+    needs("client_auth", tls.asks_clients() || is_default, "`client_ca` or `permitted_fingerprints`");
+}
+
 /// Streams.
-const STREAMS: &[Scheme] = &[Scheme::Tcp, Scheme::Unix];
+const STREAMS: &[Scheme] = &[Scheme::Tcp, Scheme::Tls, Scheme::Unix];
 /// What hosts reach.
-const NETWORK: &[Scheme] = &[Scheme::Tcp, Scheme::Udp];
+const NETWORK: &[Scheme] = &[Scheme::Tcp, Scheme::Tls, Scheme::Udp];
+/// What is encrypted.
+const ENCRYPTED: &[Scheme] = &[Scheme::Tls];
 /// What has a file.
 const FILES: &[Scheme] = &[Scheme::Unix, Scheme::UnixDatagram];
 
@@ -99,7 +128,24 @@ const PARTICULAR: &[(&str, &[Scheme])] = &[
     ("mode", FILES),
     ("owner", FILES),
     ("group", FILES),
+    ("certificate", ENCRYPTED),
+    ("key", ENCRYPTED),
+    ("client_ca", ENCRYPTED),
+    ("client_auth", ENCRYPTED),
+    ("permitted_names", ENCRYPTED),
+    ("permitted_fingerprints", ENCRYPTED),
+    ("min_version", ENCRYPTED),
+    ("handshake_timeout", ENCRYPTED),
 ];
+
+impl Choice for tls::ClientAuth {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("required", Self::Required), ("optional", Self::Optional)];
+}
+
+impl Choice for tls::MinVersion {
+    const NAMES: &'static [(&'static str, Self)] = &[("1.2", Self::Tls12), ("1.3", Self::Tls13)];
+}
 
 impl Choice for framing::Mode {
     const NAMES: &'static [(&'static str, Self)] =
@@ -109,7 +155,8 @@ impl Choice for framing::Mode {
 impl Section for Listener {
     const OPTIONS: &'static [Opt<Self>] = options! { Self:
         (required) address = addresses as Addresses,
-            "Where to listen: `tcp://`, `udp://`, `unix://PATH` or `unix-datagram://PATH`. `[::]` takes IPv4 as well.";
+            "Where to listen: `tcp://`, `tls://`, `udp://`, `unix://PATH` or `unix-datagram://PATH`. `[::]` takes IPv4 as \
+             well.";
         allow_from = allow_from as Networks,
             "Networks whose hosts may send; empty for all, which is warned about unless the address is loopback.";
         framing = framing.mode as OneOf<framing::Mode>,
@@ -136,19 +183,28 @@ impl Section for Listener {
             "The user that the file of a Unix socket belongs to; that of the process if there is none.";
         group = socket_file.group as Owner,
             "The group that the file of a Unix socket belongs to; that of the process if there is none.";
+        certificate = tls.certificate as AbsolutePath,
+            "A file (PEM) with the certificate that clients are shown, and those that lead to its authority.";
+        key = tls.key as AbsolutePath,
+            "A file (PEM) with its key, which not everybody may read.";
+        client_ca = tls.client_ca as AbsolutePath,
+            "A file (PEM) with the authorities that vouch for clients, which then must show a certificate.";
+        client_auth = tls.client_auth as OneOf<tls::ClientAuth>,
+            "Whether a client must show a certificate, or only may; one that is shown must be right.";
+        permitted_names = tls.permitted_names as HostNames,
+            "Names of clients (RFC 5425, 5.2), of which the certificate must bear one; empty for all that `client_ca` \
+             vouches for.";
+        permitted_fingerprints = tls.permitted_fingerprints as Fingerprints,
+            "Certificates of clients (RFC 5425, 4.2.2) that are let in whoever made them, and whatever their names and \
+             dates.";
+        min_version = tls.min_version as OneOf<tls::MinVersion>,
+            "The oldest version of TLS that is spoken.";
+        handshake_timeout = tls.handshake_timeout as Lasting<1, 3600>,
+            "Time within which a TLS handshake must be done.";
         timezone = timezone as ZoneName,
             "Time zone of records that name none (RFC 3164).";
     };
-    const LATER: &'static [&'static str] = &[
-        "certificate",
-        "key",
-        "client_ca",
-        "client_names",
-        "client_fingerprints",
-        "proxy",
-        "rate_limit",
-        "hosts",
-    ];
+    const LATER: &'static [&'static str] = &["rate_limit", "hosts"];
 
     fn defaults() -> Self {
         Self {
@@ -160,6 +216,7 @@ impl Section for Listener {
             frame_timeout: limits::FRAME_TIMEOUT,
             datagrams: datagram::Options::default(),
             socket_file: unix::Options::default(),
+            tls: tls::Options::default(),
             timezone: NamedZone::default(),
         }
     }

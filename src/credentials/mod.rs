@@ -1,4 +1,4 @@
-//! Floor 2: secrets: how handlers name them, and what they are once found.
+//! Floor 2: secrets: how handlers name them, and what they are once found; certificates and keys in files.
 //!
 //! A secret is never in the configuration: an option names a credential, and a store that the operating system keeps
 //! gives its value: a directory of files, the keyring of a session, or the kernel. All stores block while they are asked.
@@ -10,11 +10,13 @@ mod directory;
 mod keyring;
 mod keyutils;
 mod name;
+pub(crate) mod pem;
 mod secret;
 mod store;
 mod stores;
 
 pub use name::{CredentialName, NameError};
+pub use pem::PemError;
 pub use secret::{Secret, Secrets, WrongSecret};
 pub use store::{Lack, StoreKind, Why, own_user};
 pub use stores::{Answers, Found, Kept, Options, Status, Stores};

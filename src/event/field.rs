@@ -181,6 +181,10 @@ fields! {
     154 Version       "version"         Text     "version of the program"
     155 Blind         "blind"           Duration "time from the end of the run before to the start of this one"
     156 Crashed       "crashed"         Flag     "whether the run before did not end as it should"
+    157 Listener      "listener"        Text     "listener that the event is about"
+    158 File          "file"            Text     "file that the event is about"
+    159 Subject       "subject"         Text     "owner that a certificate names"
+    160 Expires       "expires"         Time     "when a certificate expires"
 }
 
 #[cfg(test)]

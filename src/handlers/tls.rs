@@ -2,8 +2,7 @@
 //!
 //! Invariant: a peer is always verified, by the certificates of the system or by those of one file and no others.
 
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use crate::credentials::{PemError, pem};
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,12 +20,8 @@ pub(super) struct Identity<'a> {
 /// What is wrong with a file that TLS needs.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsError {
-    #[error("cannot read {what} from {file}: {reason}", file = file.display())]
-    Pem { what: &'static str, file: PathBuf, reason: pem::Error },
-    #[error("{file} holds no certificate", file = .0.display())]
-    NoCertificate(PathBuf),
-    #[error("{file} holds a certificate that nothing can be verified by: {reason}", file = file.display())]
-    BadAuthority { file: PathBuf, reason: rustls::Error },
+    #[error(transparent)]
+    Pem(#[from] PemError),
     #[error("{certificate} and {key} cannot be shown to a server: {reason}", certificate = certificate.display(),
         key = key.display())]
     BadIdentity { certificate: PathBuf, key: PathBuf, reason: rustls::Error },
@@ -47,37 +42,19 @@ impl From<TlsError> for io::Error {
 /// then no server can be verified, and each delivery says so.
 pub(super) fn client(ca: Option<&Path>, identity: Option<Identity<'_>>) -> Result<ClientConfig, TlsError> {
     let roots = match ca {
-        Some(file) => authorities(file)?,
+        Some(file) => pem::authorities(file)?,
         None => system_authorities(),
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let builder = builder.with_root_certificates(roots);
     let Some(Identity { certificate, key }) = identity else { return Ok(builder.with_no_client_auth()) };
-    let chain = certificates(certificate)?;
-    let secret = PrivateKeyDer::from_pem_file(key);
-    let secret = secret.map_err(|reason| TlsError::Pem { what: "a key", file: key.to_owned(), reason })?;
+    let (chain, secret) = (pem::certificates(certificate)?, pem::private_key(key)?);
     builder.with_client_auth_cert(chain, secret).map_err(|reason| TlsError::BadIdentity {
         certificate: certificate.to_owned(),
         key: key.to_owned(),
         reason,
     })
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let wrong = |reason| TlsError::Pem { what: "certificates", file: file.to_owned(), reason };
-    let found = CertificateDer::pem_file_iter(file).map_err(wrong)?;
-    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(wrong)?;
-    if found.is_empty() { Err(TlsError::NoCertificate(file.to_owned())) } else { Ok(found) }
-}
-
-fn authorities(file: &Path) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(file)? {
-        let added = roots.add(certificate);
-        added.map_err(|reason| TlsError::BadAuthority { file: file.to_owned(), reason })?;
-    }
-    Ok(roots)
 }
 
 fn system_authorities() -> RootCertStore {

@@ -9,11 +9,12 @@ use super::notices::Refusal;
 use super::peer::{Peer, Peers, Place};
 use super::stream::Stream;
 use super::tcp::keep_alive;
+use super::tls;
 use crate::batch::Origin;
 use crate::limits;
 use std::io;
 use std::sync::Arc;
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Where connections come in.
@@ -25,20 +26,27 @@ pub(super) enum Door {
 
 impl Door {
     /// Waits for a connection.
-    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+    async fn accept(&self) -> io::Result<(Incoming, Peer)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
                 keep_alive(&stream);
-                Ok((Stream::Tcp(stream), Peer::Host(address.ip().to_canonical())))
+                Ok((Incoming::Tcp(stream), Peer::Host(address.ip().to_canonical())))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
                 let peer = credentials(&stream);
-                Ok((Stream::Unix(stream), peer))
+                Ok((Incoming::Unix(stream), peer))
             }
         }
     }
+}
+
+/// A connection as it is accepted.
+#[derive(Debug)]
+enum Incoming {
+    Tcp(TcpStream),
+    Unix(UnixStream),
 }
 
 /// The process at the other end (SO_PEERCRED), as it was when it connected.
@@ -51,17 +59,64 @@ fn credentials(stream: &UnixStream) -> Peer {
 #[derive(Debug)]
 pub(super) struct Acceptor {
     door: Door,
+    /// Where connections go through before they are read, if they speak TLS.
+    gate: Option<Arc<tls::Gate>>,
     shared: Arc<Shared>,
     connections: Arc<Semaphore>,
     peers: Arc<Peers>,
 }
 
+/// A connection that may be read, once it has been through the gate.
+#[derive(Debug)]
+struct Arrival {
+    incoming: Incoming,
+    peer: Peer,
+    gate: Option<Arc<tls::Gate>>,
+    shared: Arc<Shared>,
+}
+
+impl Arrival {
+    /// Makes a connection of it, unless it is refused, or the server stops first.
+    async fn connect(self) -> Option<Connection> {
+        let Self { incoming, peer, gate, shared } = self;
+        let mut peer = peer.to_string();
+        let stream = match (incoming, gate) {
+            (Incoming::Tcp(stream), Some(gate)) => {
+                let mut stop = shared.stop.clone();
+                let entered = tokio::select! {
+                    entered = gate.enter(stream, shared.intake.pool()) => entered,
+                    _ = stop.wait_for(|stop| *stop) => return None,
+                };
+                match entered {
+                    Ok((session, name)) => {
+                        peer.extend(name.iter().flat_map(|name| [",name=", name]));
+                        Stream::Tls(session)
+                    }
+                    Err((refusal, detail)) => {
+                        shared.notices.refuse(&shared.options.name, &peer, refusal, &detail);
+                        return None;
+                    }
+                }
+            }
+            (Incoming::Tcp(stream), None) => Stream::Tcp(stream),
+            (Incoming::Unix(stream), _) => Stream::Unix(stream),
+        };
+        let origin = Arc::new(Origin { listener: shared.options.name.clone(), peer });
+        Some(Connection::new(stream, shared, origin))
+    }
+}
+
 impl Acceptor {
     /// Sets a bound address to work.
-    pub(super) fn new(door: Door, options: Options, environment: Environment) -> Self {
+    pub(super) fn new(
+        door: Door,
+        gate: Option<tls::Gate>,
+        options: Options,
+        environment: Environment,
+    ) -> Self {
         let Environment { intake, notices, connections, stop } = environment;
         let shared = Arc::new(Shared { options, intake, notices, stop });
-        Self { door, shared, connections, peers: Arc::default() }
+        Self { door, gate: gate.map(Arc::new), shared, connections, peers: Arc::default() }
     }
 
     /// Accepts connections until the server stops, and returns when the last of them has ended.
@@ -74,8 +129,8 @@ impl Acceptor {
                 _ = stop.wait_for(|stop| *stop) => break,
             };
             match accepted {
-                Ok((stream, peer)) => {
-                    let Some((connection, place)) = self.admit(stream, peer) else {
+                Ok((incoming, peer)) => {
+                    let Some((arrival, place)) = self.admit(incoming, peer) else {
                         continue;
                     };
                     // One that came before the stop is read to its end, with a permit or without.
@@ -85,7 +140,9 @@ impl Acceptor {
                     };
                     let alive = alive.clone();
                     tokio::spawn(async move {
-                        connection.run().await;
+                        if let Some(connection) = arrival.connect().await {
+                            connection.run().await;
+                        }
                         drop((place, permit, alive));
                     });
                 }
@@ -113,7 +170,7 @@ impl Acceptor {
     }
 
     /// Lets a connection in, or refuses it.
-    fn admit(&self, stream: Stream, peer: Peer) -> Option<(Connection, Place)> {
+    fn admit(&self, incoming: Incoming, peer: Peer) -> Option<(Arrival, Place)> {
         let Shared { options, notices, .. } = &*self.shared;
         if !options.allows(peer) {
             notices.refuse(
@@ -129,8 +186,8 @@ impl Acceptor {
             notices.refuse(&options.name, &peer.to_string(), Refusal::TooManyConnections, &detail);
             return None;
         };
-        let origin = Arc::new(Origin { listener: options.name.clone(), peer: peer.to_string() });
-        Some((Connection::new(stream, Arc::clone(&self.shared), origin), place))
+        let (gate, shared) = (self.gate.clone(), Arc::clone(&self.shared));
+        Some((Arrival { incoming, peer, gate, shared }, place))
     }
 
     /// Waits after a failure to accept: most often the files have run out, and trying at once would spin.

@@ -67,11 +67,11 @@ impl Inherited {
     ) -> Vec<Vec<Socket>> {
         let mut assigned: Vec<Vec<Socket>> = wanted
             .clone()
-            .map(|(_, address)| self.matching(|given| given.address.as_ref() == Some(&plain(address))))
+            .map(|(_, address)| self.matching(|given| given.address.as_ref() == Some(&address.plain())))
             .collect();
         for (sockets, (name, address)) in assigned.iter_mut().zip(wanted) {
             if sockets.is_empty() {
-                let scheme = plain(address).scheme();
+                let scheme = address.plain().scheme();
                 let at = self.sockets.iter().position(|given| given.name == name && given.scheme == scheme);
                 sockets.extend(at.map(|at| self.sockets.remove(at).socket));
             }
@@ -91,11 +91,6 @@ impl Inherited {
     }
 }
 
-/// The address of the socket beneath what a listener speaks over it.
-fn plain(address: &Address) -> Address {
-    address.clone()
-}
-
 /// An inherited socket, if it is of a kind.
 fn open(
     listed: &mut ListenFd,
@@ -111,7 +106,7 @@ fn open(
     let at = bound.as_ref().and_then(socket2::SockAddr::as_socket);
     let path = bound.as_ref().and_then(|bound| bound.as_pathname().map(ToOwned::to_owned));
     let address = match scheme {
-        Scheme::Tcp => at.map(Address::Tcp),
+        Scheme::Tcp | Scheme::Tls => at.map(Address::Tcp),
         Scheme::Udp => at.map(Address::Udp),
         Scheme::Unix => path.map(Address::Unix),
         Scheme::UnixDatagram => path.map(Address::UnixDatagram),

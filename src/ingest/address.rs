@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub enum Address {
     /// `tcp://`, RFC 6587.
     Tcp(SocketAddr),
+    /// `tls://`, RFC 5425.
+    Tls(SocketAddr),
     /// `udp://`, RFC 5426.
     Udp(SocketAddr),
     /// `unix://`: a stream socket of this machine.
@@ -24,6 +26,8 @@ pub enum Address {
 pub enum Scheme {
     /// Streams over TCP.
     Tcp,
+    /// Streams over TLS.
+    Tls,
     /// Datagrams over UDP.
     Udp,
     /// Streams over a Unix socket.
@@ -34,12 +38,13 @@ pub enum Scheme {
 
 impl Scheme {
     /// All schemes.
-    pub const ALL: [Self; 4] = [Self::Tcp, Self::Udp, Self::Unix, Self::UnixDatagram];
+    pub const ALL: [Self; 5] = [Self::Tcp, Self::Tls, Self::Udp, Self::Unix, Self::UnixDatagram];
 
     /// What stands before `://`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
             Self::Udp => "udp",
             Self::Unix => "unix",
             Self::UnixDatagram => "unix-datagram",
@@ -52,6 +57,7 @@ impl Address {
     pub const fn scheme(&self) -> Scheme {
         match self {
             Self::Tcp(_) => Scheme::Tcp,
+            Self::Tls(_) => Scheme::Tls,
             Self::Udp(_) => Scheme::Udp,
             Self::Unix(_) => Scheme::Unix,
             Self::UnixDatagram(_) => Scheme::UnixDatagram,
@@ -61,7 +67,7 @@ impl Address {
     /// The address and port, where it has those.
     pub const fn socket(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(address) | Self::Udp(address) => Some(*address),
+            Self::Tcp(address) | Self::Tls(address) | Self::Udp(address) => Some(*address),
             Self::Unix(_) | Self::UnixDatagram(_) => None,
         }
     }
@@ -70,7 +76,7 @@ impl Address {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Unix(path) | Self::UnixDatagram(path) => Some(path),
-            Self::Tcp(_) | Self::Udp(_) => None,
+            Self::Tcp(_) | Self::Tls(_) | Self::Udp(_) => None,
         }
     }
 
@@ -79,8 +85,18 @@ impl Address {
     pub fn at(&self, address: SocketAddr) -> Self {
         match self {
             Self::Tcp(_) => Self::Tcp(address),
+            Self::Tls(_) => Self::Tls(address),
             Self::Udp(_) => Self::Udp(address),
             Self::Unix(_) | Self::UnixDatagram(_) => self.clone(),
+        }
+    }
+
+    /// The address of the socket beneath what is spoken over it.
+    #[must_use]
+    pub(super) fn plain(&self) -> Self {
+        match self {
+            Self::Tls(address) => Self::Tcp(*address),
+            other => other.clone(),
         }
     }
 
@@ -100,7 +116,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", self.scheme().name())?;
         match self {
-            Self::Tcp(address) | Self::Udp(address) => address.fmt(f),
+            Self::Tcp(address) | Self::Tls(address) | Self::Udp(address) => address.fmt(f),
             Self::Unix(path) | Self::UnixDatagram(path) => path.display().fmt(f),
         }
     }

@@ -66,6 +66,8 @@ enum Rest {
 enum Over {
     /// The peer closed it.
     End,
+    /// The peer is gone, and did not say that this was all; what carries the stream has a way to say so.
+    Torn,
     /// The server stops, and nothing is left to read.
     Stopped,
     Refused(Refusal, String),
@@ -79,7 +81,10 @@ impl From<FramingError> for Over {
 
 impl From<io::Error> for Over {
     fn from(error: io::Error) -> Self {
-        Self::Refused(Refusal::Broken, error.to_string())
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Torn,
+            _ => Self::Refused(Refusal::Broken, error.to_string()),
+        }
     }
 }
 
@@ -118,8 +123,12 @@ impl Connection {
             Over::End if self.finish(Rest::AsSent).await => {
                 Some((Refusal::CutShort, "the stream ended within a counted frame".to_owned()))
             }
-            Over::End => None,
+            Over::Torn if self.finish(Rest::CutOff).await => {
+                Some((Refusal::CutShort, "the peer left within a frame".to_owned()))
+            }
+            Over::End | Over::Torn => None,
         };
+        self.stream.close();
         self.shared.intake.release(self.reserved);
         if let Some((refusal, detail)) = refused {
             let Origin { listener, peer } = &*self.origin;

@@ -9,6 +9,7 @@ use super::datagram::{self, DatagramSocket};
 use super::intake::Intake;
 use super::notices::Notices;
 use super::peer::Peer;
+use super::tls::{self, Papers};
 use super::unix::{self, SocketFile};
 use super::{tcp, udp};
 use crate::limits;
@@ -41,6 +42,8 @@ pub struct Options {
     pub datagrams: datagram::Options,
     /// What is particular to Unix sockets.
     pub socket_file: unix::Options,
+    /// What is particular to TLS.
+    pub tls: tls::Options,
 }
 
 impl Options {
@@ -55,6 +58,7 @@ impl Options {
             frame_timeout: limits::FRAME_TIMEOUT,
             datagrams: datagram::Options::default(),
             socket_file: unix::Options::default(),
+            tls: tls::Options::default(),
         }
     }
 
@@ -64,9 +68,10 @@ impl Options {
         self.allow_from.is_empty() || self.allow_from.iter().any(|net| net.contains(&address))
     }
 
-    /// Whether everybody who reaches the address may send, in plaintext: worth a warning.
+    /// Whether everybody who reaches the address may send: worth a warning.
     pub fn is_open(&self) -> bool {
-        self.allow_from.is_empty() && !self.address.is_local()
+        let knows_clients = self.address.scheme() == Scheme::Tls && self.tls.knows_clients();
+        self.allow_from.is_empty() && !self.address.is_local() && !knows_clients
     }
 }
 
@@ -121,6 +126,7 @@ pub struct Bound {
     sockets: Sockets,
     /// The file of a Unix socket that this process made.
     file: Option<SocketFile>,
+    papers: Option<Arc<Papers>>,
 }
 
 #[derive(Debug)]
@@ -148,8 +154,9 @@ impl Bound {
     }
 
     fn one(options: Options, given: Vec<Socket>) -> Result<Self, BindError> {
-        match sockets(&options, given) {
-            Ok((sockets, address, file)) => Ok(Self { options, address, sockets, file }),
+        let bound = papers(&options).and_then(|papers| Ok((papers, sockets(&options, given)?)));
+        match bound {
+            Ok((papers, (sockets, address, file))) => Ok(Self { options, address, sockets, file, papers }),
             Err(reason) => Err(BindError { name: options.name, address: options.address, reason }),
         }
     }
@@ -159,7 +166,7 @@ impl Bound {
     /// # Errors
     /// As [`Self::new`] has them.
     pub fn check(options: Options) -> Result<(), BindError> {
-        bind(&options).map(drop).map_err(|reason| BindError {
+        papers(&options).and_then(|_| bind(&options)).map(drop).map_err(|reason| BindError {
             name: options.name,
             address: options.address,
             reason,
@@ -176,22 +183,39 @@ impl Bound {
         &self.address
     }
 
+    /// The certificates that it goes by, if it speaks TLS.
+    pub fn papers(&self) -> Option<&Arc<Papers>> {
+        self.papers.as_ref()
+    }
+
     /// Receives until the server stops, and returns when all that was begun has ended.
     pub async fn run(self, environment: Environment) {
-        let Self { options, address, sockets, file } = self;
+        let Self { options, address, sockets, file, papers } = self;
         match sockets {
-            Sockets::Stream(door) => Acceptor::new(door, options, environment).run().await,
+            Sockets::Stream(door) => {
+                let gate = papers.map(|papers| tls::Gate::new(papers, options.tls.handshake_timeout));
+                Acceptor::new(door, gate, options, environment).run().await;
+            }
             Sockets::Datagram(sockets) => datagram::run(sockets, options, &address, &environment).await,
         }
         drop(file);
     }
 }
 
+/// What a listener that speaks TLS goes by.
+fn papers(options: &Options) -> io::Result<Option<Arc<Papers>>> {
+    if options.address.scheme() != Scheme::Tls {
+        return Ok(None);
+    }
+    let papers = Papers::load(&options.name, &options.tls).map_err(io::Error::other)?;
+    Ok(Some(Arc::new(papers)))
+}
+
 /// New sockets for a listener, and the file that was made for them.
 fn bind(options: &Options) -> io::Result<(Vec<Socket>, Option<SocketFile>)> {
     let address = &options.address;
     Ok(match address {
-        Address::Tcp(at) => (vec![tcp::bind(*at)?], None),
+        Address::Tcp(at) | Address::Tls(at) => (vec![tcp::bind(*at)?], None),
         Address::Udp(at) => (udp::bind(*at, options.datagrams.sockets)?, None),
         Address::Unix(path) | Address::UnixDatagram(path) => {
             let (socket, made) = unix::bind(path, address.scheme(), &options.socket_file)?;
@@ -216,7 +240,7 @@ fn sockets(options: &Options, mut given: Vec<Socket>) -> io::Result<(Sockets, Ad
     let mut given = given.into_iter();
     let mut next = || given.next().ok_or_else(|| io::Error::other("there is no socket"));
     let sockets = match address.scheme() {
-        Scheme::Tcp => Sockets::Stream(Door::Tcp(TcpListener::from_std(next()?.into())?)),
+        Scheme::Tcp | Scheme::Tls => Sockets::Stream(Door::Tcp(TcpListener::from_std(next()?.into())?)),
         Scheme::Unix => Sockets::Stream(Door::Unix(UnixListener::from_std(next()?.into())?)),
         Scheme::UnixDatagram => {
             let socket = next()?;

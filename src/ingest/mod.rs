@@ -16,6 +16,7 @@ mod pool;
 mod scoop;
 mod stream;
 mod tcp;
+pub mod tls;
 mod udp;
 pub mod unix;
 

@@ -28,6 +28,18 @@ pub enum Refusal {
     CutShort,
     /// The limit of connections is reached: one had to wait.
     ConnectionLimit,
+    /// The TLS handshake was not done within the time for it.
+    HandshakeTimeout,
+    /// The TLS handshake failed: the peer speaks something else, or no version or cipher that we do.
+    Handshake,
+    /// The client showed no certificate.
+    NoCertificate,
+    /// The client's certificate has expired.
+    CertificateExpired,
+    /// No authority vouches for the client's certificate, or something else is wrong with it.
+    BadCertificate,
+    /// The client's certificate is none of those that are permitted.
+    ClientNotPermitted,
     /// The pipeline had no room for datagrams.
     Overload,
     /// The kernel had no room for datagrams.
@@ -46,6 +58,12 @@ impl Refusal {
             Self::Broken => "broken",
             Self::CutShort => "cut-short",
             Self::ConnectionLimit => "connection-limit",
+            Self::HandshakeTimeout => "handshake-timeout",
+            Self::Handshake => "handshake",
+            Self::NoCertificate => "no-certificate",
+            Self::CertificateExpired => "certificate-expired",
+            Self::BadCertificate => "bad-certificate",
+            Self::ClientNotPermitted => "client-not-permitted",
             Self::Overload => "overload",
             Self::KernelDrop => "kernel-drop",
         }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing is held while a stream waits; bytes are read only into what the caller brings.
 
+use super::tls::Session;
 use rustix::net::{RecvFlags, recv};
 use std::io;
 use tokio::net::{TcpStream, UnixStream};
@@ -10,6 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 #[derive(Debug)]
 pub(super) enum Stream {
     Tcp(TcpStream),
+    Tls(Session),
     Unix(UnixStream),
 }
 
@@ -18,6 +20,7 @@ impl Stream {
     pub(super) async fn readable(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.readable().await,
+            Self::Tls(session) => session.readable().await,
             Self::Unix(stream) => stream.readable().await,
         }
     }
@@ -27,8 +30,16 @@ impl Stream {
         match self {
             Self::Tcp(stream) if at_end => held(&*stream, room),
             Self::Tcp(stream) => stream.try_read(room),
+            Self::Tls(session) => session.read(room, at_end),
             Self::Unix(stream) if at_end => held(&*stream, room),
             Self::Unix(stream) => stream.try_read(room),
+        }
+    }
+
+    /// Tells the peer that nothing more is read, where there is a way to say so.
+    pub(super) fn close(&mut self) {
+        if let Self::Tls(session) = self {
+            session.close();
         }
     }
 }

@@ -6,6 +6,7 @@
 use super::{Gate, Ledger, Options, Outputs, Pipeline, Pulse, Sequencer};
 use crate::batch::Origin;
 use crate::correlate::End;
+use crate::ingest::tls::Papers;
 use crate::ingest::{self, Address, BindError, Environment, Inherited, Intake, Notices, Sink};
 use crate::limits;
 use crate::time::{Clock, Timestamp};
@@ -36,6 +37,7 @@ pub struct Live {
     pipeline: Pipeline,
     notices: Arc<Notices>,
     addresses: Vec<(String, Address)>,
+    papers: Vec<Arc<Papers>>,
 }
 
 /// What a server listens on, and how much it may take.
@@ -99,6 +101,7 @@ impl Live {
             stop: stopped.clone(),
         };
 
+        let papers = listeners.iter().filter_map(|bound| bound.papers().cloned()).collect();
         let mut addresses = Vec::new();
         let mut tasks = JoinSet::new();
         for bound in listeners {
@@ -106,12 +109,26 @@ impl Live {
             tasks.spawn_on(bound.run(environment.clone()), runtime.handle());
         }
         tasks.spawn_on(tick(environment.intake, stopped), runtime.handle());
-        Ok(Self { runtime, tasks, stop, sequencer, pipeline, notices: environment.notices, addresses })
+        Ok(Self {
+            runtime,
+            tasks,
+            stop,
+            sequencer,
+            pipeline,
+            notices: environment.notices,
+            addresses,
+            papers,
+        })
     }
 
     /// The addresses that it listens on, with the listeners' names.
     pub fn addresses(&self) -> &[(String, Address)] {
         &self.addresses
+    }
+
+    /// The certificates that listeners go by.
+    pub fn papers(&self) -> &[Arc<Papers>] {
+        &self.papers
     }
 
     /// What came in so far, and what became of it.

@@ -87,6 +87,14 @@ impl Backend {
         }
     }
 
+    /// Where the journal's thread is asked, if there is one.
+    pub(super) fn errands(&self) -> Option<mpsc::Sender<Errand>> {
+        match self {
+            Self::Volatile(_) => None,
+            Self::Durable(durable) => Some(durable.errands.clone()),
+        }
+    }
+
     /// The threads that a record's way leads through, beginning with the correlator's.
     pub(super) fn vitals(&self, correlator: Arc<Pulse>) -> Vitals {
         let journal = match self {

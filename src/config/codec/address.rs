@@ -62,7 +62,7 @@ impl WrongAddress {
 }
 
 /// Schemes of listeners that later versions bring.
-const LATER_SCHEMES: [&str; 3] = ["tls", "relp", "relps"];
+const LATER_SCHEMES: [&str; 2] = ["relp", "relps"];
 
 /// Reads the URL of a listener.
 pub(in crate::config) fn parse_address(url: &str) -> Result<Address, WrongAddress> {
@@ -84,6 +84,7 @@ pub(in crate::config) fn parse_address(url: &str) -> Result<Address, WrongAddres
     };
     match kind {
         Scheme::Tcp => socket(kind, rest).map(Address::Tcp),
+        Scheme::Tls => socket(kind, rest).map(Address::Tls),
         Scheme::Udp => socket(kind, rest).map(Address::Udp),
         Scheme::Unix => path(kind, rest).map(Address::Unix),
         Scheme::UnixDatagram => path(kind, rest).map(Address::UnixDatagram),
@@ -94,8 +95,9 @@ fn example(kind: Scheme) -> String {
     let name = kind.name();
     match kind {
         Scheme::Unix | Scheme::UnixDatagram => format!("expected a path such as \"{name}:///run/log.sock\""),
-        Scheme::Tcp | Scheme::Udp => {
-            format!("expected an address such as \"{name}://[::]:5140\" or \"{name}://127.0.0.1:5140\"")
+        Scheme::Tcp | Scheme::Tls | Scheme::Udp => {
+            let port = if kind == Scheme::Tls { 6514 } else { 5140 };
+            format!("expected an address such as \"{name}://[::]:{port}\" or \"{name}://127.0.0.1:{port}\"")
         }
     }
 }
@@ -131,9 +133,13 @@ mod tests {
 
     #[test]
     fn urls_are_read_and_shown_alike() {
-        for url in
-            ["tcp://127.0.0.1:514", "udp://[::]:514", "unix:///run/x.sock", "unix-datagram:///run/my log"]
-        {
+        for url in [
+            "tcp://127.0.0.1:514",
+            "tls://[::1]:6514",
+            "udp://[::]:514",
+            "unix:///run/x.sock",
+            "unix-datagram:///run/my log",
+        ] {
             assert_eq!(parse_address(url).unwrap().to_string(), url);
         }
     }
@@ -142,7 +148,7 @@ mod tests {
     fn what_is_no_address_is_told_with_what_would_be() {
         for (url, message, hint) in [
             ("127.0.0.1:5", "is no URL", "did you mean \"tcp://127.0.0.1:5\"?"),
-            ("relp://[::]:20514", "is not supported by this version", "`tcp`, `udp`, `unix`"),
+            ("relp://[::]:20514", "is not supported by this version", "`tcp`, `tls`, `udp`, `unix`"),
             ("upd://[::]:514", "unknown scheme `upd`", "did you mean `udp`?"),
             ("udp://[::]", "is no IP address and port", "\"udp://[::]:5140\""),
             ("udp://10.0.0.1", "lacks a port", "\"udp://[::]:5140\""),

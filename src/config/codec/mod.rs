@@ -15,6 +15,7 @@ mod quantity;
 mod rotation;
 mod syslog;
 mod text;
+mod tls;
 
 pub(super) use address::{Addresses, parse_address};
 pub(super) use choice::{Choice, Flag, OneOf, Raises, Several, Switches};
@@ -29,6 +30,7 @@ pub(super) use quantity::{Count, Lasting, Size};
 pub(super) use rotation::Rotation;
 pub(super) use syslog::{AppName, SyslogAddress};
 pub(super) use text::{AbsolutePath, AbsolutePaths, DelimiterText, FilePath, Names, Text, ZoneName};
+pub(super) use tls::{Fingerprints, HostNames};
 
 use super::option::Sink;
 use super::tree::{Content, Node};

@@ -5,6 +5,7 @@
 
 use super::Work;
 use crate::event::{Field, Kind};
+use crate::ingest::tls::Expiring;
 use crate::journal::Standings;
 use crate::limits;
 use crate::pipeline::Ledger;
@@ -18,6 +19,8 @@ use tokio::time::Instant;
 pub enum Errand {
     /// Watch over what came in, too.
     Watch(Arc<Mutex<Ledger>>),
+    /// Tell the handlers of a certificate that expires.
+    Expiring(Box<Expiring>),
     /// Tell where things stand.
     Tell(oneshot::Sender<Present>),
 }
@@ -40,6 +43,7 @@ impl Work {
     pub(super) fn run_errand(&mut self, errand: Errand) {
         match errand {
             Errand::Watch(ledger) => self.ledger = Some(ledger),
+            Errand::Expiring(expiring) => self.tell_expiring(&expiring),
             Errand::Tell(to) => {
                 let present = Present {
                     standings: self.desk.journal.standings().clone(),
@@ -51,6 +55,17 @@ impl Work {
                 drop(to.send(present));
             }
         }
+    }
+
+    fn tell_expiring(&mut self, expiring: &Expiring) {
+        let block = self.health.raise(Kind::ServerCertificateExpiring, self.desk.clock.now(), |event| {
+            event
+                .text(Field::Listener, expiring.listener.as_bytes())
+                .text(Field::File, expiring.file.as_os_str().as_encoded_bytes())
+                .text(Field::Subject, expiring.subject.as_bytes())
+                .time(Field::Expires, expiring.expires);
+        });
+        self.own.push(block);
     }
 
     /// Checks the books of all handlers, and, when that is due, what came in.

@@ -1,0 +1,102 @@
+//! Floor 7: who may send over TLS: names and fingerprints of certificates.
+
+use super::{Codec, Takes, items, text};
+use crate::config::option::Sink;
+use crate::config::tree::Node;
+use crate::ingest::tls::Fingerprint;
+use crate::limits;
+use toml_edit::{Array, Value};
+
+/// Names of hosts, whose first label may be `*`.
+pub(in crate::config) struct HostNames;
+
+impl Takes for HostNames {
+    fn takes() -> String {
+        "a list of host names, such as [\"web-1.example.com\", \"*.db.example.com\"]".to_owned()
+    }
+}
+
+impl Codec<Vec<String>> for HostNames {
+    fn read(node: &Node, sink: &mut Sink<'_>) -> Option<Vec<String>> {
+        let what = "a host name such as \"web-1.example.com\" or \"*.example.com\"";
+        let names = items(node, sink, |node, sink| {
+            let given = text(node, what, sink)?;
+            if !is_pattern(given) {
+                sink.expected(what, node);
+                return None;
+            }
+            Some(given.to_owned())
+        })?;
+        bounded(names, node, sink)
+    }
+
+    fn show(value: &Vec<String>) -> Option<Value> {
+        Some(Value::Array(value.iter().map(String::as_str).collect::<Array>()))
+    }
+}
+
+fn is_pattern(name: &str) -> bool {
+    let rest = name.strip_prefix("*.").unwrap_or(name);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
+    !rest.is_empty() && name.len() <= limits::MAX_SENDER_NAME && rest.bytes().all(plain)
+}
+
+/// Fingerprints of certificates.
+pub(in crate::config) struct Fingerprints;
+
+impl Takes for Fingerprints {
+    fn takes() -> String {
+        "a list of fingerprints, such as [\"sha-256:E1:2D:...\"]".to_owned()
+    }
+}
+
+impl Codec<Vec<Fingerprint>> for Fingerprints {
+    fn read(node: &Node, sink: &mut Sink<'_>) -> Option<Vec<Fingerprint>> {
+        let what =
+            "`sha-256:` or `sha-1:` and the fingerprint as pairs of hexadecimal digits, joined by colons";
+        let fingerprints = items(node, sink, |node, sink| {
+            let parsed = text(node, what, sink)?.parse().ok();
+            if parsed.is_none() {
+                let example = "`openssl x509 -in client.pem -noout -fingerprint -sha256` tells it";
+                sink.expected_as_in(what, node, Some(example));
+            }
+            parsed
+        })?;
+        bounded(fingerprints, node, sink)
+    }
+
+    fn show(value: &Vec<Fingerprint>) -> Option<Value> {
+        Some(Value::Array(value.iter().map(ToString::to_string).collect::<Array>()))
+    }
+}
+
+fn bounded<T>(values: Vec<T>, node: &Node, sink: &mut Sink<'_>) -> Option<Vec<T>> {
+    if values.len() > limits::MAX_PERMITTED {
+        sink.wrong(node, &format!("more than {} are too many", limits::MAX_PERMITTED), None);
+        return None;
+    }
+    Some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_stand_for_the_first_label_only() {
+        for (name, expected) in [
+            ("web-1.example.com", true),
+            ("*.example.com", true),
+            ("192.0.2.1", true),
+            ("2001:db8::1", true),
+            ("*", false),
+            ("*.", false),
+            ("a.*.example.com", false),
+            ("a*.example.com", false),
+            ("a b", false),
+            ("", false),
+        ] {
+            assert_eq!(is_pattern(name), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Floor 0: the caps of what comes before and around the records of a connection.
+
+use std::time::Duration;
+
+/// Time within which a TLS handshake must be done.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// TLS handshakes of one listener in progress at once; further connections wait for their turn.
+pub const MAX_HANDSHAKES: usize = 256;
+
+/// Bytes of a sender's name; one whose name is longer is known by its certificate's fingerprint.
+pub const MAX_SENDER_NAME: usize = 255;
+
+/// Names, or fingerprints, that a listener permits.
+pub const MAX_PERMITTED: usize = 10_000;
+
+/// Times before a certificate expires at which that is told, the longest first.
+pub const EXPIRY_WARNINGS: [Duration; 3] =
+    [Duration::from_secs(30 * 86_400), Duration::from_secs(7 * 86_400), Duration::from_secs(86_400)];
+
+/// Time between two looks at whether the files of certificates have changed.
+pub const CERTIFICATE_LOOK_INTERVAL: Duration = Duration::from_secs(10);

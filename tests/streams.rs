@@ -1,0 +1,25 @@
+//! What carries streams of records besides plain TCP: TLS, against peers that are wrong, slow or many, and real senders.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test program: its helpers fail by panicking"
+)]
+
+#[path = "streams/admission.rs"]
+mod admission;
+#[path = "streams/pki.rs"]
+mod pki;
+#[path = "streams/renewal.rs"]
+mod renewal;
+#[path = "streams/rig.rs"]
+mod rig;
+#[path = "streams/senders.rs"]
+mod senders;
+#[path = "streams/server.rs"]
+mod server;
+#[path = "streams/tls.rs"]
+mod tls;
