@@ -338,6 +338,12 @@ fn configuration(server: &Server) -> String {
     )
 }
 
+/// A header of a mail.
+fn header(taken: &Taken, name: &str) -> Option<String> {
+    let mail = MessageParser::default().parse(&taken.bytes).unwrap();
+    mail.header(name.to_owned()).and_then(|value| value.as_text()).map(str::to_owned)
+}
+
 /// The mail that the attack becomes: with all records, and without the name that nobody knows.
 fn attack_is_told(taken: &Taken, mark: &str) {
     let mail = MessageParser::default().parse(&taken.bytes).unwrap();
@@ -359,7 +365,7 @@ fn attack_is_told(taken: &Taken, mark: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replayed_attack_becomes_a_mail_with_its_records() {
+async fn replays_and_tests_are_marked_and_a_replay_has_its_records() {
     let home = tempfile::tempdir().unwrap();
     let config = certificate(&["localhost"], &home.path().join("ca.pem"));
     let mut server = Server::start(Tls::Never, config, None).await;
@@ -370,7 +376,17 @@ async fn a_replayed_attack_becomes_a_mail_with_its_records() {
     command.args(["replay", "--deliver", "oncall", "--data-dir"]).arg(home.path().join("data"));
     let output = command.arg("--config").args([file, log]).output().await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    attack_is_told(&server.next().await, "");
+    let taken = server.next().await;
+    attack_is_told(&taken, "[replay] ");
+    assert_eq!(header(&taken, "X-Correlator-Occasion").as_deref(), Some("replay"));
+
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_correlator"));
+    command.args(["handlers", "test", "oncall", "--data-dir"]).arg(home.path().join("data"));
+    let output = command.arg("--config").arg(home.path().join("correlator.toml")).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let taken = server.next().await;
+    assert_eq!(header(&taken, "X-Correlator-Occasion").as_deref(), Some("test"));
+    assert!(header(&taken, "Subject").unwrap().starts_with("[test] [CRITICAL] alice logged in"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

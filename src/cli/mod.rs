@@ -28,6 +28,7 @@ mod replay;
 mod serve;
 mod status;
 mod text;
+mod trial;
 mod value;
 
 #[cfg(test)]
@@ -62,6 +63,8 @@ enum Command {
     Status(status::Args),
     Events(events::Args),
     Journal(journal::Args),
+    Handlers(trial::HandlersArgs),
+    TestAlert(trial::AlertArgs),
     Capture(capture::Args),
     Explain(explain::Args),
     Check(check::Args),
@@ -130,6 +133,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Status(args) => status::run(&args),
         Command::Events(args) => events::run(args),
         Command::Journal(args) => journal::run(args),
+        Command::Handlers(args) => trial::handlers(args),
+        Command::TestAlert(args) => trial::alert(&args),
         Command::Capture(args) => capture::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Check(args) => check::run(args),

@@ -11,7 +11,7 @@ use crate::correlate::{Correlator, End};
 use crate::credentials::Secrets;
 use crate::dispatch::{self, Apps, Target, TargetOptions};
 use crate::event::Stamp;
-use crate::handlers::{RecentEvidence, log};
+use crate::handlers::{Environment, Occasion, RecentEvidence, log};
 use crate::ingest::file::{self, Input, Trouble};
 use crate::limits;
 use crate::pipeline::{Discard, Gate, Ledger, Options, Outputs, Pace, Pipeline, feed, worker_threads};
@@ -203,6 +203,7 @@ impl Replay<'_> {
         };
         let options = log::Options { format, ..log::Options::default() };
         let environment = delivery::environment(self.settings, &self.secrets, evidence);
+        let environment = Environment { occasion: Occasion::Replay, ..environment };
         let handler = log::build(options, &environment);
         let handler = handler.context("cannot write to standard output")?;
         let mut targets = vec![Target {

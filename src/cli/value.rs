@@ -1,7 +1,9 @@
 //! Floor 8: values of arguments: each says what it takes when it is given something else.
 
 use crate::config::NamedZone;
+use crate::event::{Kind, Severity};
 use crate::limits;
+use crate::suggest::suggest;
 use crate::time::Timestamp;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -107,6 +109,24 @@ impl fmt::Display for Numbers {
         let (first, last) = (self.0.start(), self.0.end());
         if first == last { write!(f, "{first}") } else { write!(f, "{first}-{last}") }
     }
+}
+
+/// Reads the name of a kind of event.
+pub(super) fn kind(name: &str) -> Result<Kind, String> {
+    let names = Kind::ALL.iter().map(|kind| kind.spec().name);
+    Kind::from_name(name).ok_or_else(|| unknown("a kind of event", name, names))
+}
+
+/// Reads a severity.
+pub(super) fn severity(name: &str) -> Result<Severity, String> {
+    let names = Severity::ALL.map(Severity::name);
+    name.to_ascii_uppercase().parse().map_err(|()| unknown("a severity", name, names))
+}
+
+/// Says that a name is none of these, and which of them may have been meant.
+pub(super) fn unknown<'a>(what: &str, name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let meant = suggest(name, names).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+    format!("`{name}` is not {what}{meant}")
 }
 
 #[cfg(test)]

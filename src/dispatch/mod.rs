@@ -18,10 +18,12 @@ mod filter;
 mod lane;
 mod marks;
 mod retry;
+mod routed;
 mod sieve;
 mod storm;
 mod throttle;
 mod totals;
+
 mod worker;
 
 #[cfg(test)]
@@ -31,6 +33,7 @@ pub use courier::Command;
 pub use durable::{DurableDispatch, Office};
 pub use filter::{Filter, FilterError};
 pub use retry::RetryOptions;
+pub use routed::Routed;
 pub use storm::{Decision, Options as StormOptions, Storm};
 pub use totals::Totals;
 

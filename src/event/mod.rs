@@ -18,6 +18,6 @@ pub use block::{Event, EventBlock, EventWriter, Head, ModuleName, Stamp};
 pub use catalogue::{Kind, KindSpec};
 pub use field::{Field, FieldSpec, FieldType};
 pub use id::{EventId, StreamId};
-pub use sample::sample;
+pub use sample::{sample, sample_of};
 pub use severity::Severity;
 pub use value::{Cell, Value};

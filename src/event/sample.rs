@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing in a sample is somebody's: addresses are those that RFC 5737 and RFC 3849 keep for documentation.
 
-use super::{EventBlock, Field, FieldType, Head, Kind, ModuleName, Stamp, StreamId};
+use super::{EventBlock, Field, FieldType, Head, Kind, ModuleName, Severity, Stamp, StreamId};
 use crate::time::Timestamp;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -13,10 +13,14 @@ const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
 
 /// An event of a kind as it might happen at an instant, in a block of its own.
 pub fn sample(kind: Kind, time: Timestamp) -> EventBlock {
-    let module = ModuleName { app: "sample".to_owned(), module: "test".to_owned() };
+    sample_of("sample", kind, kind.spec().severity, time)
+}
+
+/// The same as if an application's own, and so severe.
+pub fn sample_of(app: &str, kind: Kind, severity: Severity, time: Timestamp) -> EventBlock {
+    let module = ModuleName { app: app.to_owned(), module: "test".to_owned() };
     let stamp = Stamp { stream: StreamId(0), run: 0, modules: vec![module] };
     let mut block = EventBlock::new(Arc::new(stamp));
-    let severity = kind.spec().severity;
     // The instant makes the ids of samples differ, so that no mail system takes a second one for the first.
     let number = u64::try_from(time.as_micros()).unwrap_or(0);
     let mut writer = block.push(Head { number, ordinal: 0, module: 0, kind, severity, time });

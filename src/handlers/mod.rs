@@ -23,6 +23,7 @@ mod evidence;
 pub mod exec;
 mod http;
 pub mod log;
+mod occasion;
 pub mod privacy;
 mod probe;
 mod sink;
@@ -35,6 +36,7 @@ pub mod webhook;
 pub use awaiting::{Make, awaiting};
 pub use digest::{Digest, Gathered, Group};
 pub use evidence::{Evidence, EvidenceRecord, JournalEvidence, NoEvidence, RecentEvidence};
+pub use occasion::Occasion;
 pub use probe::{Probing, Trial};
 pub use sink::panic_text;
 
@@ -51,13 +53,16 @@ pub struct Environment {
     pub secrets: Arc<Secrets>,
     /// Where the records are found that caused an event.
     pub evidence: Arc<dyn Evidence>,
+    /// Why there are events.
+    pub occasion: Occasion,
 }
 
 impl Environment {
     /// Surroundings without secrets and evidence.
     pub fn new(clock: Arc<dyn Clock>, zone: Zone, directory: impl Into<PathBuf>) -> Self {
         let (secrets, evidence) = (Arc::default(), Arc::new(NoEvidence));
-        Self { clock, zone, directory: directory.into(), secrets, evidence }
+        let (directory, occasion) = (directory.into(), Occasion::Live);
+        Self { clock, zone, directory, secrets, evidence, occasion }
     }
 }
 

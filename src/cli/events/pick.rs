@@ -1,9 +1,8 @@
 //! Floor 8: which events are wanted, by what they are.
 
-use crate::cli::value::Moment;
+use crate::cli::value::{self, Moment, unknown};
 use crate::event::render::{self, LocalTime};
 use crate::event::{Event, Field, FieldType, Kind, Severity, Value};
-use crate::suggest::suggest;
 use crate::time::{Timestamp, Zone};
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -21,11 +20,11 @@ pub(super) struct PickArgs {
     until: Option<Moment>,
 
     /// Only those of this kind (may be given several times)
-    #[arg(long, value_name = "KIND", value_parser = kind)]
+    #[arg(long, value_name = "KIND", value_parser = value::kind)]
     kind: Vec<Kind>,
 
     /// Only those that matter at least so much: info, notice, warning, error, critical
-    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    #[arg(long, value_name = "SEVERITY", value_parser = value::severity)]
     severity: Option<Severity>,
 
     /// Only those of which a field has this value, as in `user=root` (may be given several times; all must match)
@@ -116,23 +115,6 @@ impl FromStr for Wanted {
     }
 }
 
-/// Reads the name of a kind of event.
-fn kind(name: &str) -> Result<Kind, String> {
-    let names = Kind::ALL.iter().map(|kind| kind.spec().name);
-    Kind::from_name(name).ok_or_else(|| unknown("a kind of event", name, names))
-}
-
-/// Reads a severity.
-fn severity(name: &str) -> Result<Severity, String> {
-    let names = Severity::ALL.map(Severity::name);
-    name.to_ascii_uppercase().parse().map_err(|()| unknown("a severity", name, names))
-}
-
-fn unknown<'a>(what: &str, name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
-    let meant = suggest(name, names).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
-    format!("`{name}` is not {what}{meant}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,9 +180,9 @@ mod tests {
         assert!(!takes(|args| args.until = Some("1h".parse().unwrap())));
         assert!(takes(|args| args.kind = vec![Kind::ServerStats, Kind::SSHDUserEnumeration]));
         assert!(!takes(|args| args.kind = vec![Kind::ServerStats]));
-        assert!(takes(|args| args.severity = Some(severity("warning").unwrap())));
-        assert!(!takes(|args| args.severity = Some(severity("ERROR").unwrap())));
-        assert_eq!(severity("eror").unwrap_err(), "`eror` is not a severity; did you mean `ERROR`?");
-        assert!(kind("SSHDLoginFaild").unwrap_err().contains("`SSHDLoginFailed`"));
+        assert!(takes(|args| args.severity = Some(value::severity("warning").unwrap())));
+        assert!(!takes(|args| args.severity = Some(value::severity("ERROR").unwrap())));
+        assert_eq!(value::severity("eror").unwrap_err(), "`eror` is not a severity; did you mean `ERROR`?");
+        assert!(value::kind("SSHDLoginFaild").unwrap_err().contains("`SSHDLoginFailed`"));
     }
 }

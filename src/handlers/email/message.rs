@@ -6,7 +6,7 @@
 use super::options::{Line, Options};
 use super::templates::Rendered;
 use crate::event::{Event, Field, Severity, Value};
-use crate::handlers::Gathered;
+use crate::handlers::{Gathered, Occasion};
 use crate::time::Timestamp;
 use lettre::Message;
 use lettre::message::header::{HeaderName, HeaderValue};
@@ -21,6 +21,7 @@ pub(super) struct Stationery {
     cc: Vec<Mailbox>,
     reply_to: Option<Mailbox>,
     headers: Vec<Line>,
+    occasion: Occasion,
 }
 
 /// What programs read of a mail.
@@ -72,13 +73,14 @@ impl Marks {
 
 impl Stationery {
     /// Takes what the options say; nothing where they name no sender.
-    pub(super) fn new(options: &Options) -> Option<Self> {
+    pub(super) fn new(options: &Options, occasion: Occasion) -> Option<Self> {
         Some(Self {
             from: options.from.clone()?,
             to: options.to.clone(),
             cc: options.cc.clone(),
             reply_to: options.reply_to.clone(),
             headers: options.headers.clone(),
+            occasion,
         })
     }
 
@@ -88,11 +90,13 @@ impl Stationery {
     /// Says what is wrong with its headers.
     pub(super) fn write(&self, rendered: Rendered, marks: &Marks, now: Timestamp) -> Result<Vec<u8>, String> {
         let domain = self.from.email.domain();
+        // A mail that tells of something again is not the first one, which its server may still know.
+        let again = self.occasion.name().map(|name| format!("{name}.")).unwrap_or_default();
         let mut message = Message::builder()
             .from(self.from.clone())
             .date(SystemTime::UNIX_EPOCH + now.since(Timestamp::EPOCH))
-            .subject(rendered.subject)
-            .message_id(Some(format!("<{}@{domain}>", atoms(&marks.id))))
+            .subject(format!("{}{}", self.occasion.mark(), rendered.subject))
+            .message_id(Some(format!("<{again}{}@{domain}>", atoms(&marks.id))))
             .references(format!("<thread.{}@{domain}>", marks.thread));
         message = self.to.iter().cloned().fold(message, lettre::message::MessageBuilder::to);
         message = self.cc.iter().cloned().fold(message, lettre::message::MessageBuilder::cc);
@@ -105,6 +109,7 @@ impl Stationery {
             ("X-Correlator-Kind", Some(marks.kind)),
             ("X-Correlator-Severity", Some(marks.severity.name())),
             ("X-Correlator-Module", marks.module.as_deref()),
+            ("X-Correlator-Occasion", self.occasion.name()),
         ];
         let own = own.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let added = self.headers.iter().map(|line| (line.name(), line.value()));

@@ -5,6 +5,7 @@ use super::templates::Templates;
 use super::view::EventView;
 use super::*;
 use crate::event::{EventBlock, Field, Head, Kind, ModuleName, Severity, Stamp, StreamId, sample};
+use crate::handlers::Occasion;
 use crate::time::{Timestamp, Zone};
 use mail_parser::MessageParser;
 use std::fs;
@@ -101,7 +102,10 @@ fn mail_of(text: &[u8], files: &[(&str, &str)]) -> Vec<u8> {
         ..Options::default()
     };
     let rendered = templates.event(&view(&block));
-    Stationery::new(&options).unwrap().write(rendered, &Marks::of(block.get(0).unwrap()), TIME).unwrap()
+    Stationery::new(&options, Occasion::Live)
+        .unwrap()
+        .write(rendered, &Marks::of(block.get(0).unwrap()), TIME)
+        .unwrap()
 }
 
 #[test]

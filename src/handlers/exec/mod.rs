@@ -15,7 +15,9 @@ mod tests;
 
 use self::process::{Ended, Program};
 use self::variables::Variables;
-use super::{Delivery, DigestDelivery, Environment, Gathered, Handler, Outcome, Selection, template};
+use super::{
+    Delivery, DigestDelivery, Environment, Gathered, Handler, Occasion, Outcome, Selection, template,
+};
 use crate::event::render;
 use crate::limits;
 use std::io;
@@ -70,6 +72,7 @@ pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn
         program,
         max_running: options.max_running.max(1),
         temporary: options.temporary_exit_codes.clone(),
+        occasion: environment.occasion,
     }))
 }
 
@@ -77,6 +80,7 @@ struct Exec {
     program: Program,
     max_running: usize,
     temporary: Vec<u8>,
+    occasion: Occasion,
 }
 
 /// What a program is given.
@@ -143,7 +147,7 @@ impl Handler for Exec {
                 let mut line = Vec::new();
                 render::json(&mut line, event);
                 line.push(b'\n');
-                Job { line, variables: Variables::of_event(event) }
+                Job { line, variables: Variables::of_event(self.occasion, event) }
             });
             self.run_all(jobs.collect()).await
         })
@@ -156,7 +160,7 @@ impl Handler for Exec {
     fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {
         Box::pin(async move {
             let line = format!("{}\n", template::digest_json(gathered)).into_bytes();
-            let job = Job { line, variables: Variables::of_digest(gathered) };
+            let job = Job { line, variables: Variables::of_digest(self.occasion, gathered) };
             let outcome = self.run_all(vec![job]).await.pop();
             outcome.unwrap_or_else(|| Outcome::Temporary("it was not run".to_owned()))
         })

@@ -5,7 +5,7 @@
 
 use crate::event::render::{self, LocalTime};
 use crate::event::{Event, Value};
-use crate::handlers::{Gathered, template};
+use crate::handlers::{Gathered, Occasion, template};
 use crate::limits;
 use crate::time::Zone;
 use std::ffi::OsString;
@@ -21,11 +21,11 @@ pub(super) struct Variables(Vec<(String, OsString)>);
 impl Variables {
     /// The parts of an event; fields that are not known are left out. Texts are as they came; numbers, flags (`true`,
     /// `false`), times (UTC) and durations (seconds) are written as in JSON, and the items of lists are apart by line feeds.
-    pub(super) fn of_event(event: Event<'_>) -> Self {
+    pub(super) fn of_event(occasion: Occasion, event: Event<'_>) -> Self {
         let (app, module) = event.module();
         let head = event.head();
         let mut variables =
-            Self::new(event.kind().spec().name, head.severity.name(), &event.id().to_string());
+            Self::new(occasion, event.kind().spec().name, head.severity.name(), &event.id().to_string());
         let mut summary = Vec::new();
         render::summary(&mut summary, event);
         variables.add("SUMMARY", summary);
@@ -43,19 +43,22 @@ impl Variables {
     }
 
     /// What a digest has in common.
-    pub(super) fn of_digest(gathered: &Gathered) -> Self {
+    pub(super) fn of_digest(occasion: Occasion, gathered: &Gathered) -> Self {
         let severity = gathered.digest.groups().first().map_or("INFO", |group| group.severity.name());
-        let mut variables = Self::new("Digest", severity, &template::digest_id(gathered));
+        let mut variables = Self::new(occasion, "Digest", severity, &template::digest_id(gathered));
         variables.add("SUMMARY", template::digest_summary(gathered).into_bytes());
         variables.add("COUNT", gathered.digest.count().to_string().into_bytes());
         variables
     }
 
-    fn new(kind: &str, severity: &str, id: &str) -> Self {
+    fn new(occasion: Occasion, kind: &str, severity: &str, id: &str) -> Self {
         let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
         let mut variables = Self(vec![("PATH".to_owned(), path)]);
         for (name, value) in [("KIND", kind), ("SEVERITY", severity), ("ID", id)] {
             variables.add(name, value.as_bytes().to_vec());
+        }
+        if let Some(name) = occasion.name() {
+            variables.add("OCCASION", name.as_bytes().to_vec());
         }
         variables
     }

@@ -4,7 +4,7 @@ use super::super::http::server::{Reply, Request, Server};
 use super::*;
 use crate::credentials::{CredentialName, Given, Secret, Secrets};
 use crate::event::{EventBlock, Field, Head, Kind, ModuleName, Severity, Stamp, StreamId, render};
-use crate::handlers::{Digest, Environment, EvidenceRecord, email, exec, sms, syslog, webhook};
+use crate::handlers::{Digest, Environment, EvidenceRecord, Occasion, email, exec, sms, syslog, webhook};
 use crate::time::{SystemClock, Timestamp, Zone};
 use mail_parser::MessageParser;
 use proptest::prelude::*;
@@ -228,6 +228,7 @@ async fn tell(name: &str, home: &Path) -> [String; 5] {
     let frame = format!("<38>1 - web1 sshd 1 - - Invalid user {name} from 203.0.113.9 port 5555");
     let mut environment = Environment::new(Arc::new(SystemClock), Zone::UTC, home);
     environment.secrets = Arc::new(secrets);
+    environment.occasion = Occasion::Test;
     environment.evidence = privacy.evidence(Arc::new(One(frame.into_bytes(), false)));
 
     let (smtp, mails) = mailbox().await;
@@ -301,6 +302,9 @@ proptest! {
             prop_assert!(!told.contains(&name), "{}", told);
             let masks = told.contains("…(") || told.contains("...(");
             prop_assert!(told.contains("alice") && masks, "{}", told);
+            // The webhook says so in a header.
+            let is_marked = told.contains("[test] ") || told.contains("OCCASION=test") || told.starts_with("{\"id\"");
+            prop_assert!(is_marked, "{}", told);
         }
     }
 }

@@ -19,7 +19,9 @@ use self::quota::{Full, Quota};
 use self::twilio::Account;
 use super::http::Client;
 use super::template::{self, Escape, Template, TemplateError};
-use super::{Delivery, DigestDelivery, Environment, Gathered, Handler, Outcome, Probing, Selection};
+use super::{
+    Delivery, DigestDelivery, Environment, Gathered, Handler, Occasion, Outcome, Probing, Selection,
+};
 use crate::credentials::{CredentialName, Given};
 use crate::event::render::{Fraction, LocalTime};
 use crate::limits;
@@ -109,6 +111,7 @@ pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn
         memory: Memory::default(),
         times: LocalTime::new(environment.zone.clone()),
         clock: Arc::clone(&environment.clock),
+        occasion: environment.occasion,
     }))
 }
 
@@ -121,6 +124,7 @@ struct Sms {
     memory: Memory,
     times: LocalTime,
     clock: Arc<dyn Clock>,
+    occasion: Occasion,
 }
 
 impl Sms {
@@ -128,7 +132,7 @@ impl Sms {
     async fn send(&mut self, id: &str, text: Result<String, TemplateError>) -> Outcome {
         let account = &self.account;
         let text = match text {
-            Ok(text) => segments::fit(&text, self.max_segments),
+            Ok(text) => segments::fit(&format!("{}{text}", self.occasion.mark()), self.max_segments),
             Err(error) => return Outcome::Permanent(error.to_string()),
         };
         let progress = self.memory.of(id, account.recipients.len());

@@ -109,9 +109,9 @@ impl Default for Options {
 ///
 /// # Errors
 /// When a file that is named does not hold what it should.
-pub fn build(options: &Options, _: &Environment) -> io::Result<Box<dyn Handler>> {
+pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn Handler>> {
     let connector = Connector::new(options)?;
-    let format = Format::new(options.facility, &options.app_name);
+    let format = Format::new(options.facility, &options.app_name, environment.occasion);
     Ok(Box::new(Syslog { connector, format, line: None, timeout: options.timeout }))
 }
 

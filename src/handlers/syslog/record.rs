@@ -5,7 +5,7 @@
 use super::Facility;
 use crate::event::render::{self, LocalTime};
 use crate::event::{Event, Severity, Value};
-use crate::handlers::{Gathered, template};
+use crate::handlers::{Gathered, Occasion, template};
 use crate::limits;
 use crate::time::{Timestamp, Zone};
 use std::fs;
@@ -22,16 +22,17 @@ pub(super) struct Format {
     facility: Facility,
     /// HOSTNAME, APP-NAME and PROCID.
     origin: String,
+    occasion: Occasion,
     times: LocalTime,
 }
 
 impl Format {
-    pub(super) fn new(facility: Facility, app_name: &str) -> Self {
+    pub(super) fn new(facility: Facility, app_name: &str, occasion: Occasion) -> Self {
         let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let host: String = host.trim().chars().filter(char::is_ascii_graphic).take(255).collect();
         let host = if host.is_empty() { "-" } else { &host };
         let origin = format!("{host} {app_name} {}", std::process::id());
-        Self { facility, origin, times: LocalTime::new(Zone::UTC) }
+        Self { facility, origin, occasion, times: LocalTime::new(Zone::UTC) }
     }
 
     /// An event: its kind is the MSGID, its fields are structured data, its summary is the message.
@@ -52,7 +53,7 @@ impl Format {
                 value => self.field(&mut out, name, value),
             }
         }
-        let mut summary = Vec::new();
+        let mut summary = self.occasion.mark().as_bytes().to_vec();
         render::summary(&mut summary, event);
         message(&mut out, &summary);
         out
@@ -68,7 +69,8 @@ impl Format {
         parameter(&mut out, "severity", severity.name().as_bytes());
         parameter(&mut out, "count", digest.count().to_string().as_bytes());
         parameter(&mut out, "late", digest.late().to_string().as_bytes());
-        message(&mut out, template::digest_summary(gathered).as_bytes());
+        let summary = format!("{}{}", self.occasion.mark(), template::digest_summary(gathered));
+        message(&mut out, summary.as_bytes());
         out
     }
 
@@ -149,7 +151,7 @@ mod tests {
             .texts(Field::Users, [&b"root"[..], "jörg".as_bytes()])
             .count(Field::Count, 5)
             .flag(Field::Trusted, true);
-        let bytes = Format::new(Facility(10), "correlator").event(block.get(0).unwrap());
+        let bytes = Format::new(Facility(10), "correlator", Occasion::Live).event(block.get(0).unwrap());
         let text = str::from_utf8(&bytes).unwrap();
         assert!(text.starts_with("<84>1 2026-07-01T12:00:00.000005Z "), "{text}");
         assert!(!text.contains(['\r', '\n']), "{text}");

@@ -4,10 +4,9 @@ use super::{Body, ntfy, slack};
 use crate::event::Event;
 use crate::event::render::{self, LocalTime};
 use crate::handlers::template::{self, Escape, Template, TemplateError};
-use crate::handlers::{EvidenceRecord, Gathered};
+use crate::handlers::{Environment, EvidenceRecord, Gathered, Occasion};
 use crate::journal;
 use reqwest::header::HeaderMap;
-use std::path::Path;
 use tera::Context;
 
 pub(super) const JSON: &str = "application/json";
@@ -30,8 +29,8 @@ pub(super) struct Message {
 pub(super) enum Format {
     Json,
     Records,
-    Slack,
-    Ntfy,
+    Slack(Occasion),
+    Ntfy(Occasion),
     Template(Box<Template>),
 }
 
@@ -40,12 +39,13 @@ impl Format {
     ///
     /// # Errors
     /// When the template cannot be used.
-    pub(super) fn new(body: &Body, directory: &Path) -> Result<Self, TemplateError> {
+    pub(super) fn new(body: &Body, environment: &Environment) -> Result<Self, TemplateError> {
+        let Environment { directory, occasion, .. } = environment;
         Ok(match body {
             Body::Json => Self::Json,
             Body::Records => Self::Records,
-            Body::Slack => Self::Slack,
-            Body::Ntfy => Self::Ntfy,
+            Body::Slack => Self::Slack(*occasion),
+            Body::Ntfy => Self::Ntfy(*occasion),
             Body::File(path) => Self::Template(Box::new(Template::load(&directory.join(path))?)),
         })
     }
@@ -77,8 +77,8 @@ impl Format {
                 body.push(b'}');
                 Message::new(id, JSON, body)
             }
-            Self::Slack => Message::new(id, JSON, slack::event(event, times)),
-            Self::Ntfy => ntfy::event(id, event, times),
+            Self::Slack(occasion) => Message::new(id, JSON, slack::event(*occasion, event, times)),
+            Self::Ntfy(occasion) => ntfy::event(id, *occasion, event, times),
             Self::Template(template) => of_template(id, template, &template::event(event, times))?,
         })
     }
@@ -97,8 +97,8 @@ impl Format {
             Self::Json | Self::Records => {
                 Message::new(id, JSON, template::digest_json(gathered).into_bytes())
             }
-            Self::Slack => Message::new(id, JSON, slack::digest(gathered, times)),
-            Self::Ntfy => ntfy::digest(id, gathered, times),
+            Self::Slack(occasion) => Message::new(id, JSON, slack::digest(*occasion, gathered, times)),
+            Self::Ntfy(occasion) => ntfy::digest(id, *occasion, gathered, times),
             Self::Template(template) => of_template(id, template, &template::digest(gathered, times))?,
         })
     }

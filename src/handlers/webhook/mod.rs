@@ -105,9 +105,9 @@ const TELLING_HEADERS: [&str; 4] = ["authorization", "proxy-authorization", "coo
 /// # Errors
 /// When a credential is missing, or its value, or a file that is named, is not what it should be.
 pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn Handler>> {
-    let format = Format::new(&options.template, &environment.directory)?;
+    let format = Format::new(&options.template, environment)?;
     let client = Client::new(options.ca.as_deref(), options.timeout)?;
-    let target = Target::new(options, &environment.secrets).map_err(io::Error::other)?;
+    let target = Target::new(options, environment).map_err(io::Error::other)?;
     Ok(Box::new(Webhook {
         client,
         target,

@@ -3,7 +3,7 @@
 use super::message::{Message, TEXT};
 use crate::event::render::{self, LocalTime, Paint};
 use crate::event::{Event, Severity};
-use crate::handlers::{Gathered, template};
+use crate::handlers::{Gathered, Occasion, template};
 use crate::limits;
 use reqwest::header::{HeaderName, HeaderValue};
 
@@ -12,7 +12,7 @@ const PRIORITY: HeaderName = HeaderName::from_static("priority");
 const TAGS: HeaderName = HeaderName::from_static("tags");
 
 /// The message for an event.
-pub(super) fn event(id: String, event: Event<'_>, times: &mut LocalTime) -> Message {
+pub(super) fn event(id: String, occasion: Occasion, event: Event<'_>, times: &mut LocalTime) -> Message {
     let severity = event.head().severity;
     let mut body = Vec::new();
     render::summary(&mut body, event);
@@ -20,11 +20,12 @@ pub(super) fn event(id: String, event: Event<'_>, times: &mut LocalTime) -> Mess
     for row in render::table(event, times) {
         body.extend_from_slice(format!("{}: {}\n", row.name, row.value).as_bytes());
     }
-    message(id, severity, &format!("{severity} {}", event.kind().spec().name), body)
+    let title = format!("{}{severity} {}", occasion.mark(), event.kind().spec().name);
+    message(id, severity, &title, body)
 }
 
 /// The message for a digest.
-pub(super) fn digest(id: String, gathered: &Gathered, times: &mut LocalTime) -> Message {
+pub(super) fn digest(id: String, occasion: Occasion, gathered: &Gathered, times: &mut LocalTime) -> Message {
     let severity = gathered.digest.groups().first().map_or(Severity::Info, |group| group.severity);
     let mut body = template::digest_summary(gathered).into_bytes();
     body.extend_from_slice(b"\n\n");
@@ -32,7 +33,8 @@ pub(super) fn digest(id: String, gathered: &Gathered, times: &mut LocalTime) -> 
         render::line(&mut body, event, times, Paint::Plain);
         body.push(b'\n');
     }
-    message(id, severity, &format!("{severity} digest of {}", gathered.digest.count()), body)
+    let title = format!("{}{severity} digest of {}", occasion.mark(), gathered.digest.count());
+    message(id, severity, &title, body)
 }
 
 /// The title is made of our own words alone: what a peer sent has no place in a header.

@@ -5,7 +5,7 @@
 
 use crate::event::render::{self, Fraction, LocalTime, TableRow};
 use crate::event::{Event, Severity};
-use crate::handlers::{Gathered, template};
+use crate::handlers::{Gathered, Occasion, template};
 use crate::limits;
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const SECTION_FIELDS: usize = 10;
 
 /// The message for an event.
-pub(super) fn event(event: Event<'_>, times: &mut LocalTime) -> Vec<u8> {
+pub(super) fn event(occasion: Occasion, event: Event<'_>, times: &mut LocalTime) -> Vec<u8> {
     let (app, module) = event.module();
     let severity = event.head().severity;
     let mut summary = Vec::new();
@@ -24,11 +24,11 @@ pub(super) fn event(event: Event<'_>, times: &mut LocalTime) -> Vec<u8> {
     let rows = render::table(event, times);
     let mut blocks: Vec<_> = rows.chunks(SECTION_FIELDS).map(section).collect();
     blocks.push(context(&format!("{time}  {app}/{module} {}  {}", event.kind().spec().name, event.id())));
-    message(severity, &summary, blocks)
+    message(occasion, severity, &summary, blocks)
 }
 
 /// The message for a digest.
-pub(super) fn digest(gathered: &Gathered, times: &mut LocalTime) -> Vec<u8> {
+pub(super) fn digest(occasion: Occasion, gathered: &Gathered, times: &mut LocalTime) -> Vec<u8> {
     let severity = gathered.digest.groups().first().map_or(Severity::Info, |group| group.severity);
     let mut blocks = Vec::new();
     let mut line = Vec::new();
@@ -43,12 +43,12 @@ pub(super) fn digest(gathered: &Gathered, times: &mut LocalTime) -> Vec<u8> {
     if more > 0 {
         blocks.push(context(&format!("and {more} more")));
     }
-    message(severity, &template::digest_summary(gathered), blocks)
+    message(occasion, severity, &template::digest_summary(gathered), blocks)
 }
 
-fn message(severity: Severity, summary: &str, blocks: Vec<Value>) -> Vec<u8> {
+fn message(occasion: Occasion, severity: Severity, summary: &str, blocks: Vec<Value>) -> Vec<u8> {
     let message = json!({
-        "text": format!("{severity}: {}", escaped(summary)),
+        "text": format!("{}{severity}: {}", occasion.mark(), escaped(summary)),
         "mrkdwn": false,
         "unfurl_links": false,
         "unfurl_media": false,

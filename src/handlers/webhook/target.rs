@@ -5,15 +5,18 @@
 use super::message::Message;
 use super::signature::{SIGNATURE, Signer, TIMESTAMP};
 use super::{Client, Options};
-use crate::credentials::{Given, Missing, Secrets};
-use crate::handlers::Trial;
+use crate::credentials::{Given, Missing};
 use crate::handlers::http::Hushed;
+use crate::handlers::{Environment, Trial};
 use crate::time::{MICROS_PER_SECOND, Timestamp};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, Url};
 
 /// What tells a receiver that it has had an event already (draft-ietf-httpapi-idempotency-key-header).
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What tells a receiver that nothing of the kind happens just now.
+const OCCASION: HeaderName = HeaderName::from_static("x-correlator-occasion");
 
 /// Where requests go.
 pub(super) struct Target {
@@ -37,7 +40,8 @@ pub(super) enum TargetError {
 }
 
 impl Target {
-    pub(super) fn new(options: &Options, secrets: &Secrets) -> Result<Self, TargetError> {
+    pub(super) fn new(options: &Options, environment: &Environment) -> Result<Self, TargetError> {
+        let secrets = &environment.secrets;
         let mut hushed = Hushed::default();
         let given = options.url.as_ref().ok_or(TargetError::Url)?;
         let text = secrets.resolve(given)?;
@@ -46,7 +50,9 @@ impl Target {
         if is_secret {
             hush(&mut hushed, text.expose(), &url);
         }
-        let mut headers = HeaderMap::new();
+        let occasion = environment.occasion.name();
+        let occasion = occasion.map(|name| (OCCASION, HeaderValue::from_static(name)));
+        let mut headers: HeaderMap = occasion.into_iter().collect();
         for (name, given) in &options.headers {
             let wrong = || TargetError::Header(name.clone());
             let value = secrets.resolve(given)?;

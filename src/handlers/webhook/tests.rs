@@ -4,7 +4,7 @@ use super::super::http::server::{Reply, Request, Server, free_port};
 use super::*;
 use crate::credentials::{Secret, Secrets};
 use crate::event::{EventBlock, Field, Head, Kind, ModuleName, Severity, Stamp, StreamId};
-use crate::handlers::Digest;
+use crate::handlers::{Digest, Occasion};
 use crate::time::{Timestamp, Zone};
 use std::fs;
 
@@ -269,5 +269,21 @@ async fn the_records_that_an_event_rests_on_are_sent_where_they_are_asked_for() 
         assert_eq!(handler.deliver(&events(1)).await, [Outcome::Delivered]);
         let body = server.requests().pop().unwrap().json();
         assert_eq!((&body["kind"], &body["records"]), (&"SSHDUserDenied".into(), &expected));
+    }
+}
+
+#[tokio::test]
+async fn a_test_is_marked_for_programs_and_people() {
+    let server = Server::start(|_| Reply::status(204)).await;
+    for (template, marked) in
+        [(Body::Json, ""), (Body::Slack, "[test] WARNING: "), (Body::Ntfy, "[test] WARNING SSHDUserDenied")]
+    {
+        let options = Options { template, ..options(&server.url("/")) };
+        let environment = Environment { occasion: Occasion::Test, ..environment(&[]) };
+        let mut handler = build(&options, &environment).unwrap();
+        assert_eq!(handler.deliver(&events(1)).await, [Outcome::Delivered]);
+        let request = server.requests().pop().unwrap();
+        assert_eq!(request.header("x-correlator-occasion"), Some("test"));
+        assert!(request.text().contains(marked) || request.header("title") == Some(marked), "{request:?}");
     }
 }
