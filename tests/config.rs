@@ -8,6 +8,7 @@ use correlator::correlate::ModuleOptions;
 use correlator::credentials::StoreKind;
 use proptest::prelude::*;
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -68,7 +69,6 @@ const PIECES: &[&str] = &[
 fn environment() -> Environment {
     Environment {
         home: Some("/home/operator".into()),
-        cores: 4,
         default_file: "/nonexistent/correlator.toml".into(),
         ..Environment::default()
     }
@@ -153,7 +153,7 @@ fn every_option_reaches_its_owner() {
     let server = &settings.server;
     assert_eq!(server.data_dir, Path::new("/var/lib/correlator"));
     assert_eq!(server.timezone.name, "Europe/Berlin");
-    assert_eq!((server.workers, server.handler_patience), (2, Duration::from_secs(5)));
+    assert_eq!((server.workers, server.handler_patience), (NonZero::new(2), Duration::from_secs(5)));
     assert_eq!((server.log.level.to_string().as_str(), server.log.format), ("debug", LogFormat::Json));
     assert_eq!((server.capture.segment_size, server.capture.total_size), (8 << 20, 1 << 30));
 
@@ -194,7 +194,7 @@ fn without_a_file_the_built_in_application_runs() {
     let handlers: Vec<_> = settings.active_handlers().map(|handler| handler.options.type_name()).collect();
     assert_eq!(handlers, ["log", "csv"]);
     assert_eq!(settings.server.data_dir, Path::new("/home/operator/.local/state/correlator"));
-    assert_eq!(settings.server.workers, 4);
+    assert_eq!(settings.server.workers, None, "what suits the machine");
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn the_command_line_is_stronger_than_the_file() {
         listen: vec!["tcp://127.0.0.1:0".to_owned(), "tcp://[::1]:0".to_owned()],
     };
     let settings = Settings::load(&request, &environment()).unwrap();
-    assert_eq!((settings.server.workers, settings.server.timezone.name.as_str()), (3, "UTC"));
+    assert_eq!((settings.server.workers, settings.server.timezone.name.as_str()), (NonZero::new(3), "UTC"));
     assert_eq!(settings.server.data_dir, Path::new("/tmp/elsewhere"));
     assert_eq!(settings.apps.len(), 1);
     assert_eq!(settings.listeners.iter().flat_map(|listener| listener.options()).count(), 2);

@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::dispatch::Target;
 use crate::handlers::NoEvidence;
 use crate::ingest::Bound;
+use crate::pipeline::{BUSY_BESIDE, worker_threads};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -145,7 +146,7 @@ fn write_plan(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
     writeln!(out, "configuration  {}", settings.source)?;
     writeln!(out, "data           {}", settings.server.data_dir.display())?;
     writeln!(out, "timezone       {}", settings.server.timezone.name)?;
-    writeln!(out, "workers        {}", settings.server.workers)?;
+    writeln!(out, "workers        {}", worker_threads(settings.server.workers, BUSY_BESIDE))?;
     for listener in &settings.listeners {
         for address in &listener.addresses {
             writeln!(out, "listener       {}  {address}", listener.name)?;

@@ -141,8 +141,7 @@ impl Replay<'_> {
         let kept = (!self.deliver.is_empty()).then_some(evidence);
         let delivery = Delivery::start(targets, dispatch::Options { patience: None }, kept)?;
         let sink = delivery.sink();
-        let workers =
-            worker_threads(self.args.workers.map_or(self.settings.server.workers, NonZeroUsize::get));
+        let workers = worker_threads(self.args.workers.or(self.settings.server.workers), 0);
         let (gate, permits) = Gate::for_thread(workers);
         let options = Options {
             workers,

@@ -20,7 +20,7 @@ use crate::ingest::{Address, Inherited};
 use crate::journal::Identity;
 use crate::limits;
 use crate::pipeline::{
-    CaptureThread, Listening, Live, Options, Outputs, Recorder, RejectFile, worker_threads,
+    BUSY_BESIDE, CaptureThread, Listening, Live, Options, Outputs, Recorder, RejectFile, worker_threads,
 };
 use crate::time::{Clock, SystemClock, Zone};
 use anyhow::Context;
@@ -83,7 +83,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let rejects = rejects.with_context(|| format!("cannot open {}", rejected.display()))?;
 
     let options = Options {
-        workers: worker_threads(settings.server.workers),
+        workers: worker_threads(settings.server.workers, BUSY_BESIDE),
         apps,
         stamp: Arc::new(stamp),
         zone: settings.server.timezone.zone.clone(),

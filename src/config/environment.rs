@@ -20,8 +20,6 @@ pub struct Environment {
     pub home: Option<OsString>,
     /// Whether root runs the process.
     pub is_root: bool,
-    /// How many cores there are.
-    pub cores: usize,
     /// The configuration file that is used when none is named and it exists.
     pub default_file: PathBuf,
 }
@@ -37,7 +35,6 @@ impl Environment {
             credentials_directory: variable("CREDENTIALS_DIRECTORY"),
             home: variable("HOME"),
             is_root: rustix::process::geteuid().is_root(),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
             default_file: "/etc/correlator/correlator.toml".into(),
         }
     }

@@ -112,7 +112,8 @@ impl Section for ServerOptions {
         timezone = timezone as ZoneName,
             "Time zone of what people read, of midnight and of daily rotation. JSON stays in UTC.";
         workers = workers as Count<0, { limits::MAX_WORKERS as u64 }>,
-            "Threads that parse and detect; 0 means as many as there are cores.";
+            "Threads that parse and detect; 0 means as many as there are cores: in a server, those that the threads that \
+             read and correlate leave. Where they leave none, the correlator's thread does it.";
         max_connections = max_connections as Count<0, 1_000_000>,
             "Connections at once, over all listeners; 0 means what the limit of open files allows.";
         handler_patience = handler_patience as Lasting<0, 3600>,

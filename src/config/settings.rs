@@ -17,6 +17,7 @@ use crate::capture;
 use crate::correlate;
 use crate::credentials;
 use crate::suggest::suggest;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -61,8 +62,8 @@ pub struct Server {
     pub data_dir: PathBuf,
     /// The zone of what people read.
     pub timezone: NamedZone,
-    /// Worker threads, at least 1.
-    pub workers: usize,
+    /// Worker threads; nothing for what suits the machine.
+    pub workers: Option<NonZeroUsize>,
     /// Connections over all listeners; nothing for what the limit of open files allows.
     pub max_connections: Option<usize>,
     /// How long the correlator waits for a handler.
@@ -156,7 +157,7 @@ fn complete(
     let server = Server {
         data_dir,
         timezone: server.timezone,
-        workers: if server.workers == 0 { environment.cores.max(1) } else { server.workers },
+        workers: NonZeroUsize::new(server.workers),
         max_connections: (server.max_connections > 0).then_some(server.max_connections),
         handler_patience: server.handler_patience,
         log: server.log,

@@ -46,6 +46,7 @@ use crate::time::Zone;
 use crossbeam_channel::{Sender, bounded};
 use std::collections::VecDeque;
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
@@ -66,12 +67,20 @@ pub struct Options {
     pub other_zone: Zone,
 }
 
-/// How many worker threads to start where so many are asked for.
+/// Threads that are busy beside the workers whatever a server does: one that reads, and the correlator's.
+pub const BUSY_BESIDE: usize = 2;
+
+/// How many worker threads to start where so many are asked for; if none are, one for each core but those that other
+/// busy threads have.
 ///
-/// On a single core one worker only costs: batches go from thread to thread, and leave the core's caches on the way.
-pub fn worker_threads(asked: usize) -> usize {
+/// Where no core is left for one, a worker only costs: batches go from thread to thread, and leave the core's caches on
+/// the way. So with none, the correlator's thread does their work.
+pub fn worker_threads(asked: Option<NonZeroUsize>, busy_beside: usize) -> usize {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    if cores == 1 && asked <= 1 { 0 } else { asked }
+    match asked.map_or(cores.saturating_sub(busy_beside), usize::from) {
+        1 if cores == 1 => 0,
+        workers => workers,
+    }
 }
 
 /// What the pipeline hands its results to.
