@@ -1,12 +1,15 @@
 //! Floor 4: a handler that is not made yet, because a credential of it cannot be had.
 //!
 //! Each delivery begins with another try to make it. Until that succeeds events fail for now, as they do when a server is
-//! away, so that they wait and are tried again at growing intervals.
+//! away, so that they wait and are tried again at growing intervals, but soon enough for whoever
+//! adds the credential to see them come.
 //!
 //! Invariant: once the handler is made, everything goes to it.
 
 use super::{Delivery, DigestDelivery, Gathered, Handler, Outcome, Probing, Selection, Trial};
+use crate::limits;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::spawn_blocking;
 
 /// Makes a handler, or says what is in the way. It may block.
@@ -52,6 +55,11 @@ impl Handler for Awaiting {
         self.made.as_ref().map_or(1, |handler| handler.most())
     }
 
+    /// Whoever adds a credential waits for the first event to arrive.
+    fn patience(&self) -> Duration {
+        self.made.as_ref().map_or(limits::CREDENTIAL_PAUSE, |handler| handler.patience())
+    }
+
     fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {
         Box::pin(async move {
             match self.handler().await {
@@ -95,7 +103,7 @@ mod tests {
             _ => Ok(Box::new(Ready) as Box<dyn Handler>),
         }));
         let events = Selection::all(Arc::new(sample(Kind::SSHDLoginFailed, Timestamp::EPOCH)));
-        assert_eq!(handler.most(), 1);
+        assert_eq!((handler.most(), handler.patience()), (1, limits::CREDENTIAL_PAUSE));
         for _ in 0..2 {
             let outcomes = handler.deliver(&events).await;
             assert_eq!(outcomes, [Outcome::Temporary("no credential".to_owned())]);
@@ -103,6 +111,6 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(handler.deliver(&events).await, [Outcome::Delivered]);
         }
-        assert_eq!((tried.load(SeqCst), handler.most()), (3, usize::MAX));
+        assert_eq!((tried.load(SeqCst), handler.most(), handler.patience()), (3, usize::MAX, Duration::MAX));
     }
 }

@@ -150,6 +150,11 @@ pub trait Handler: Send {
         usize::MAX
     }
 
+    /// The longest pause after a failure before another attempt makes sense, whatever the options say.
+    fn patience(&self) -> Duration {
+        Duration::MAX
+    }
+
     /// Delivers many events as one message. Only handlers whose options take a time for digests are asked to.
     fn digest<'a>(&'a mut self, _: &'a Gathered) -> DigestDelivery<'a> {
         Box::pin(async { Outcome::Permanent("this type of handler sends no digests".to_owned()) })

@@ -8,6 +8,9 @@ pub const MAX_ANSWER_BYTES: usize = 16 * 1024;
 /// Characters of a text of somebody else's that a note about a delivery repeats.
 pub const MAX_NOTE_EXCERPT: usize = 200;
 
+/// The longest pause before a credential that was missing is looked for again.
+pub const CREDENTIAL_PAUSE: Duration = Duration::from_secs(30);
+
 /// Time within which a handler has to have tried its servers.
 pub const PROBE_TIME: Duration = Duration::from_secs(30);
 

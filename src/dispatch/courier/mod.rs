@@ -171,7 +171,7 @@ impl Courier {
 
     /// Waits before the next attempt, or until an operator wants something.
     async fn wait(&mut self, attempts: u32, rest: Duration, marks: Option<&mut Marks>) -> Flow {
-        let pause = self.retry.any_pause(attempts).max(rest);
+        let pause = self.retry.any_pause(attempts).min(self.handler.patience()).max(rest);
         tokio::select! {
             () = tokio::time::sleep(pause) => Flow::On,
             Some(command) = self.orders.next() => self.obey(command, marks).await,

@@ -46,6 +46,7 @@ struct Scripted {
     always: Arc<Mutex<Option<Outcome>>>,
     hangs: bool,
     most: Option<usize>,
+    patience: Option<Duration>,
 }
 
 impl Scripted {
@@ -93,6 +94,10 @@ impl Handler for Scripted {
 
     fn most(&self) -> usize {
         self.most.unwrap_or(usize::MAX)
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience.unwrap_or(Duration::MAX)
     }
 
     fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {
@@ -342,6 +347,20 @@ async fn a_handler_that_takes_few_at_once_gets_all_and_is_let_rest_when_it_asks(
     assert_eq!(handler.seen(), [Seen::Events(vec![0, 1])]);
     scene.pass(2 * MINUTE).await;
     assert_eq!(handler.seen(), [Seen::Events(vec![2, 3]), Seen::Events(vec![4])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_impatient_is_tried_again_soon_for_as_long_as_it_fails() {
+    let (mut scene, patience) = (Scene::new(), Duration::from_secs(30));
+    let handler = Scripted { patience: Some(patience), ..Scripted::default() };
+    *handler.always.lock().unwrap() = Some(failed());
+    scene.start(&[("h", &handler, TargetOptions::default())]);
+    scene.raise_one(Severity::Error, A);
+    scene.pass(HOUR).await;
+    assert_eq!(scene.waiting("h"), 1);
+    *handler.always.lock().unwrap() = None;
+    scene.pass(patience).await;
+    assert_eq!(scene.waiting("h"), 0);
 }
 
 #[tokio::test(start_paused = true)]

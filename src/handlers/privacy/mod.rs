@@ -17,6 +17,7 @@ use self::records::Masking;
 use super::{Delivery, DigestDelivery, Evidence, Gathered, Handler, Probing, Selection};
 use crate::detect::{Detector, Interest};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 /// What tells the names in records.
 static DETECTOR: LazyLock<Detector> =
@@ -66,6 +67,10 @@ impl Handler for Masked {
 
     fn most(&self) -> usize {
         self.0.most()
+    }
+
+    fn patience(&self) -> Duration {
+        self.0.patience()
     }
 
     fn probe(&mut self) -> Probing<'_> {
