@@ -38,7 +38,7 @@ pub use storm::{Decision, Options as StormOptions, Storm};
 pub use totals::Totals;
 
 use self::lane::{Lane, Waiting};
-use crate::event::{Event, EventBlock, Kind};
+use crate::event::{Event, EventBlock};
 use crate::handlers::Handler;
 use crate::limits;
 use crate::time::Clock;
@@ -60,7 +60,7 @@ pub enum Apps {
 impl Apps {
     /// Whether an event is for the handler: of an application that names it, or about the server.
     fn mean(&self, event: Event<'_>) -> bool {
-        is_about_server(event.kind()) || self.contain(event.module().0)
+        event.kind().spec().own || self.contain(event.module().0)
     }
 
     fn contain(&self, app: &str) -> bool {
@@ -194,9 +194,4 @@ impl Dispatch {
         }
         self.totals()
     }
-}
-
-/// Whether events of a kind are about the server itself, and so every handler's.
-fn is_about_server(kind: Kind) -> bool {
-    kind.spec().name.starts_with("Server")
 }

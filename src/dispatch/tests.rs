@@ -1,7 +1,7 @@
 //! Handlers that hang, fail, panic and lag, side by side with honest ones.
 
 use super::*;
-use crate::event::{Head, ModuleName, Severity, Stamp, StreamId};
+use crate::event::{Head, Kind, ModuleName, Severity, Stamp, StreamId};
 use crate::handlers::{Delivery, DigestDelivery, Gathered, Outcome, Selection};
 use crate::time::{SystemClock, Timestamp};
 use std::sync::Mutex;
@@ -69,8 +69,8 @@ async fn filters_and_storms_are_heeded_without_a_journal_too() {
     dispatch.offer_async(&block(&[(0, 1), (0, 2), (u16::MAX, 3), (1, 4)])).await;
     let totals = dispatch.finish(limits::DELIVER_TIME).await;
     assert_eq!(*handler.0.lock().unwrap(), (1, vec![2]), "what is gathered goes at the end at the latest");
-    let Totals { offered, delivered, held, waiting, .. } = totals[0];
-    assert_eq!((offered, delivered, held, waiting), (4, 1, 3, 0));
+    let Totals { offered, delivered, filtered, digested, waiting, .. } = totals[0];
+    assert_eq!((offered, delivered, filtered, digested, waiting), (4, 1, 1, 2, 0));
 }
 
 type Seen = Arc<Mutex<Vec<u64>>>;

@@ -20,8 +20,14 @@ pub struct Totals {
     pub permanent: u64,
     /// Lost, because there was no room in time.
     pub lost: u64,
-    /// Held back: left out by a filter, within a cool-down, in a digest, or dropped by an operator.
-    pub held: u64,
+    /// Left out by the handler's filter.
+    pub filtered: u64,
+    /// Held back within a cool-down.
+    pub suppressed: u64,
+    /// Gone as part of a digest.
+    pub digested: u64,
+    /// Dropped by an operator.
+    pub dropped: u64,
     /// Neither delivered nor failed yet.
     pub waiting: u64,
     /// Why the last one that failed did.
@@ -29,6 +35,11 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Events that were held back for good, or went as part of another message.
+    pub fn held(&self) -> u64 {
+        self.filtered + self.suppressed + self.digested + self.dropped
+    }
+
     /// Says how many events were not delivered, and why; nothing where all were.
     pub fn undelivered(&self) -> Option<String> {
         let failed = self.why.as_deref().unwrap_or("it failed");
@@ -46,7 +57,7 @@ impl Totals {
                 each.join("; ")
             }
         };
-        let (count, handler) = (self.offered - self.delivered - self.held, &self.handler);
+        let (count, handler) = (self.offered - self.delivered - self.held(), &self.handler);
         let events = if count == 1 { "event was" } else { "events were" };
         Some(format!("{count} {events} not delivered by handler `{handler}`: {why}"))
     }
@@ -64,7 +75,7 @@ impl Totals {
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} of {}", self.handler, self.delivered, self.offered)?;
-        let others = [(self.held, "held back"), (self.permanent, "given up"), (self.waiting, "waiting")];
+        let others = [(self.held(), "held back"), (self.permanent, "given up"), (self.waiting, "waiting")];
         others
             .iter()
             .filter(|(count, _)| *count > 0)
@@ -77,8 +88,9 @@ impl fmt::Display for Totals {
 pub(super) struct Counters {
     pub(super) offered: AtomicU64,
     pub(super) lost: AtomicU64,
-    /// Left out by the filter or the storm control, or gone with a digest.
-    pub(super) held: AtomicU64,
+    pub(super) filtered: AtomicU64,
+    pub(super) suppressed: AtomicU64,
+    digested: AtomicU64,
     delivered: AtomicU64,
     temporary: AtomicU64,
     permanent: AtomicU64,
@@ -105,7 +117,7 @@ impl Counters {
     /// Counts the outcome of a digest of so many events.
     pub(super) fn take_digest(&self, outcome: &Outcome, events: u64) {
         let counter = match outcome {
-            Outcome::Delivered | Outcome::Accepted(_) => &self.held,
+            Outcome::Delivered | Outcome::Accepted(_) => &self.digested,
             Outcome::Temporary(_) | Outcome::Deferred(..) => &self.temporary,
             Outcome::Permanent(_) => &self.permanent,
         };
@@ -117,13 +129,22 @@ impl Counters {
 
     pub(super) fn totals(&self, handler: &str) -> Totals {
         // Offered is read last, so that a delivery in between cannot make it less than its parts.
-        let [delivered, temporary, permanent, lost, held] =
-            [&self.delivered, &self.temporary, &self.permanent, &self.lost, &self.held]
-                .map(|counter| counter.load(Relaxed));
-        let offered = self.offered.load(Relaxed);
-        let waiting = offered.saturating_sub(delivered + temporary + permanent + lost + held);
-        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let handler = handler.to_owned();
-        Totals { handler, offered, delivered, temporary, permanent, lost, held, waiting, why }
+        let count = |counter: &AtomicU64| counter.load(Relaxed);
+        let mut totals = Totals {
+            handler: handler.to_owned(),
+            delivered: count(&self.delivered),
+            temporary: count(&self.temporary),
+            permanent: count(&self.permanent),
+            lost: count(&self.lost),
+            filtered: count(&self.filtered),
+            suppressed: count(&self.suppressed),
+            digested: count(&self.digested),
+            why: self.why.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            ..Totals::default()
+        };
+        totals.offered = count(&self.offered);
+        let settled = totals.delivered + totals.temporary + totals.permanent + totals.lost + totals.held();
+        totals.waiting = totals.offered.saturating_sub(settled);
+        totals
     }
 }

@@ -71,7 +71,8 @@ impl Worker {
             match self.sieve.take(self.seen, event, now) {
                 None => pending.push(index),
                 Some(State::Gathered) => gathered.push(index),
-                Some(_) => drop(self.counters.held.fetch_add(1, Relaxed)),
+                Some(State::Suppressed) => drop(self.counters.suppressed.fetch_add(1, Relaxed)),
+                Some(_) => drop(self.counters.filtered.fetch_add(1, Relaxed)),
             }
         }
         let room = limits::MAX_DIGEST_EVENTS.saturating_sub(self.shown.iter().map(Selection::len).sum());

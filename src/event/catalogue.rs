@@ -1,7 +1,7 @@
 //! Floor 1: the kinds of events: one list gives each its name, defaults, meaning, summary and schema.
 //!
 //! A kind's row is all that there is to write for it here; the module that raises it puts the facts it has, and the
-//! schema selects. In a summary, `{field}` is a field's value, and a part in brackets is left out when a field in it
+//! schema selects. `own` marks what is about this program itself. In a summary, `{field}` is a field's value, and a part in brackets is left out when a field in it
 //! is null or a count of zero.
 //!
 //! Invariant: a kind's code never changes once released, and a schema only ever grows at its end.
@@ -23,10 +23,12 @@ pub struct KindSpec {
     pub summary: &'static str,
     /// Its schema.
     pub fields: &'static [Field],
+    /// Whether such events are about this program itself, and so every handler's.
+    pub own: bool,
 }
 
 macro_rules! kinds {
-    ($($code:literal $kind:ident $on:ident $severity:ident $meaning:literal $summary:literal [$($field:ident)*])*) => {
+    ($($code:literal $kind:ident $on:ident $severity:ident $($own:ident)? $meaning:literal $summary:literal [$($field:ident)*])*) => {
         /// A kind of event.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
@@ -48,6 +50,7 @@ macro_rules! kinds {
                         meaning: $meaning,
                         summary: $summary,
                         fields: &[$(Field::$field),*],
+                        own: kinds!(@own $($own)?),
                     },)*
                 }
             }
@@ -62,6 +65,8 @@ macro_rules! kinds {
     };
     (@switch on) => { true };
     (@switch off) => { false };
+    (@own own) => { true };
+    (@own) => { false };
 }
 
 /// Marks a field that a schema lacks.
@@ -180,22 +185,22 @@ kinds! {
         "{records} records reported[, {own} of our own left out]"
         [Start Finish Records Own]
     // ourselves
-    80 ServerStats on Info "Totals of the run, at the end."
+    80 ServerStats on Info own "Totals of the run, at the end."
         "{received} received, {parsed} parsed, {rejected} rejected, {observations} observations, {events} events"
         [Start Finish Received Parsed Rejected Own Observations Events]
-    81 ServerStarted on Info "The server has started again; `blind` tells for how long it saw nothing. Not raised at the first start of a data directory."
+    81 ServerStarted on Info own "The server has started again; `blind` tells for how long it saw nothing. Not raised at the first start of a data directory."
         "correlator {version} started, run {run}[, {blind} after the run before ended]"
         [Start Run Version Blind Crashed]
-    82 ServerDiskLow on Error "The disk is nearly full, or full; then the server takes no input until there is room. At most once an hour for each of the two."
+    82 ServerDiskLow on Error own "The disk is nearly full, or full; then the server takes no input until there is room. At most once an hour for each of the two."
         "the disk fills up: {reason}"
         [Reason]
-    83 ServerHandlerFailing on Error "A handler fails again and again; its events wait. At most once an hour for each handler."
+    83 ServerHandlerFailing on Error own "A handler fails again and again; its events wait. At most once an hour for each handler."
         "handler {handler} fails, {waiting} events wait: {reason}"
         [Handler Waiting Reason]
-    84 ServerDeadLetters on Error "Events were given up, because a handler could not deliver them. At most once an hour for each handler."
+    84 ServerDeadLetters on Error own "Events were given up, because a handler could not deliver them. At most once an hour for each handler."
         "handler {handler} has given up {dead} events: {reason}"
         [Handler Dead Waiting Reason]
-    85 ServerLedgerUnbalanced on Critical "What came in is not what was parsed, rejected and failed, or what was raised is not what was delivered, held back and given up, and what waits: a fault of this program."
+    85 ServerLedgerUnbalanced on Critical own "What came in is not what was parsed, rejected and failed, or what was raised is not what was delivered, held back and given up, and what waits: a fault of this program."
         "the books[ of handler {handler}] do not add up: {reason}"
         [Handler Reason]
     86 ServerCertificateExpiring on Warning "A certificate of a listener, or of an authority that it trusts, expires soon. At the start and 30 days, 7 days and 1 day before, and when it has expired."

@@ -197,18 +197,20 @@ fn totals(name: &str, before: Option<&Standing>, now: &Standing, next: u64) -> T
     let count =
         |state| now.count(state) - before.map_or(0, |before| before.count(state)).min(now.count(state));
     let (delivered, dead) = (count(State::Delivered), count(State::Dead));
-    let held = [State::Filtered, State::Suppressed, State::Digested, State::Dropped].map(count);
-    let (held, waiting) = (held.iter().sum::<u64>(), now.waiting(next));
-    Totals {
+    let mut totals = Totals {
         handler: name.to_owned(),
-        offered: delivered + dead + held + waiting,
         delivered,
         permanent: dead,
-        held,
-        waiting,
+        filtered: count(State::Filtered),
+        suppressed: count(State::Suppressed),
+        digested: count(State::Digested),
+        dropped: count(State::Dropped),
+        waiting: now.waiting(next),
         why: now.retry.as_ref().map(|retry| retry.note.clone()),
         ..Totals::default()
-    }
+    };
+    totals.offered = delivered + dead + totals.held() + totals.waiting;
+    totals
 }
 
 fn journal_options(settings: &Settings) -> journal::Options {

@@ -138,7 +138,9 @@ fn volatile(totals: Totals) -> Delivery {
         runs: true,
         all: totals.offered,
         delivered: totals.delivered,
-        filtered: totals.held,
+        filtered: totals.filtered,
+        suppressed: totals.suppressed,
+        digested: totals.digested,
         dead: totals.temporary + totals.permanent + totals.lost,
         waiting: totals.waiting,
         ..Delivery::default()
@@ -175,4 +177,23 @@ fn judge(status: &mut Status) {
         status.problems.push("the disk is full: no input is taken until there is room".to_owned());
     }
     status.healthy = status.problems.is_empty();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_journal_what_was_held_back_is_told_by_its_reason() {
+        let totals = Totals {
+            offered: 15,
+            delivered: 1,
+            filtered: 2,
+            suppressed: 4,
+            digested: 8,
+            ..Totals::default()
+        };
+        let Delivery { all, delivered, filtered, suppressed, digested, .. } = volatile(totals);
+        assert_eq!((all, delivered, filtered, suppressed, digested), (15, 1, 2, 4, 8));
+    }
 }
