@@ -5,7 +5,7 @@
 //! is away.
 
 use super::Target;
-use super::courier::{Command, Courier, Orders};
+use super::courier::{Command, Courier, Orders, Recall};
 use super::feed::{Chunk, Feed};
 use super::sieve::Sieve;
 use super::throttle::Throttle;
@@ -93,9 +93,10 @@ impl DurableDispatch {
                 clock: Arc::clone(&office.clock),
                 standing,
                 unwanted: Ranges::default(),
+                recall: Some(Recall::All),
                 failures: Throttle::default(),
             };
-            tasks.push(runtime.spawn(courier.run()));
+            tasks.push(runtime.spawn(courier.work()));
             routes.push(Route { name, chunks, commands });
         }
         Self { routes, committed, stop, tasks: Mutex::new(tasks) }

@@ -1,10 +1,12 @@
 //! Floor 5: the events of a journal in their order, for one handler: from a channel while it keeps up, else from the
 //! journal itself.
 //!
-//! Invariant: nothing is handed out before it is durable, and nothing is left out but what cannot be read, which is told.
+//! Invariant: nothing is handed out before it is durable, and nothing is left out but what is damaged or missing, which
+//! is told.
 
 use crate::event::EventBlock;
 use crate::journal::{EventReader, Page};
+use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -32,6 +34,8 @@ pub(super) enum Next {
     Chunk(Chunk),
     /// The events before this one cannot be read any more.
     Gap(u64, String),
+    /// The journal cannot be read at present, which says nothing of what it holds.
+    Trouble(String),
     /// The server stops, and there is nothing more.
     End,
 }
@@ -86,42 +90,51 @@ impl Feed {
         self.held.take().or_else(|| self.channel.try_recv().ok())
     }
 
-    /// Reads on in the journal. A page is in memory as a rule, and at most a block; it is not worth another thread.
+    /// Reads on in the journal. A page is in memory as a rule, and at most a block; it is not worth another thread. After
+    /// an error it begins anew with the segment of the cursor: only what stands in the journal says that events are lost.
     pub(super) fn reread(&mut self, cursor: u64) -> Next {
-        if self.behind.is_none() {
-            match EventReader::open(&self.data, cursor) {
-                Ok(reader) => self.behind = Some(reader),
-                Err(error) => return self.gap(cursor, &error.to_string()),
-            }
-        }
+        self.try_reread(cursor).unwrap_or_else(|error| Next::Trouble(in_full(&*error)))
+    }
+
+    fn try_reread(&mut self, cursor: u64) -> Result<Next, Box<dyn Error>> {
+        let mut reader = match self.behind.take() {
+            Some(reader) => reader,
+            None => EventReader::open(&self.data, cursor)?,
+        };
         let mut flaw = None;
-        while let Some(reader) = &mut self.behind {
-            match reader.next_page() {
-                Ok(Some(Page::Events { first, block, .. })) => {
+        while let Some(page) = reader.next_page()? {
+            match page {
+                Page::Events { first, block, .. } => {
                     let chunk = Chunk { first, block: Arc::new(block) };
                     if chunk.end() <= cursor {
                         continue;
                     }
+                    self.behind = Some(reader);
                     if chunk.first <= cursor {
-                        return Next::Chunk(chunk);
+                        return Ok(Next::Chunk(chunk));
                     }
-                    let end = chunk.first;
                     self.held = Some(chunk);
-                    return Next::Gap(end, flaw.unwrap_or_else(|| "they are no longer there".to_owned()));
+                    return Ok(self.gap(cursor, flaw.as_deref().unwrap_or("they are no longer there")));
                 }
-                Ok(Some(Page::Settled(_))) => {}
-                Ok(Some(Page::Flaw(found))) => flaw = Some(found.to_string()),
-                Ok(None) => return self.gap(cursor, flaw.as_deref().unwrap_or("they are not there")),
-                Err(error) => return self.gap(cursor, &error.to_string()),
+                Page::Settled(_) => {}
+                Page::Flaw(found) if found.may_pass() => return Err(found.into()),
+                Page::Flaw(found) => flaw = Some(found.to_string()),
             }
         }
-        self.gap(cursor, "they are not there")
+        Ok(self.gap(cursor, flaw.as_deref().unwrap_or("they are not there")))
     }
 
     /// What is durable, and cannot be read, ends where the next readable event begins.
-    fn gap(&mut self, cursor: u64, why: &str) -> Next {
-        self.behind = None;
+    fn gap(&self, cursor: u64, why: &str) -> Next {
         let held = self.held.as_ref().map(|chunk| chunk.first).filter(|first| *first > cursor);
         Next::Gap(held.unwrap_or(*self.committed.borrow()), why.to_owned())
+    }
+}
+
+/// An error with its causes.
+pub(super) fn in_full(error: &dyn Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", in_full(cause)),
+        None => error.to_string(),
     }
 }

@@ -118,3 +118,10 @@ pub enum Flaw {
         to: u64,
     },
 }
+
+impl Flaw {
+    /// Whether the system refused a file for now, which says nothing of what is in it.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Open(OpenError::Io { .. }))
+    }
+}

@@ -2,36 +2,50 @@
 //!
 //! Two passes: what became of events, and then those events; so memory is bounded by how many runs there are.
 
-use super::Courier;
-use crate::journal::{EventReader, Page, Ranges, ReadError, Settled, State};
+use super::{Courier, Flow};
+use crate::dispatch::feed::in_full;
+use crate::journal::{EventReader, Page, Ranges, Settled, State};
 use crate::limits;
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::ops::Range;
+use std::time::Duration;
 
 /// Runs of events by the first of them, with what became of them and when.
 type Runs = BTreeMap<u64, (Range<u64>, State, Timestamp)>;
 
+/// What is to be taken up from the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::dispatch) enum Recall {
+    /// What waits for the digest, and the cool-downs that last.
+    All,
+    /// What waits for the digest.
+    Gathered,
+}
+
 impl Courier {
-    /// Takes up what waits for the digest, and the cool-downs that last.
-    pub(super) fn recall(&mut self) {
-        let now = self.clock.now();
-        self.recall_since(self.sieve.cooldown().map(|time| now.minus(time)));
-    }
-
-    /// Takes up what waits for the digest; the cool-downs are left as they are.
-    pub(super) fn gather_anew(&mut self) {
-        self.recall_since(None);
-    }
-
-    fn recall_since(&mut self, cools: Option<Timestamp>) {
-        if let Err(error) = self.try_recall(cools) {
-            tracing::warn!(handler = &*self.name, %error, "the journal cannot be read: storm control begins anew");
+    /// Takes something up, or waits until the journal can be read: without it, what is gathered would never go.
+    pub(super) async fn take_up(&mut self, recall: Recall) -> Flow {
+        let cools = self.sieve.cooldown().filter(|_| recall == Recall::All);
+        let mut attempts = 0_u32;
+        loop {
+            self.sieve.forget_gathered();
+            let recalled = self.try_recall(cools.map(|time| self.clock.now().minus(time)));
+            let Err(why) = recalled.map_err(|error| in_full(&*error)) else {
+                self.recall = None;
+                return Flow::On;
+            };
+            attempts = attempts.saturating_add(1);
+            self.warn_of_trouble(&why);
+            if self.wait(attempts, Duration::ZERO, None).await == Flow::Stop {
+                return Flow::Stop;
+            }
         }
     }
 
     /// Takes up what waits for the digest, and the cool-downs that began after a time.
-    fn try_recall(&mut self, cools: Option<Timestamp>) -> Result<(), ReadError> {
+    fn try_recall(&mut self, cools: Option<Timestamp>) -> Result<(), Box<dyn Error>> {
         let lately = self.standing.cursor.saturating_sub(limits::COOLDOWN_RECALL_EVENTS);
         let begin = match (self.standing.gathered.first(), cools) {
             (None, None) => return Ok(()),
@@ -42,7 +56,7 @@ impl Courier {
             return Ok(());
         }
         let mut reader = EventReader::open(&self.feed.data, begin)?;
-        while let Some(page) = reader.next_page()? {
+        while let Some(page) = next_page(&mut reader)? {
             let Page::Events { first, block, .. } = page else { continue };
             if first >= self.standing.cursor {
                 break;
@@ -60,11 +74,11 @@ impl Courier {
     }
 
     /// What of this handler's history still matters: the first word on what is gathered, and what was delivered since.
-    fn runs(&self, begin: u64, cools: Option<Timestamp>) -> Result<Runs, ReadError> {
+    fn runs(&self, begin: u64, cools: Option<Timestamp>) -> Result<Runs, Box<dyn Error>> {
         let mut runs = Runs::new();
         let mut missing: Ranges = self.standing.gathered.clone();
         let mut reader = EventReader::open(&self.feed.data, begin)?;
-        while let Some(page) = reader.next_page()? {
+        while let Some(page) = next_page(&mut reader)? {
             let Page::Settled(settled) = page else { continue };
             for Settled { events, state, time, .. } in
                 settled.into_iter().filter(|run| run.handler == self.name)
@@ -85,5 +99,13 @@ impl Courier {
         let now = self.clock.now();
         runs.extend(missing.iter().map(|range| (range.start, (range, State::Gathered, now))));
         Ok(runs)
+    }
+}
+
+/// The next page; an error also where a file cannot be opened for now.
+fn next_page(reader: &mut EventReader) -> Result<Option<Page>, Box<dyn Error>> {
+    match reader.next_page()? {
+        Some(Page::Flaw(flaw)) if flaw.may_pass() => Err(flaw.into()),
+        page => Ok(page),
     }
 }

@@ -9,6 +9,7 @@ mod orders;
 #[cfg(test)]
 mod tests;
 
+pub(super) use history::Recall;
 pub use orders::Command;
 pub(super) use orders::Orders;
 
@@ -26,6 +27,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// Whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub(super) struct Courier {
     pub(super) standing: Standing,
     /// Events behind the cursor's that an operator does not want delivered when their turn comes.
     pub(super) unwanted: Ranges,
+    /// What is still to be taken up from the journal.
+    pub(super) recall: Option<Recall>,
     pub(super) failures: Throttle,
 }
 
@@ -64,8 +68,7 @@ enum Place {
 
 impl Courier {
     /// Works until the server stops.
-    pub(super) async fn run(mut self) {
-        self.recall();
+    pub(super) async fn work(mut self) {
         let mut flow = Flow::On;
         while flow == Flow::On {
             flow = self.step().await;
@@ -73,6 +76,9 @@ impl Courier {
     }
 
     async fn step(&mut self) -> Flow {
+        if let Some(recall) = self.recall {
+            return self.take_up(recall).await;
+        }
         let requeued = self.standing.requeued.iter().next();
         if let Some(range) = requeued {
             return self.again(range).await;
@@ -86,6 +92,7 @@ impl Courier {
             next = self.feed.next(self.standing.cursor) => match next {
                 Next::Chunk(chunk) => self.take(chunk).await,
                 Next::Gap(end, why) => self.pass_over(end, &why).await,
+                Next::Trouble(why) => self.unreadable(self.standing.cursor, &why).await,
                 Next::End => Flow::Stop,
             },
         }
@@ -169,13 +176,53 @@ impl Courier {
         }
     }
 
-    /// Waits before the next attempt, or until an operator wants something.
-    async fn wait(&mut self, attempts: u32, rest: Duration, marks: Option<&mut Marks>) -> Flow {
+    /// Waits before the next attempt, and does meanwhile what operators want. Only who wants that very attempt, or drops
+    /// some of what it is about, shortens the pause, and never to less than what the other side asked for.
+    async fn wait(&mut self, attempts: u32, rest: Duration, mut marks: Option<&mut Marks>) -> Flow {
         let pause = self.retry.any_pause(attempts).min(self.handler.patience()).max(rest);
-        tokio::select! {
-            () = tokio::time::sleep(pause) => Flow::On,
-            Some(command) = self.orders.next() => self.obey(command, marks).await,
-            () = stopped(&mut self.stop) => Flow::Stop,
+        let now = Instant::now();
+        let (earliest, mut until) = (now + rest, now + pause);
+        let mut left = self.left(marks.as_deref());
+        loop {
+            let command = tokio::select! {
+                () = tokio::time::sleep_until(until) => return Flow::On,
+                Some(command) = self.orders.next() => command,
+                () = stopped(&mut self.stop) => return Flow::Stop,
+            };
+            let is_wake = matches!(command, Command::Wake);
+            if self.obey(command, marks.as_deref_mut()).await == Flow::Stop {
+                return Flow::Stop;
+            }
+            let before = std::mem::replace(&mut left, self.left(marks.as_deref()));
+            if is_wake || left < before {
+                until = if left == 0 { Instant::now() } else { until.min(earliest) };
+            }
+        }
+    }
+
+    /// How much there is to try again: of a delivery, or of a digest.
+    fn left(&self, marks: Option<&Marks>) -> u64 {
+        marks.map_or(self.standing.gathered.len(), |marks| marks.pending().len() as u64)
+    }
+
+    fn warn_of_trouble(&mut self, why: &str) {
+        if self.failures.note(1).is_some() {
+            tracing::warn!(handler = &*self.name, why, "events wait: the journal cannot be read at present");
+        }
+    }
+
+    /// The journal cannot be read at present: an attempt that failed for the event whose turn it is, for none is lost by
+    /// that.
+    async fn unreadable(&mut self, seq: u64, why: &str) -> Flow {
+        let before = self.standing.retry.as_ref().filter(|retry| retry.first == seq);
+        let attempts = before.map_or(0, |retry| retry.attempts).saturating_add(1);
+        self.warn_of_trouble(why);
+        let (handler, time) = (Arc::clone(&self.name), self.clock.now());
+        let note = Some(format!("the journal cannot be read: {why}"));
+        let failed = Settled { handler, events: seq..seq + 1, state: State::Failed, attempts, time, note };
+        match self.send(vec![failed]).await {
+            Flow::On => self.wait(attempts, Duration::ZERO, None).await,
+            Flow::Stop => Flow::Stop,
         }
     }
 
@@ -193,8 +240,14 @@ impl Courier {
     }
 
     async fn settle(&mut self, events: Range<u64>, state: State, note: String) -> Flow {
+        let run = self.run(events, state, &note);
+        self.send(vec![run]).await
+    }
+
+    /// What happens to events now, without an attempt.
+    fn run(&self, events: Range<u64>, state: State, note: &str) -> Settled {
         let (handler, time) = (Arc::clone(&self.name), self.clock.now());
-        self.send(vec![Settled { handler, events, state, attempts: 0, time, note: Some(note) }]).await
+        Settled { handler, events, state, attempts: 0, time, note: Some(note.to_owned()) }
     }
 
     /// Delivers events before the cursor once more, whatever the filter and the storm control would say.
@@ -220,6 +273,11 @@ impl Courier {
                         return Flow::Stop;
                     }
                     at = end;
+                }
+                Next::Trouble(why) => {
+                    if self.unreadable(at, &why).await == Flow::Stop {
+                        return Flow::Stop;
+                    }
                 }
                 Next::End => return Flow::Stop,
             }

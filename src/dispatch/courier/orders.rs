@@ -1,18 +1,19 @@
 //! Floor 5: what operators ask of a handler, obeyed between deliveries and while one waits for its next attempt.
 
-use super::{Courier, Flow};
+use super::{Courier, Flow, Recall};
 use crate::dispatch::marks::Marks;
-use crate::journal::State;
-use std::ops::Range;
+use crate::journal::{Ranges, State};
 use tokio::sync::mpsc;
 
 /// What an operator asks for.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Send these once more: dead letters, or what waits for its next attempt.
-    Retry(Range<u64>),
+    /// Send these dead letters once more.
+    Retry(Ranges),
+    /// Try at once what waits for its next attempt.
+    Wake,
     /// Give up events that wait, or are dead, for a reason.
-    Drop(Range<u64>, String),
+    Drop(Ranges, String),
 }
 
 /// The commands that wait.
@@ -27,35 +28,38 @@ impl Orders {
 }
 
 impl Courier {
-    /// Does what an operator wants. `marks` are the events that wait for their next attempt, which is made at once.
+    /// Does what an operator wants. `marks` are the events that wait for their next attempt.
     pub(super) async fn obey(&mut self, command: Command, marks: Option<&mut Marks>) -> Flow {
         match command {
-            Command::Retry(range) => {
-                let mut dead = self.standing.dead.clone();
-                let again: Vec<_> = dead.take(&range).iter().collect();
-                for range in again {
-                    let note = "sent again by an operator".to_owned();
-                    if self.settle(range, State::Requeued, note).await == Flow::Stop {
-                        return Flow::Stop;
-                    }
-                }
-                Flow::On
+            Command::Wake => Flow::On,
+            Command::Retry(again) => self.requeue(&again).await,
+            Command::Drop(gone, reason) => self.give_up(&gone, &reason, marks).await,
+        }
+    }
+
+    async fn requeue(&mut self, again: &Ranges) -> Flow {
+        let mut dead = self.standing.dead.clone();
+        let again = again.iter().flat_map(|range| dead.take(&range).iter().collect::<Vec<_>>());
+        let note = "sent again by an operator";
+        let runs = again.map(|range| self.run(range, State::Requeued, note)).collect();
+        self.send(runs).await
+    }
+
+    async fn give_up(&mut self, gone: &Ranges, reason: &str, mut marks: Option<&mut Marks>) -> Flow {
+        for range in gone.iter() {
+            if let Some(marks) = &mut marks {
+                marks.drop(&range, reason);
             }
-            Command::Drop(range, reason) => {
-                if let Some(marks) = marks {
-                    marks.drop(&range, &reason);
-                }
-                if range.start > self.standing.cursor {
-                    self.unwanted.insert(range.clone());
-                }
-                let was_gathered = self.standing.gathered.len();
-                let flow = self.settle(range, State::Dropped, reason).await;
-                if self.standing.gathered.len() < was_gathered {
-                    self.sieve.forget_gathered();
-                    self.gather_anew();
-                }
-                flow
+            if range.start > self.standing.cursor {
+                self.unwanted.insert(range);
             }
         }
+        let was_gathered = self.standing.gathered.len();
+        let runs = gone.iter().map(|range| self.run(range, State::Dropped, reason)).collect();
+        let flow = self.send(runs).await;
+        if self.standing.gathered.len() < was_gathered {
+            self.recall.get_or_insert(Recall::Gathered);
+        }
+        flow
     }
 }

@@ -6,11 +6,12 @@ use super::super::{
 use super::Command;
 use crate::event::{EventBlock, Field, Head, Kind, ModuleName, Severity, Stamp};
 use crate::handlers::{Delivery, DigestDelivery, Gathered, Handler, Outcome, Selection};
-use crate::journal::{Group, Identity, Journal, Options, Settled, Standing, State};
+use crate::journal::{Group, Identity, Journal, Options, Ranges, Settled, Standing, State};
 use crate::limits;
 use crate::segment::Disk;
 use crate::time::{Clock, Timestamp};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -219,6 +220,40 @@ impl Scene {
         self.standing(handler).waiting(next)
     }
 
+    /// How often the delivery that fails at present was tried.
+    fn attempts(&self, handler: &str) -> u32 {
+        self.standing(handler).retry.map_or(0, |retry| retry.attempts)
+    }
+
+    /// Has an operator's order obeyed.
+    async fn order(&self, command: Command) {
+        assert!(self.run().dispatch.order("h", command).await);
+        self.settle().await;
+    }
+
+    /// Keeps the stream of events from being read for so long: its directory, or the segments in it.
+    async fn blind(&self, time: Duration, what: Unreadable) {
+        let events = self.home.path().join("journal/events");
+        let aside = self.home.path().join("aside");
+        std::fs::rename(&events, &aside).unwrap();
+        match what {
+            Unreadable::Directory => drop(std::fs::File::create(&events).unwrap()),
+            Unreadable::Segments => {
+                std::fs::create_dir(&events).unwrap();
+                for entry in aside.read_dir().unwrap() {
+                    let name = entry.unwrap().file_name();
+                    std::os::unix::fs::symlink("nowhere", events.join(name)).unwrap();
+                }
+            }
+        }
+        self.pass(time).await;
+        match what {
+            Unreadable::Directory => std::fs::remove_file(&events).unwrap(),
+            Unreadable::Segments => std::fs::remove_dir_all(&events).unwrap(),
+        }
+        std::fs::rename(&aside, &events).unwrap();
+    }
+
     /// Ends the run as a server does.
     async fn stop(&mut self) {
         let Run { dispatch, desk, journal, stamp } = self.run.take().unwrap();
@@ -227,6 +262,17 @@ impl Scene {
         desk.await.unwrap();
         journal.lock().unwrap().stop(stamp.run, self.clock.now()).unwrap();
     }
+}
+
+/// What of a journal cannot be read for now.
+#[derive(Clone, Copy)]
+enum Unreadable {
+    Directory,
+    Segments,
+}
+
+fn just(range: Range<u64>) -> Ranges {
+    std::iter::once(range).collect()
 }
 
 fn filtered(filter: &str) -> TargetOptions {
@@ -298,7 +344,7 @@ async fn what_fails_for_too_long_is_a_dead_letter_that_can_be_sent_again() {
     let third = scene.raise_one(Severity::Error, A);
     scene.settle().await;
     assert_eq!(handler.delivered(), [third]);
-    assert!(scene.run().dispatch.command("h", Command::Retry(1..3)));
+    assert!(scene.run().dispatch.command("h", Command::Retry(just(1..3))));
     scene.settle().await;
     assert_eq!(handler.delivered(), [1], "whatever the filter says by now");
     assert_eq!(scene.counts("h", &[State::Dead, State::Delivered]), [1, 2]);
@@ -447,7 +493,7 @@ async fn an_operator_drops_what_waits_and_nothing_else() {
     scene.raise(std::iter::repeat_n((Severity::Notice, A, 0), 4));
     let later = scene.raise(std::iter::repeat_n((Severity::Notice, A, 0), 4));
     scene.pass(HOUR).await;
-    let drop = |range| Command::Drop(range, "in vain".into());
+    let drop = |range| Command::Drop(just(range), "in vain".into());
     // The one that is being tried, one behind it, and one of a block that has not been looked at.
     for range in [0..1, 2..3, later[1]..later[2]] {
         assert!(scene.run().dispatch.command("h", drop(range)));
@@ -466,7 +512,7 @@ async fn an_operator_drops_what_is_gathered() {
     scene.start(&[("h", &handler, storm(None, Some(HOUR)))]);
     scene.raise(std::iter::repeat_n((Severity::Warning, A, 0), 5));
     scene.pass(MINUTE).await;
-    assert!(scene.run().dispatch.command("h", Command::Drop(1..3, "noise".into())));
+    assert!(scene.run().dispatch.command("h", Command::Drop(just(1..3), "noise".into())));
     scene.pass(HOUR).await;
     assert_eq!(handler.seen(), [Seen::Digest(3, 0, vec![0, 3, 4])]);
     assert_eq!(scene.counts("h", &[State::Dropped, State::Digested]), [2, 3]);
@@ -479,7 +525,7 @@ async fn a_digest_that_loses_events_while_it_waits_is_sent_once_and_without_them
     scene.start(&[("h", &handler, storm(None, Some(MINUTE)))]);
     scene.raise(std::iter::repeat_n((Severity::Warning, A, 0), 5));
     scene.pass(HOUR).await;
-    assert!(scene.run().dispatch.command("h", Command::Drop(1..3, "noise".into())));
+    assert!(scene.run().dispatch.command("h", Command::Drop(just(1..3), "noise".into())));
     scene.settle().await;
     *handler.always.lock().unwrap() = None;
     scene.pass(HOUR).await;
@@ -503,4 +549,73 @@ async fn handlers_come_and_go_and_come_back() {
     scene.settle().await;
     assert_eq!(old.delivered(), [0, second], "one that is back gets what it missed");
     assert!(new.delivered().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_cannot_be_read_for_now_makes_no_dead_letters() {
+    for (what, why) in
+        [(Unreadable::Directory, "cannot list"), (Unreadable::Segments, "No such file or directory")]
+    {
+        let (mut scene, handler) = (Scene::new(), Scripted::default());
+        *handler.always.lock().unwrap() = Some(failed());
+        scene.start(&[("h", &handler, TargetOptions::default())]);
+        let blocks = 3 * limits::HANDLER_QUEUE_BLOCKS;
+        let raised: Vec<_> = (0..blocks).map(|_| scene.raise_one(Severity::Notice, A)).collect();
+        scene.settle().await;
+        *handler.always.lock().unwrap() = None;
+        scene.blind(HOUR, what).await;
+        let standing = scene.standing("h");
+        assert_eq!(standing.count(State::Dead), 0);
+        let retry = standing.retry.unwrap();
+        assert!(retry.note.contains(why) && retry.attempts > 3, "{retry:?}");
+        scene.pass(limits::RETRY_MOST).await;
+        assert_eq!(handler.delivered(), raised);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_gathered_is_taken_up_once_the_journal_can_be_read() {
+    let (mut scene, handler) = (Scene::new(), Scripted::default());
+    scene.start(&[("h", &handler, storm(None, Some(MINUTE)))]);
+    scene.raise(std::iter::repeat_n((Severity::Warning, A, 0), 3));
+    scene.settle().await;
+    scene.stop().await;
+    scene.start(&[("h", &handler, storm(None, Some(MINUTE)))]);
+    scene.blind(HOUR, Unreadable::Segments).await;
+    assert_eq!(handler.seen(), []);
+    scene.pass(limits::RETRY_MOST).await;
+    assert_eq!(handler.seen(), [Seen::Digest(3, 0, vec![0, 1, 2])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_do_not_shorten_the_pause_after_a_failure() {
+    let (mut scene, handler) = (Scene::new(), Scripted { most: Some(1), ..Scripted::default() });
+    let refused = || Outcome::Permanent("550".into());
+    let answers = (0..20).flat_map(|_| [refused(), Outcome::Delivered]);
+    handler.answers.lock().unwrap().extend(answers);
+    let patient = RetryOptions { first: MINUTE / 2, ..RetryOptions::default() };
+    let options = TargetOptions { retry: patient, ..TargetOptions::default() };
+    scene.start(&[("h", &handler, options)]);
+    scene.raise(std::iter::repeat_n((Severity::Notice, A, 0), 40));
+    scene.settle().await;
+    assert_eq!(scene.standing("h").dead.spans(), 20);
+    *handler.always.lock().unwrap() = Some(failed());
+    scene.raise_one(Severity::Notice, A);
+    scene.settle().await;
+    let again: Vec<_> = scene.standing("h").dead.iter().collect();
+    for range in again {
+        scene.order(Command::Retry(just(range))).await;
+    }
+    assert_eq!((scene.attempts("h"), scene.standing("h").requeued.spans()), (1, 20));
+    // Who asks for that very attempt gets it, but not before the time for which the other side wants to be left alone.
+    scene.order(Command::Wake).await;
+    assert_eq!(scene.attempts("h"), 2);
+    *handler.always.lock().unwrap() = Some(Outcome::Deferred("429".into(), HOUR));
+    scene.order(Command::Wake).await;
+    assert_eq!(scene.attempts("h"), 3);
+    scene.order(Command::Wake).await;
+    scene.pass(HOUR - MINUTE).await;
+    assert_eq!(scene.attempts("h"), 3);
+    scene.pass(2 * MINUTE).await;
+    assert_eq!(scene.attempts("h"), 4);
 }

@@ -18,15 +18,16 @@ impl Desk {
         let (dispatch, present) = self.handlers_of(which).await?;
         let mut done = Vec::new();
         for (name, standing) in concerned(&present, which, &dispatch) {
-            let ranges: Vec<_> = dead(standing, which).collect();
+            let again: Ranges = dead(standing, which).collect();
             // What fails at present is tried at once.
-            let wake = standing.retry.as_ref().filter(|_| which.event.is_none() && !which.dead);
-            let wake = wake.map(|_| Command::Retry(standing.cursor..standing.cursor));
-            if ranges.is_empty() && wake.is_none() {
+            let fails = standing.retry.is_some() && which.event.is_none() && !which.dead;
+            let wake = fails.then_some(Command::Wake);
+            let events = again.len();
+            let retry = (events > 0).then_some(Command::Retry(again));
+            if retry.is_none() && wake.is_none() {
                 continue;
             }
-            let events = ranges.iter().map(|range| range.end - range.start).sum();
-            order(&dispatch, name, ranges.into_iter().map(Command::Retry).chain(wake)).await?;
+            order(&dispatch, name, retry.into_iter().chain(wake)).await?;
             done.push(Done { handler: name.clone(), events });
         }
         ensure!(which.event.is_none() || !done.is_empty(), "the event is no dead letter");
@@ -57,9 +58,9 @@ impl Desk {
             if ranges.is_empty() {
                 continue;
             }
-            let orders = ranges.iter().map(|range| Command::Drop(range, reason.to_owned()));
-            order(&dispatch, name, orders).await?;
-            done.push(Done { handler: name.clone(), events: ranges.len() });
+            let events = ranges.len();
+            order(&dispatch, name, [Command::Drop(ranges, reason.to_owned())]).await?;
+            done.push(Done { handler: name.clone(), events });
         }
         if let (Some(name), true) = (behind, done.is_empty()) {
             bail!(
@@ -143,7 +144,7 @@ async fn front(data: &Path, standing: &Standing) -> anyhow::Result<Range<u64>> {
 async fn order(
     dispatch: &DurableDispatch,
     handler: &str,
-    orders: impl Iterator<Item = Command>,
+    orders: impl IntoIterator<Item = Command>,
 ) -> anyhow::Result<()> {
     let pass = async {
         for command in orders {
