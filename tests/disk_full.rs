@@ -187,14 +187,42 @@ fn a_full_disk_makes_senders_wait_and_costs_nothing() {
     assert!(verify(&data).unwrap().flaws.is_empty());
 }
 
+fn has_strace() -> bool {
+    let tried = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status();
+    let works = tried.is_ok_and(|status| status.success());
+    if !works {
+        println!("skipped: needs strace");
+    }
+    works
+}
+
+#[test]
+fn a_sync_of_the_identity_that_fails_has_the_exit_code_of_lost_durability() {
+    if !has_strace() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut traced = Command::new("strace");
+    traced.args([
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=fdatasync",
+        "-e",
+        "inject=fdatasync:error=EIO:when=1",
+    ]);
+    traced.args([env!("CARGO_BIN_EXE_correlator"), "serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"]);
+    let output = traced.arg(home.path()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("data directory: cannot sync") && said.contains("identity.new"), "{said}");
+    assert_eq!(output.status.code(), Some(4), "{said}");
+}
+
 #[test]
 fn a_sync_that_fails_ends_the_server_with_its_own_exit_code() {
-    if !Command::new("strace")
-        .args(["-qq", "-o", "/dev/null", "true"])
-        .status()
-        .is_ok_and(|status| status.success())
-    {
-        println!("skipped: needs strace");
+    if !has_strace() {
         return;
     }
     let home = tempfile::tempdir().unwrap();

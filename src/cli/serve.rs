@@ -37,8 +37,9 @@ use tokio::sync::Mutex;
 ///
 /// Listens until it is told to stop: SIGTERM or an interrupt makes it stop accepting, process what has arrived and
 /// deliver what was raised; a second one ends it at once. Standard output belongs to the handler `log`; standard
-/// error tells the addresses it listens on, its own log, and at the end the totals. The exit code is 3 when a handler
-/// could not deliver every event.
+/// error tells the addresses it listens on, its own log, and at the end the totals. What a handler could not deliver
+/// stays in the journal, and the exit code is 0; without a journal (`durability = "none"`) it is lost, and the exit
+/// code is 3. It is 4 when nobody can know any more what is durable.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Args {
     /// Run this application only (may be given several times) [default: all]
@@ -71,7 +72,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     for warning in settings.active_handlers().flat_map(secrets_in_plain).chain(waiting) {
         tracing::warn!("{warning}");
     }
-    let identity = Identity::claim(&settings.server.data_dir).map_err(anyhow::Error::from)?;
+    let identity = Identity::claim(&settings.server.data_dir).map_err(backend::failure)?;
     let apps = settings.modules();
     let stamp = Stamp { stream: identity.stream, run: identity.run, modules: Correlator::modules(&apps) };
 

@@ -42,6 +42,14 @@ pub enum IdentityError {
         /// What the system says.
         source: io::Error,
     },
+    /// Nobody knows what of the directory is durable.
+    #[error("data directory: cannot sync {}", path.display())]
+    Lost {
+        /// What was not synced.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// Another process uses the directory.
     #[error("data directory {} is in use by another correlator", .0.display())]
     InUse(PathBuf),
@@ -74,7 +82,7 @@ impl Identity {
             let path = path.to_owned();
             move |source| IdentityError::Io { action, path, source }
         };
-        create(directory, storage).map_err(io("create", directory))?;
+        create(directory, storage)?;
         let lock_path = directory.join("lock");
         let mut options = OpenOptions::new();
         let lock = options.create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
@@ -92,7 +100,7 @@ impl Identity {
         let run = last
             .checked_add(1)
             .ok_or(IdentityError::Unreadable { path: path.clone(), reason: "the run numbers are used up" })?;
-        write(directory, &path, (stream, run), storage).map_err(io("write", &path))?;
+        write(directory, &path, (stream, run), storage)?;
         Ok(Self { stream, run, _lock: lock })
     }
 }
@@ -137,13 +145,19 @@ pub(super) fn read(directory: &Path) -> Result<Option<(StreamId, u32)>, Identity
     }
 }
 
+/// A sync that failed.
+fn lost(path: &Path) -> impl FnOnce(io::Error) -> IdentityError {
+    move |source| IdentityError::Lost { path: path.to_owned(), source }
+}
+
 /// Creates a directory, and makes durable that it is there, and each that had to be created above it.
-fn create(directory: &Path, storage: &dyn Storage) -> io::Result<()> {
+fn create(directory: &Path, storage: &dyn Storage) -> Result<(), IdentityError> {
     let missing: Vec<_> = directory.ancestors().take_while(|path| !path.exists()).collect();
-    storage.create_directory(directory)?;
+    let failed = |source| IdentityError::Io { action: "create", path: directory.to_owned(), source };
+    storage.create_directory(directory).map_err(failed)?;
     let above = missing.iter().filter_map(|path| path.parent());
     let named = |path: &Path| if path.as_os_str().is_empty() { PathBuf::from(".") } else { path.to_owned() };
-    above.map(named).try_for_each(|path| storage.sync_directory(&path))
+    above.map(named).try_for_each(|path| storage.sync_directory(&path).map_err(lost(&path)))
 }
 
 fn write(
@@ -151,14 +165,15 @@ fn write(
     path: &Path,
     (stream, run): (StreamId, u32),
     storage: &dyn Storage,
-) -> io::Result<()> {
+) -> Result<(), IdentityError> {
+    let failed = |source| IdentityError::Io { action: "write", path: path.to_owned(), source };
     let aside = path.with_extension("new");
     let text = render(stream, run);
-    let mut file = storage.create(&aside, text.len() as u64)?;
-    file.write_at(text.as_bytes(), 0)?;
-    file.sync()?;
-    storage.rename(&aside, path)?;
-    storage.sync_directory(directory)
+    let mut file = storage.create(&aside, text.len() as u64).map_err(failed)?;
+    file.write_at(text.as_bytes(), 0).map_err(failed)?;
+    file.sync().map_err(lost(&aside))?;
+    storage.rename(&aside, path).map_err(failed)?;
+    storage.sync_directory(directory).map_err(lost(directory))
 }
 
 #[cfg(test)]

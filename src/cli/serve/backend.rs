@@ -9,7 +9,7 @@ use crate::correlate::Correlator;
 use crate::credentials::Secrets;
 use crate::dispatch::{self, DurableDispatch, Office, Start, Target, Totals};
 use crate::handlers::{Evidence, JournalEvidence, NoEvidence};
-use crate::journal::{self, Identity, Journal, JournalError, Standing, Standings, State};
+use crate::journal::{self, Identity, IdentityError, Journal, JournalError, Standing, Standings, State};
 use crate::limits;
 use crate::pipeline::{Committer, Desk, Errand, EventSink, Options, Pulse, Vitals, recover};
 use crate::segment::Disk;
@@ -233,9 +233,12 @@ fn journal_options(settings: &Settings) -> journal::Options {
 }
 
 /// A journal that cannot be used: a start that cannot know what is durable ends like a run that cannot.
-fn failure(error: impl Into<anyhow::Error>) -> Failure {
+pub(super) fn failure(error: impl Into<anyhow::Error>) -> Failure {
     let error = error.into();
-    let is_lost = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(JournalError::Lost { .. })));
+    let is_lost = error.chain().any(|cause| {
+        matches!(cause.downcast_ref(), Some(JournalError::Lost { .. }))
+            || matches!(cause.downcast_ref(), Some(IdentityError::Lost { .. }))
+    });
     Failure::new(if is_lost { Exit::DurabilityLost } else { Exit::Environment }, error)
 }
 
