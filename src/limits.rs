@@ -415,6 +415,9 @@ pub const FILTER_READER_STACK: usize = 256 * 1024 * 1024;
 /// Bytes that one compiled pattern of a filter may take.
 pub const MAX_FILTER_PATTERN_SIZE: usize = 1024 * 1024;
 
+/// Events that go at once within the time of a digest at most; further ones are gathered.
+pub const STORM_BURST: usize = 5;
+
 /// Cool-downs that one handler keeps.
 pub const MAX_COOLDOWNS: usize = 64 * 1024;
 

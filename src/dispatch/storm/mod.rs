@@ -7,11 +7,14 @@
 //! | comes within the cool-down of one like it | suppressed | gathered |
 //! | else, is CRITICAL | delivered | delivered |
 //! | else, is late | gathered | gathered |
+//! | else, there is a cool-down, and as many as may have gone at once lately | delivered | gathered |
 //! | else, there is a cool-down | delivered | delivered |
 //! | else | delivered | gathered |
 //!
 //! A cool-down begins when an event is delivered. Late is what is old already when its turn comes, as after an outage:
-//! that goes as a digest of its own accord, so that nobody is called a hundred times for what happened last night.
+//! that goes as a digest of its own accord, so that nobody is called a hundred times for what happened last night. Within
+//! the time of a digest [`limits::STORM_BURST`] events go at once at most: an attack from a thousand sources is a thousand
+//! events of which none is like another.
 //!
 //! Invariant: time is handed in; what is gathered is in just one digest; memory is bounded, and where it is not enough
 //! an event more is delivered, never one less.
@@ -26,6 +29,7 @@ use crate::event::{Event, Field, Severity};
 use crate::handlers::Digest;
 use crate::limits;
 use crate::time::Timestamp;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How a handler is spared a storm of events. By default it is not.
@@ -59,6 +63,8 @@ pub struct Storm {
     options: Options,
     cooling: Option<Cooling>,
     gathered: Option<Gathered>,
+    /// When the last events went at once; CRITICAL ones do not count.
+    at_once: VecDeque<Timestamp>,
 }
 
 /// What waits for the digest.
@@ -74,7 +80,7 @@ impl Storm {
         let lasts = |time: &Duration| !time.is_zero();
         (options.cooldown, options.digest) = (options.cooldown.filter(lasts), options.digest.filter(lasts));
         let cooling = options.cooldown.map(|cooldown| Cooling::new(cooldown, options.cooldown_by.clone()));
-        Self { options, cooling, gathered: None }
+        Self { options, cooling, gathered: None, at_once: VecDeque::new() }
     }
 
     /// Decides on an event, by its sequence number.
@@ -91,14 +97,20 @@ impl Storm {
         if self.cooling.as_mut().is_some_and(|cooling| cooling.holds(event, now)) {
             return if gathers { Decision::Gather } else { Decision::Suppress };
         }
-        let waits = gathers && self.cooling.is_none() || self.is_late(event, now);
+        let waits = gathers && self.cooling.is_none() || self.is_late(event, now) || self.is_burst(now);
         if waits && event.head().severity < Severity::Critical {
             return Decision::Gather;
         }
-        if let Some(cooling) = &mut self.cooling {
-            cooling.begin(event, now);
-        }
+        self.cool(event, now);
         Decision::Deliver
+    }
+
+    /// Whether as many events as may have gone at once within the time of a digest.
+    fn is_burst(&self, now: Timestamp) -> bool {
+        let within = |first: &Timestamp| {
+            self.options.digest.is_some_and(|time| *first <= now && now < first.plus(time))
+        };
+        self.at_once.len() >= limits::STORM_BURST && self.at_once.front().is_some_and(within)
     }
 
     fn is_late(&self, event: Event<'_>, now: Timestamp) -> bool {
@@ -114,10 +126,16 @@ impl Storm {
         gathered.digest.add(seq, event, late);
     }
 
-    /// Begins the cool-down of an event without a decision: it was delivered then, by an earlier run.
+    /// Begins the cool-down of an event without a decision: it was delivered then, perhaps by an earlier run.
     pub fn cool(&mut self, event: Event<'_>, then: Timestamp) {
         if let Some(cooling) = &mut self.cooling {
             cooling.begin(event, then);
+        }
+        if event.head().severity < Severity::Critical {
+            if self.at_once.len() >= limits::STORM_BURST {
+                self.at_once.pop_front();
+            }
+            self.at_once.push_back(then);
         }
     }
 

@@ -70,6 +70,21 @@ fn each_decision_is_that_of_the_table() {
 }
 
 #[test]
+fn an_attack_from_many_sources_is_no_mail_for_each() {
+    let mut storm = Storm::new(by_source(Some(HOUR), Some(15 * MINUTE)));
+    let mut at = |minutes, first: u8, severity| {
+        let sources = (first..first + 20).map(|number| format!("192.0.2.{number}"));
+        let decisions =
+            sources.map(|addr| storm.on(&failure(&addr, severity, minute(minutes)), minute(minutes)));
+        decisions.filter(|decision| *decision == Decision::Deliver).count()
+    };
+    assert_eq!(at(0, 0, Severity::Warning), limits::STORM_BURST);
+    assert_eq!(at(14, 20, Severity::Warning), 0);
+    assert_eq!(at(14, 40, Severity::Critical), 20, "none of these waits");
+    assert_eq!(at(15, 60, Severity::Warning), limits::STORM_BURST);
+}
+
+#[test]
 fn a_cool_down_ends_and_does_not_grow_with_what_it_holds_back() {
     let mut storm = Storm::new(by_source(Some(HOUR), None));
     let block = failure("192.0.2.1", Severity::Warning, minute(0));
@@ -186,7 +201,7 @@ fn no_flood_of_keys_takes_more_than_its_share() {
 
 /// What is expected, without any order or index: when the last event of each key was delivered.
 #[derive(Default)]
-struct Naive(Vec<((Kind, String), Timestamp)>);
+struct Naive(Vec<((Kind, String), Timestamp)>, Vec<Timestamp>);
 
 impl Naive {
     fn decide(&mut self, options: &Options, key: (Kind, String), head: &Head, now: Timestamp) -> Decision {
@@ -195,12 +210,18 @@ impl Naive {
         let late = options.late_after.is_some_and(|age| now.since(head.time) > age);
         let critical = head.severity == Severity::Critical;
         let digests = options.digest.is_some();
+        let lately = |time| self.1.iter().filter(|at| now < at.plus(time)).count();
+        let burst = options.digest.is_some_and(|time| lately(time) >= limits::STORM_BURST);
         match (cools, critical, late) {
             (true, _, _) if digests => return Decision::Gather,
             (true, _, _) => return Decision::Suppress,
             (false, false, true) => return Decision::Gather,
+            (false, false, false) if burst => return Decision::Gather,
             (false, false, false) if digests && options.cooldown.is_none() => return Decision::Gather,
             _ => self.0.push((key, now)),
+        }
+        if !critical {
+            self.1.push(now);
         }
         Decision::Deliver
     }
