@@ -13,6 +13,8 @@
 mod admission;
 #[path = "streams/pki.rs"]
 mod pki;
+#[path = "streams/proxy.rs"]
+mod proxy;
 #[path = "streams/renewal.rs"]
 mod renewal;
 #[path = "streams/rig.rs"]

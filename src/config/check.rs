@@ -77,7 +77,7 @@ fn listeners(tree: &Table, reader: &mut Reader) -> Vec<Listener> {
             taken.add(address, &node.at, &mut reader.problems);
         }
         listener.only_what_applies(&path, table, &mut reader.problems);
-        listener::check_tls(&listener, given, &mut reader.problems);
+        listener::check_streams(&listener, given, &mut reader.problems);
         listeners.push(listener);
     }
     listeners

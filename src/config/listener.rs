@@ -9,7 +9,7 @@ use super::problem::{Place, Problem, Problems};
 use super::section::{Given, Section};
 use super::tree::Table;
 use super::zone::NamedZone;
-use crate::ingest::{self, Address, Scheme, datagram, tls, unix};
+use crate::ingest::{self, Address, Scheme, datagram, proxy, tls, unix};
 use crate::limits;
 use crate::wire::framing;
 use ipnet::IpNet;
@@ -37,6 +37,8 @@ pub struct Listener {
     pub socket_file: unix::Options,
     /// What is particular to TLS.
     pub tls: tls::Options,
+    /// What is particular to connections through proxies.
+    pub proxy: proxy::Options,
     /// The zone of records that name none.
     pub timezone: NamedZone,
 }
@@ -59,6 +61,7 @@ impl Listener {
             datagrams: self.datagrams.clone(),
             socket_file: self.socket_file.clone(),
             tls: self.tls.clone(),
+            proxy: self.proxy.clone(),
         })
     }
 
@@ -84,8 +87,8 @@ impl Listener {
     }
 }
 
-/// Says what an encrypted listener lacks, and what contradicts itself.
-pub(super) fn check_tls(listener: &Listener, given: Given<'_>, problems: &mut Problems) {
+/// Says what a listener behind a proxy or with TLS lacks, and what contradicts itself.
+pub(super) fn check_streams(listener: &Listener, given: Given<'_>, problems: &mut Problems) {
     let Given { path, at, table } = given;
     let tls = &listener.tls;
     if listener.addresses.iter().any(|address| ENCRYPTED.contains(&address.scheme())) {
@@ -96,12 +99,20 @@ pub(super) fn check_tls(listener: &Listener, given: Given<'_>, problems: &mut Pr
             }
         }
     }
+    let through_proxy = listener.proxy.mode == proxy::Mode::Required;
+    if through_proxy && listener.proxy.from.is_empty() && table.get("proxy_from").is_none() {
+        let problem = Problem::new(at, format!("`{path}` lacks `proxy_from`"));
+        let hint = "only proxies that are trusted may say whom they speak for, such as [\"10.0.0.5/32\"]";
+        problems.push(problem.hint(hint).absence());
+    }
     let mut needs = |option: &str, is_met: bool, what: &str| {
         if let Some(node) = table.get(option).filter(|_| !is_met) {
             let message = format!("`{path}.{option}` says nothing without {what}");
             problems.push(Problem::new(&node.at, message).absence());
         }
     };
+    let is_used = through_proxy || listener.proxy.from.is_empty();
+    needs("proxy_from", is_used, "`proxy_protocol = \"required\"`");
     needs("permitted_names", tls.client_ca.is_some() || tls.permitted_names.is_empty(), "`client_ca`");
     let is_default = tls.client_auth == tls::Options::default().client_auth;
     needs("client_auth", tls.asks_clients() || is_default, "`client_ca` or `permitted_fingerprints`");
@@ -111,6 +122,8 @@ pub(super) fn check_tls(listener: &Listener, given: Given<'_>, problems: &mut Pr
 const STREAMS: &[Scheme] = &[Scheme::Tcp, Scheme::Tls, Scheme::Unix];
 /// What hosts reach.
 const NETWORK: &[Scheme] = &[Scheme::Tcp, Scheme::Tls, Scheme::Udp];
+/// What a proxy passes on.
+const PROXIED: &[Scheme] = &[Scheme::Tcp, Scheme::Tls];
 /// What is encrypted.
 const ENCRYPTED: &[Scheme] = &[Scheme::Tls];
 /// What has a file.
@@ -128,6 +141,8 @@ const PARTICULAR: &[(&str, &[Scheme])] = &[
     ("mode", FILES),
     ("owner", FILES),
     ("group", FILES),
+    ("proxy_protocol", PROXIED),
+    ("proxy_from", PROXIED),
     ("certificate", ENCRYPTED),
     ("key", ENCRYPTED),
     ("client_ca", ENCRYPTED),
@@ -137,6 +152,10 @@ const PARTICULAR: &[(&str, &[Scheme])] = &[
     ("min_version", ENCRYPTED),
     ("handshake_timeout", ENCRYPTED),
 ];
+
+impl Choice for proxy::Mode {
+    const NAMES: &'static [(&'static str, Self)] = &[("off", Self::Off), ("required", Self::Required)];
+}
 
 impl Choice for tls::ClientAuth {
     const NAMES: &'static [(&'static str, Self)] =
@@ -183,6 +202,11 @@ impl Section for Listener {
             "The user that the file of a Unix socket belongs to; that of the process if there is none.";
         group = socket_file.group as Owner,
             "The group that the file of a Unix socket belongs to; that of the process if there is none.";
+        proxy_protocol = proxy.mode as OneOf<proxy::Mode>,
+            "Whether each connection begins with a header of the PROXY protocol (version 1 or 2), which says for whom the \
+             proxy speaks; that one is the peer then, for `allow_from` as well.";
+        proxy_from = proxy.from as Networks,
+            "Networks of the proxies; no other connection is taken then.";
         certificate = tls.certificate as AbsolutePath,
             "A file (PEM) with the certificate that clients are shown, and those that lead to its authority.";
         key = tls.key as AbsolutePath,
@@ -217,6 +241,7 @@ impl Section for Listener {
             datagrams: datagram::Options::default(),
             socket_file: unix::Options::default(),
             tls: tls::Options::default(),
+            proxy: proxy::Options::default(),
             timezone: NamedZone::default(),
         }
     }

@@ -7,6 +7,7 @@ use super::connection::{Connection, Shared};
 use super::listener::{Environment, Options};
 use super::notices::Refusal;
 use super::peer::{Peer, Peers, Place};
+use super::proxy;
 use super::stream::Stream;
 use super::tcp::keep_alive;
 use super::tls;
@@ -59,50 +60,105 @@ fn credentials(stream: &UnixStream) -> Peer {
 #[derive(Debug)]
 pub(super) struct Acceptor {
     door: Door,
-    /// Where connections go through before they are read, if they speak TLS.
-    gate: Option<Arc<tls::Gate>>,
-    shared: Arc<Shared>,
+    lobby: Lobby,
     connections: Arc<Semaphore>,
-    peers: Arc<Peers>,
 }
 
-/// A connection that may be read, once it has been through the gate.
+/// A connection that may be read once it is known who speaks.
 #[derive(Debug)]
 struct Arrival {
     incoming: Incoming,
     peer: Peer,
+    /// Its place among its peer's connections, where the peer is known.
+    place: Option<Place>,
+    lobby: Lobby,
+}
+
+/// What connections go through before they are read.
+#[derive(Clone, Debug)]
+struct Lobby {
     gate: Option<Arc<tls::Gate>>,
     shared: Arc<Shared>,
+    peers: Arc<Peers>,
+}
+
+impl Lobby {
+    fn refuse(&self, peer: Peer, refusal: Refusal, detail: &str) {
+        let Shared { options, notices, .. } = &*self.shared;
+        notices.refuse(&options.name, &peer.to_string(), refusal, &detail);
+    }
+
+    /// Lets a peer in, or refuses it.
+    fn admit(&self, peer: Peer) -> Option<Place> {
+        let options = &self.shared.options;
+        if !options.allows(peer) {
+            self.refuse(peer, Refusal::NotAllowed, "peer is not in allow_from");
+            return None;
+        }
+        let place = Peers::enter(&self.peers, peer, options.max_connections_per_peer);
+        if place.is_none() {
+            let detail = format!("peer has {} connections already", options.max_connections_per_peer);
+            self.refuse(peer, Refusal::TooManyConnections, &detail);
+        }
+        place
+    }
+
+    /// Lets a connection in as far as can be said from where it comes.
+    fn receive(&self, incoming: Incoming, peer: Peer) -> Option<Arrival> {
+        let options = &self.shared.options;
+        let place = match peer {
+            Peer::Host(address) if options.proxy.mode == proxy::Mode::Required => {
+                if !options.proxy.trusts(address) {
+                    self.refuse(peer, Refusal::NotAllowed, "peer is not in proxy_from");
+                    return None;
+                }
+                None
+            }
+            _ => Some(self.admit(peer)?),
+        };
+        Some(Arrival { incoming, peer, place, lobby: self.clone() })
+    }
 }
 
 impl Arrival {
-    /// Makes a connection of it, unless it is refused, or the server stops first.
-    async fn connect(self) -> Option<Connection> {
-        let Self { incoming, peer, gate, shared } = self;
-        let mut peer = peer.to_string();
+    /// Makes a connection of it, unless it is refused, or the server stops first; gives its place too.
+    async fn connect(self) -> Option<(Connection, Place)> {
+        let mut stop = self.lobby.shared.stop.clone();
+        tokio::select! {
+            // First, so that one that came before the stop is read, where there is nothing to wait for.
+            biased;
+            connected = self.meet() => connected,
+            _ = stop.wait_for(|stop| *stop) => None,
+        }
+    }
+
+    async fn meet(self) -> Option<(Connection, Place)> {
+        let Self { incoming, mut peer, place, lobby } = self;
+        let place = match (place, &incoming) {
+            (None, Incoming::Tcp(stream)) => {
+                let source = proxy::source(stream).await;
+                let source = source.map_err(|(refusal, detail)| lobby.refuse(peer, refusal, &detail)).ok()?;
+                peer = source.map_or(peer, Peer::Host);
+                lobby.admit(peer)?
+            }
+            (place, _) => place?,
+        };
+        let Lobby { gate, shared, .. } = &lobby;
+        let mut name = None;
         let stream = match (incoming, gate) {
             (Incoming::Tcp(stream), Some(gate)) => {
-                let mut stop = shared.stop.clone();
-                let entered = tokio::select! {
-                    entered = gate.enter(stream, shared.intake.pool()) => entered,
-                    _ = stop.wait_for(|stop| *stop) => return None,
-                };
-                match entered {
-                    Ok((session, name)) => {
-                        peer.extend(name.iter().flat_map(|name| [",name=", name]));
-                        Stream::Tls(session)
-                    }
-                    Err((refusal, detail)) => {
-                        shared.notices.refuse(&shared.options.name, &peer, refusal, &detail);
-                        return None;
-                    }
-                }
+                let entered = gate.enter(stream, shared.intake.pool()).await;
+                let entered = entered.map_err(|(refusal, detail)| lobby.refuse(peer, refusal, &detail));
+                let (session, shown) = entered.ok()?;
+                name = shown;
+                Stream::Tls(session)
             }
             (Incoming::Tcp(stream), None) => Stream::Tcp(stream),
             (Incoming::Unix(stream), _) => Stream::Unix(stream),
         };
+        let peer = name.map_or_else(|| peer.to_string(), |name| format!("{peer},name={name}"));
         let origin = Arc::new(Origin { listener: shared.options.name.clone(), peer });
-        Some(Connection::new(stream, shared, origin))
+        Some((Connection::new(stream, Arc::clone(shared), origin), place))
     }
 }
 
@@ -116,13 +172,14 @@ impl Acceptor {
     ) -> Self {
         let Environment { intake, notices, connections, stop } = environment;
         let shared = Arc::new(Shared { options, intake, notices, stop });
-        Self { door, gate: gate.map(Arc::new), shared, connections, peers: Arc::default() }
+        let lobby = Lobby { gate: gate.map(Arc::new), shared, peers: Arc::default() };
+        Self { door, lobby, connections }
     }
 
     /// Accepts connections until the server stops, and returns when the last of them has ended.
     pub(super) async fn run(self) {
         let (alive, mut ended) = mpsc::channel::<()>(1);
-        let mut stop = self.shared.stop.clone();
+        let mut stop = self.lobby.shared.stop.clone();
         loop {
             let accepted = tokio::select! {
                 accepted = self.door.accept() => accepted,
@@ -130,9 +187,7 @@ impl Acceptor {
             };
             match accepted {
                 Ok((incoming, peer)) => {
-                    let Some((arrival, place)) = self.admit(incoming, peer) else {
-                        continue;
-                    };
+                    let Some(arrival) = self.lobby.receive(incoming, peer) else { continue };
                     // One that came before the stop is read to its end, with a permit or without.
                     let permit = tokio::select! {
                         permit = self.permit() => permit,
@@ -140,10 +195,11 @@ impl Acceptor {
                     };
                     let alive = alive.clone();
                     tokio::spawn(async move {
-                        if let Some(connection) = arrival.connect().await {
+                        if let Some((connection, place)) = arrival.connect().await {
                             connection.run().await;
+                            drop(place);
                         }
-                        drop((place, permit, alive));
+                        drop((permit, alive));
                     });
                 }
                 Err(error) => self.accept_failed(&error).await,
@@ -159,9 +215,9 @@ impl Acceptor {
         if let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() {
             return Some(permit);
         }
-        let Options { name, .. } = &self.shared.options;
-        self.shared.notices.refuse(
-            name,
+        let Shared { options, notices, .. } = &*self.lobby.shared;
+        notices.refuse(
+            &options.name,
             "",
             Refusal::ConnectionLimit,
             &"further connections wait for one to end",
@@ -169,35 +225,10 @@ impl Acceptor {
         Arc::clone(&self.connections).acquire_owned().await.ok()
     }
 
-    /// Lets a connection in, or refuses it.
-    fn admit(&self, incoming: Incoming, peer: Peer) -> Option<(Arrival, Place)> {
-        let Shared { options, notices, .. } = &*self.shared;
-        if !options.allows(peer) {
-            notices.refuse(
-                &options.name,
-                &peer.to_string(),
-                Refusal::NotAllowed,
-                &"peer is not in allow_from",
-            );
-            return None;
-        }
-        let Some(place) = Peers::enter(&self.peers, peer, options.max_connections_per_peer) else {
-            let detail = format!("peer has {} connections already", options.max_connections_per_peer);
-            notices.refuse(&options.name, &peer.to_string(), Refusal::TooManyConnections, &detail);
-            return None;
-        };
-        let (gate, shared) = (self.gate.clone(), Arc::clone(&self.shared));
-        Some((Arrival { incoming, peer, gate, shared }, place))
-    }
-
     /// Waits after a failure to accept: most often the files have run out, and trying at once would spin.
     async fn accept_failed(&self, error: &io::Error) {
-        self.shared.notices.refuse(
-            &self.shared.options.name,
-            "",
-            Refusal::Broken,
-            &format!("cannot accept: {error}"),
-        );
+        let Shared { options, notices, .. } = &*self.lobby.shared;
+        notices.refuse(&options.name, "", Refusal::Broken, &format!("cannot accept: {error}"));
         tokio::time::sleep(limits::ACCEPT_PAUSE).await;
     }
 }

@@ -9,6 +9,7 @@ use super::datagram::{self, DatagramSocket};
 use super::intake::Intake;
 use super::notices::Notices;
 use super::peer::Peer;
+use super::proxy;
 use super::tls::{self, Papers};
 use super::unix::{self, SocketFile};
 use super::{tcp, udp};
@@ -44,6 +45,8 @@ pub struct Options {
     pub socket_file: unix::Options,
     /// What is particular to TLS.
     pub tls: tls::Options,
+    /// What is particular to connections through proxies.
+    pub proxy: proxy::Options,
 }
 
 impl Options {
@@ -59,6 +62,7 @@ impl Options {
             datagrams: datagram::Options::default(),
             socket_file: unix::Options::default(),
             tls: tls::Options::default(),
+            proxy: proxy::Options::default(),
         }
     }
 

@@ -13,6 +13,7 @@ mod listener;
 mod notices;
 mod peer;
 mod pool;
+pub mod proxy;
 mod scoop;
 mod stream;
 mod tcp;

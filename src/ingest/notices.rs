@@ -28,6 +28,8 @@ pub enum Refusal {
     CutShort,
     /// The limit of connections is reached: one had to wait.
     ConnectionLimit,
+    /// The connection does not begin with the PROXY header that it should.
+    ProxyHeader,
     /// The TLS handshake was not done within the time for it.
     HandshakeTimeout,
     /// The TLS handshake failed: the peer speaks something else, or no version or cipher that we do.
@@ -58,6 +60,7 @@ impl Refusal {
             Self::Broken => "broken",
             Self::CutShort => "cut-short",
             Self::ConnectionLimit => "connection-limit",
+            Self::ProxyHeader => "proxy-header",
             Self::HandshakeTimeout => "handshake-timeout",
             Self::Handshake => "handshake",
             Self::NoCertificate => "no-certificate",

@@ -20,3 +20,12 @@ pub const EXPIRY_WARNINGS: [Duration; 3] =
 
 /// Time between two looks at whether the files of certificates have changed.
 pub const CERTIFICATE_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Bytes of a PROXY header of version 1, its end included, at most (the protocol's own limit).
+pub const MAX_PROXY_LINE: usize = 107;
+
+/// Bytes of a PROXY header of version 2 at most; what a proxy tells of TLS and of itself is in it.
+pub const MAX_PROXY_HEADER: usize = 4096;
+
+/// Time within which a PROXY header must have come.
+pub const PROXY_TIMEOUT: Duration = Duration::from_secs(10);

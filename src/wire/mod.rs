@@ -6,6 +6,7 @@
 mod count;
 pub mod framing;
 mod priority;
+pub mod proxy;
 mod record;
 mod reject;
 mod rfc3164;

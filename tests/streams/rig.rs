@@ -56,6 +56,10 @@ impl Refused {
     pub(crate) fn by(&self, refusal: Refusal) -> u64 {
         self.0.totals().iter().filter(|(_, known, _)| *known == refusal).map(|(.., count)| count).sum()
     }
+
+    pub(crate) fn peers(&self) -> Vec<String> {
+        self.0.totals().into_iter().map(|(peer, ..)| peer).collect()
+    }
 }
 
 const PERMITS: usize = 4;
