@@ -203,7 +203,7 @@ kinds! {
     85 ServerLedgerUnbalanced on Critical own "What came in is not what was parsed, rejected and failed, or what was raised is not what was delivered, held back and given up, and what waits: a fault of this program."
         "the books[ of handler {handler}] do not add up: {reason}"
         [Handler Reason]
-    86 ServerCertificateExpiring on Warning "A certificate of a listener, or of an authority that it trusts, expires soon. At the start and 30 days, 7 days and 1 day before, and when it has expired."
+    86 ServerCertificateExpiring on Warning own "A certificate of a listener, or of an authority that it trusts, expires soon. At the start and 30 days, 7 days and 1 day before, and when it has expired."
         "the certificate of {subject} for listener {listener} expires at {expires}: {file}"
         [Listener File Subject Expires]
 }
