@@ -9,6 +9,8 @@
     reason = "a test program: its helpers fail by panicking"
 )]
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -113,4 +115,41 @@ fn the_units_are_sound() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let ours: Vec<_> = said.lines().filter(|line| line.contains("correlator")).collect();
     assert!(output.status.success() && ours.is_empty(), "{said}");
+}
+
+/// The first lines of the requests that come, each answered with success.
+fn requests(listener: &TcpListener) -> impl Iterator<Item = String> + '_ {
+    listener.incoming().map(|peer| {
+        let mut peer = BufReader::new(peer.unwrap());
+        let (mut first, mut line) = (String::new(), String::new());
+        peer.read_line(&mut first).unwrap();
+        while peer.read_line(&mut line).unwrap() > 2 {
+            line.clear();
+        }
+        peer.get_mut().write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap();
+        first
+    })
+}
+
+#[test]
+fn a_server_that_lives_says_so_to_a_url() {
+    let home = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/ping/k3y", listener.local_addr().unwrap());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+        .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
+        .arg(home.path().join("data"))
+        .args(["--set", &format!("server.heartbeat={url}"), "--set", "server.heartbeat_interval=5s"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Once at the start, and then while all threads get on.
+    let first: Vec<_> = requests(&listener).take(2).collect();
+    assert!(first.iter().all(|line| line == "GET /ping/k3y HTTP/1.1\r\n"), "{first:?}");
+    signal(&child, rustix::process::Signal::TERM);
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(child.wait().unwrap().success(), "{log}");
+    assert!(!log.contains("k3y"), "{log}");
 }

@@ -3,6 +3,7 @@
 mod backend;
 mod certificates;
 mod control;
+mod heartbeat;
 mod report;
 mod service;
 
@@ -72,6 +73,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     for warning in settings.active_handlers().flat_map(secrets_in_plain).chain(waiting) {
         tracing::warn!("{warning}");
     }
+    let heartbeat = heartbeat::find(&settings)?;
     let identity = Identity::claim(&settings.server.data_dir).map_err(backend::failure)?;
     let apps = settings.modules();
     let stamp = Stamp { stream: identity.stream, run: identity.run, modules: Correlator::modules(&apps) };
@@ -102,6 +104,10 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let desk = desk(&settings, &identity, &live, backend.handlers());
     let control = Control::start(desk, backend.runtime())?;
     report::started(&settings, &identity, live.addresses(), args.capture.as_deref());
+    if let Some(heartbeat) = heartbeat {
+        let (every, vitals) = (settings.server.heartbeat_interval, backend.vitals(live.pulse()));
+        heartbeat::start(heartbeat, every, vitals, backend.errands(), backend.runtime());
+    }
     let service = Service::ready(&report::listening(live.addresses()), backend.vitals(live.pulse()))?;
 
     signals.first(backend.runtime());

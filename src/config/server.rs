@@ -1,10 +1,11 @@
 //! Floor 7: `[server]`.
 
-use super::codec::{AbsolutePath, Choice, Count, Lasting, OneOf, Size, ZoneName};
+use super::codec::{AbsolutePath, Choice, Count, Lasting, OneOf, Size, UrlOrCredential, ZoneName};
 use super::option::{Opt, options};
 use super::section::Section;
 use super::zone::NamedZone;
 use crate::capture;
+use crate::credentials::Given;
 use crate::limits;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -99,6 +100,8 @@ pub(super) struct ServerOptions {
     pub(super) workers: usize,
     pub(super) max_connections: usize,
     pub(super) handler_patience: Duration,
+    pub(super) heartbeat: Option<Given>,
+    pub(super) heartbeat_interval: Duration,
     pub(super) log: LogOptions,
     pub(super) capture: capture::Options,
     pub(super) journal: JournalOptions,
@@ -118,6 +121,11 @@ impl Section for ServerOptions {
             "Connections at once, over all listeners; 0 means what the limit of open files allows.";
         handler_patience = handler_patience as Lasting<0, 3600>,
             "How long a handler that does not keep up may hold back everything before its events are counted as lost.";
+        heartbeat = heartbeat as UrlOrCredential,
+            "A URL that is asked for again and again while the server takes input and gets on with it, so that whoever \
+             expects that can alarm people when it does not come.";
+        heartbeat_interval = heartbeat_interval as Lasting<5, 86_400>,
+            "Time between two heartbeats.";
         log_level = log.level as OneOf<LevelFilter>,
             "What Correlator logs of itself to standard error: this and what is more severe. The variable \
              `CORRELATOR_LOG` is stronger, and can name modules.";
@@ -143,7 +151,7 @@ impl Section for ServerOptions {
             Size<{ limits::MIN_CAPTURE_SIZE }, { limits::MAX_CAPTURE_TOTAL_SIZE }>,
             "Length of all files of a capture together at which it ends; the server goes on without it.";
     };
-    const LATER: &'static [&'static str] = &["heartbeat", "metrics"];
+    const LATER: &'static [&'static str] = &["metrics"];
 
     fn defaults() -> Self {
         Self {
@@ -152,6 +160,8 @@ impl Section for ServerOptions {
             workers: 0,
             max_connections: 0,
             handler_patience: limits::HANDLER_PATIENCE,
+            heartbeat: None,
+            heartbeat_interval: limits::HEARTBEAT_INTERVAL,
             log: LogOptions::default(),
             capture: capture::Options::default(),
             journal: JournalOptions::default(),

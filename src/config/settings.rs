@@ -15,7 +15,7 @@ use super::tree::{Table, parse_set};
 use super::zone::NamedZone;
 use crate::capture;
 use crate::correlate;
-use crate::credentials;
+use crate::credentials::{self, Given};
 use crate::suggest::suggest;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -66,6 +66,10 @@ pub struct Server {
     pub workers: Option<NonZeroUsize>,
     /// Connections over all listeners; nothing for what the limit of open files allows.
     pub max_connections: Option<usize>,
+    /// The URL that is told that the server lives.
+    pub heartbeat: Option<Given>,
+    /// Time between two such words.
+    pub heartbeat_interval: Duration,
     /// How long the correlator waits for a handler.
     pub handler_patience: Duration,
     /// How the program logs of itself.
@@ -160,6 +164,8 @@ fn complete(
         workers: NonZeroUsize::new(server.workers),
         max_connections: (server.max_connections > 0).then_some(server.max_connections),
         handler_patience: server.handler_patience,
+        heartbeat: server.heartbeat,
+        heartbeat_interval: server.heartbeat_interval,
         log: server.log,
         capture: server.capture,
         journal: server.journal,

@@ -21,6 +21,7 @@ pub mod digest;
 pub mod email;
 mod evidence;
 pub mod exec;
+pub mod heartbeat;
 mod http;
 pub mod log;
 mod occasion;

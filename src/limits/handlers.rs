@@ -20,6 +20,12 @@ pub const MIN_HUSHED_SECRET: usize = 6;
 /// The longest pause that a server may ask for.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
+/// Time that a heartbeat may take, answer included.
+pub const HEARTBEAT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Time between two heartbeats by default.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Time for which an idle connection to a server is kept for the next request.
 pub const HTTP_IDLE: Duration = Duration::from_secs(90);
 

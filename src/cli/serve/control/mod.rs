@@ -150,7 +150,7 @@ impl Desk {
 }
 
 /// Asks the journal's thread where things stand.
-async fn present(errands: &mpsc::Sender<Errand>) -> anyhow::Result<Present> {
+pub(super) async fn present(errands: &mpsc::Sender<Errand>) -> anyhow::Result<Present> {
     let (tell, told) = oneshot::channel();
     let asked = async {
         errands.send(Errand::Tell(tell)).await.ok()?;
