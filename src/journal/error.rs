@@ -104,7 +104,7 @@ pub enum Flaw {
     /// The file that says who the data directory is.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// A segment or snapshot of another data directory, or the identity of this one was lost and made anew.
+    /// A segment or snapshot of another data directory.
     #[error("{} is of another stream than this data directory", .0.display())]
     Foreign(PathBuf),
     /// Events that a snapshot knows of are not there.

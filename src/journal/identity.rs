@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 const MAGIC: &str = "correlator identity 1";
 /// Its name.
 const FILE: &str = "identity";
+/// The name of the file that the process which has claimed the directory keeps locked.
+const LOCK: &str = "lock";
 
 /// The claim of one process on a data directory, for one run.
 #[derive(Debug)]
@@ -61,6 +63,12 @@ pub enum IdentityError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The file is gone, and a journal is there that it belongs to; it stays untouched.
+    #[error(
+        "data directory: {} is missing, without which nothing of the journal beside it can be used: put it back from a \
+         copy, or move the journal away to begin anew, without its sessions, counts and undelivered events", .0.display()
+    )]
+    Missing(PathBuf),
     /// A newer version wrote the journal, or it cannot be read; it stays untouched.
     #[error("data directory: its journal cannot be used, and stays untouched")]
     Journal(#[source] ReadError),
@@ -83,7 +91,7 @@ impl Identity {
             move |source| IdentityError::Io { action, path, source }
         };
         create(directory, storage)?;
-        let lock_path = directory.join("lock");
+        let lock_path = directory.join(LOCK);
         let mut options = OpenOptions::new();
         let lock = options.create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
         let lock = lock.map_err(io("open", &lock_path))?;
@@ -94,7 +102,13 @@ impl Identity {
         }
 
         let path = directory.join(FILE);
-        let (stream, last) = read(directory)?.unwrap_or_else(|| (random(), 0));
+        let (stream, last) = match read(directory)? {
+            Some(known) => known,
+            None => match missing(directory) {
+                Some(error) => return Err(error),
+                None => (random(), 0),
+            },
+        };
         let rooms = layout::rooms(directory);
         rooms.iter().try_for_each(|room| recovery::refuse_newer(room)).map_err(IdentityError::Journal)?;
         let run = last
@@ -102,6 +116,24 @@ impl Identity {
             .ok_or(IdentityError::Unreadable { path: path.clone(), reason: "the run numbers are used up" })?;
         write(directory, &path, (stream, run), storage)?;
         Ok(Self { stream, run, _lock: lock })
+    }
+}
+
+/// Whether a process holds a data directory.
+///
+/// To find out, the lock is taken for a moment, shared: so this is for when there is no better way to know.
+///
+/// # Errors
+/// When the system does not let us see.
+pub fn is_claimed(directory: &Path) -> io::Result<bool> {
+    let lock = match File::open(directory.join(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        lock => lock?,
+    };
+    match flock(&lock, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+        Err(errno) => Err(errno.into()),
     }
 }
 
@@ -148,6 +180,13 @@ pub(super) fn read(directory: &Path) -> Result<Option<(StreamId, u32)>, Identity
 /// A sync that failed.
 fn lost(path: &Path) -> impl FnOnce(io::Error) -> IdentityError {
     move |source| IdentityError::Lost { path: path.to_owned(), source }
+}
+
+/// What is wrong with a data directory that does not say who it is: there is a journal, which is somebody's.
+pub(super) fn missing(directory: &Path) -> Option<IdentityError> {
+    let holds_files = |room: &PathBuf| fs::read_dir(room).is_ok_and(|mut files| files.next().is_some());
+    let is_missing = layout::rooms(directory).iter().any(holds_files);
+    is_missing.then(|| IdentityError::Missing(directory.join(FILE)))
 }
 
 /// Creates a directory, and makes durable that it is there, and each that had to be created above it.
@@ -205,5 +244,30 @@ mod tests {
             assert!(error.contains("identity") && error.contains("newer version"), "{error}");
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn a_file_that_is_gone_from_beside_a_journal_is_not_made_anew() {
+        let home = tempfile::tempdir().unwrap();
+        drop(Identity::claim(home.path()).unwrap());
+        let events = home.path().join("journal/events");
+        fs::create_dir_all(&events).unwrap();
+        fs::remove_file(home.path().join(FILE)).unwrap();
+        drop(Identity::claim(home.path()).unwrap());
+        fs::write(events.join("00000000.segment"), "").unwrap();
+        fs::remove_file(home.path().join(FILE)).unwrap();
+        let error = Identity::claim(home.path()).unwrap_err().to_string();
+        assert!(error.contains("identity is missing") && error.contains("move the journal away"), "{error}");
+        assert!(!home.path().join(FILE).exists());
+    }
+
+    #[test]
+    fn a_claim_is_seen_from_outside() {
+        let home = tempfile::tempdir().unwrap();
+        assert!(!is_claimed(home.path()).unwrap());
+        let claim = Identity::claim(home.path()).unwrap();
+        assert!(is_claimed(home.path()).unwrap());
+        drop(claim);
+        assert!(!is_claimed(home.path()).unwrap());
     }
 }

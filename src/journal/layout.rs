@@ -1,5 +1,6 @@
 //! Floor 3: where the parts of a journal lie in a data directory.
 
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -14,9 +15,16 @@ pub(super) fn rooms(data: &Path) -> [PathBuf; 3] {
 }
 
 /// Whether a data directory has a journal.
-pub fn exists(data: &Path) -> bool {
+///
+/// # Errors
+/// When the system does not let us see.
+pub fn exists(data: &Path) -> io::Result<bool> {
     let [_, events, _] = rooms(data);
-    events.is_dir()
+    match events.read_dir() {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Bytes that the journal of a data directory takes on the disk; what cannot be looked at is not counted.
@@ -25,4 +33,18 @@ pub fn disk_use(data: &Path) -> u64 {
     const BLOCK: u64 = 512;
     let files = rooms(data).into_iter().filter_map(|room| room.read_dir().ok()).flatten().flatten();
     files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.blocks() * BLOCK).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_taken_for_absent() {
+        let home = tempfile::tempdir().unwrap();
+        assert!(!exists(home.path()).unwrap());
+        std::fs::create_dir_all(home.path().join("journal/events")).unwrap();
+        assert!(exists(home.path()).unwrap());
+        assert!(exists(&home.path().join("x".repeat(5000))).is_err());
+    }
 }

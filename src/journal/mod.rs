@@ -41,7 +41,7 @@ pub use events::{EventReader, InputReader, Page, committed_with};
 pub use evidence::{EvidenceRecord, evidence, write_records};
 pub use fates::Fate;
 pub use follow::{FollowError, Follower};
-pub use identity::{Identity, IdentityError};
+pub use identity::{Identity, IdentityError, is_claimed};
 pub use inputs::{KeptInputs, Recovered, RecoveredBlock};
 pub use layout::{disk_use, exists};
 pub use ranges::Ranges;

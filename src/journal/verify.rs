@@ -41,7 +41,7 @@ pub fn verify(data: &Path) -> Result<Report, ReadError> {
         Ok(Some((stream, _))) => {
             report.flaws.extend(recovery::foreign(&layout::rooms(data), stream.0)?);
         }
-        Ok(None) => {}
+        Ok(None) => report.flaws.extend(identity::missing(data).map(Flaw::from)),
         Err(error) => report.flaws.push(error.into()),
     }
     for directory in [&inputs, &events] {

@@ -1,8 +1,9 @@
 //! Floor 8: asks a running server.
 
 use super::protocol::{Answer, Ask, Request, VERSION};
-use super::socket::connect;
+use super::socket::{NAME, connect};
 use crate::cli::{Exit, Failure};
+use crate::journal;
 use crate::limits;
 use anyhow::{Context, anyhow, bail};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -20,10 +21,23 @@ pub(in crate::cli) fn ask(data: &Path, ask: Ask) -> Result<Answer, Failure> {
     }
 }
 
+/// Why nobody answers.
+fn nobody(data: &Path) -> anyhow::Error {
+    let directory = data.display();
+    match journal::is_claimed(data) {
+        Ok(true) => anyhow!(
+            "a server runs on {directory}, as the lock there tells, but cannot be asked: {} is gone, or not there yet; a \
+             restart of the server makes it anew",
+            data.join(NAME).display()
+        ),
+        _ => anyhow!("no server runs on {directory}"),
+    }
+}
+
 fn exchange(data: &Path, request: &Request) -> anyhow::Result<Answer> {
     let stream =
         connect(data).with_context(|| format!("cannot ask the server that runs on {}", data.display()))?;
-    let Some(mut stream) = stream else { bail!("no server runs on {}", data.display()) };
+    let Some(mut stream) = stream else { return Err(nobody(data)) };
     let said_nothing = || "the server does not answer";
     stream.set_read_timeout(Some(limits::CONTROL_PATIENCE)).with_context(said_nothing)?;
     stream.set_write_timeout(Some(limits::CONTROL_PATIENCE)).with_context(said_nothing)?;

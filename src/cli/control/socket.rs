@@ -9,7 +9,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 /// Its name.
-const NAME: &str = "control.sock";
+pub(super) const NAME: &str = "control.sock";
 
 /// A way to a path that is not too long for the address of a socket, which holds 108 bytes (unix(7)): through the open
 /// directory, where it would be.

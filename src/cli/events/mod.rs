@@ -11,6 +11,7 @@ use super::{ConfigArgs, Exit, Failure};
 use crate::config::Settings;
 use crate::event::render::Paint;
 use crate::journal::{self, Audit, Flaw};
+use anyhow::Context;
 use clap::Subcommand;
 use std::io::{self, IsTerminal};
 
@@ -54,7 +55,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
 pub(super) fn load(config: &ConfigArgs) -> Result<Settings, Failure> {
     let settings = config.load(&[], &[])?;
     let data = &settings.server.data_dir;
-    if journal::exists(data) {
+    if journal::exists(data).with_context(|| format!("cannot read the journal in {}", data.display()))? {
         return Ok(settings);
     }
     let data = data.display();

@@ -159,7 +159,12 @@ fn a_missing_file_costs_what_it_held_and_is_told() {
         let lacks: Vec<_> = promised.events.iter().filter(|event| !found.contains(event)).collect();
         assert!(lacks.iter().all(|(seq, _)| held.contains(seq)), "{what}: {lacks:?}");
         let report = verify(copy.path()).unwrap();
-        let told = goes_on(copy.path(), &promised, &what).unwrap();
+        let gone_on = goes_on(copy.path(), &promised, &what);
+        if path.ends_with("identity") {
+            assert!(gone_on.is_err() && !report.flaws.is_empty(), "{what}");
+            continue;
+        }
+        let told = gone_on.unwrap();
         // Snapshots go in time, and so do the first segments: nobody misses what nobody needs any more.
         let is_needed =
             path.extension().is_none_or(|end| end != "snapshot") && !path.ends_with("0000000001.segment");
