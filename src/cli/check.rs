@@ -5,7 +5,7 @@ mod online;
 use super::apps::{handlers, modules};
 use super::delivery::{environment, target};
 use super::probe::try_directory;
-use super::text::{exposure, secrets_in_plain};
+use super::text::{exposure, lacking, secrets_in_plain};
 use super::{ConfigArgs, Exit, Failure, credentials};
 use crate::config::Settings;
 use crate::dispatch::Target;
@@ -107,6 +107,7 @@ impl Findings {
         self.warnings.extend(ready.waiting);
         let environment = environment(settings, &ready.secrets, Arc::new(NoEvidence));
         self.warnings.extend(settings.active_handlers().flat_map(secrets_in_plain));
+        self.errors.extend(lacking(settings));
         let mut targets = Vec::new();
         for handler in settings.active_handlers() {
             match target(handler, settings, &environment) {

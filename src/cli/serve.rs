@@ -10,7 +10,7 @@ mod service;
 use self::backend::Backend;
 use self::control::{Control, Desk};
 use self::service::Service;
-use super::text::{exposure, secrets_in_plain};
+use super::text::{exposure, lacking, secrets_in_plain};
 use super::{ConfigArgs, Exit, Failure, credentials, logging};
 use crate::capture::{self, Writer};
 use crate::config::{Listener, Settings};
@@ -70,7 +70,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let settings = args.config.load(&args.app, &args.listen)?;
     logging::start(settings.server.log);
     let credentials::Ready { secrets, waiting } = credentials::find(&settings)?;
-    for warning in settings.active_handlers().flat_map(secrets_in_plain).chain(waiting) {
+    let lacking = lacking(&settings).map(|lacks| format!("{lacks}; its events wait until that is put right"));
+    for warning in settings.active_handlers().flat_map(secrets_in_plain).chain(waiting).chain(lacking) {
         tracing::warn!("{warning}");
     }
     let heartbeat = heartbeat::find(&settings)?;

@@ -1,6 +1,6 @@
 //! Floor 8: text for people, and lists for programs.
 
-use crate::config::{Handler, Listener};
+use crate::config::{Handler, Listener, Settings};
 use std::io::{self, Write};
 
 /// Breaks text at blanks into lines of at most `width` characters; a longer word has a line of its own.
@@ -45,6 +45,14 @@ pub(super) fn secrets_in_plain(handler: &Handler) -> impl Iterator<Item = String
              \"NAME\" }}, so that it does not stand in the configuration",
             handler.name
         )
+    })
+}
+
+/// Says what handlers need of this machine that is not there.
+pub(super) fn lacking(settings: &Settings) -> impl Iterator<Item = String> {
+    settings.active_handlers().filter_map(|handler| {
+        let lacks = handler.options.lacks(&settings.server.data_dir)?;
+        Some(format!("handler `{}` cannot work as it is: {lacks}", handler.name))
     })
 }
 

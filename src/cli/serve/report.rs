@@ -1,6 +1,6 @@
 //! Floor 8: what `serve` tells its operator, on standard error: where it listens, and at the end the totals.
 
-use crate::config::{HandlerOptions, LogFormat, Settings, Source};
+use crate::config::{LogFormat, Settings, Source};
 use crate::dispatch::Totals;
 use crate::ingest::{Address, Refusal};
 use crate::journal::Identity;
@@ -50,12 +50,8 @@ fn start_text(
     let data = settings.server.data_dir.display();
     writeln!(text, "data       {data}  (stream {}, run {})", identity.stream, identity.run)?;
     for handler in settings.active_handlers() {
-        write!(text, "handler    {} ({}", handler.name, handler.options.type_name())?;
-        match (&handler.options, handler.options.directory()) {
-            (_, Some(directory)) => writeln!(text, ", {})", directory.display())?,
-            (HandlerOptions::Log(_), None) => writeln!(text, ", standard output)")?,
-            (_, None) => writeln!(text, ")")?,
-        }
+        let (kind, destination) = (handler.options.type_name(), handler.options.destination());
+        writeln!(text, "handler    {} ({kind}, {destination})", handler.name)?;
     }
     if let Some(capture) = capture {
         writeln!(text, "capture    {}", capture.display())?;
@@ -125,6 +121,38 @@ fn end_text(
 mod tests {
     use super::*;
     use crate::config::{Environment, Request};
+
+    #[test]
+    fn the_start_tells_where_events_go_and_no_secret() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("correlator.toml");
+        let text = "\
+            [apps.a]\nhandlers = [\"hook\", \"hidden\", \"mail\", \"ban\", \"siem\", \"screen\"]\n\
+            [apps.a.modules.s]\ntype = \"sshd\"\n\
+            [handlers.hook]\ntype = \"webhook\"\nurl = \"https://me:s3cret@h.example:8443/T0/k3y?q=1\"\n\
+            [handlers.hidden]\ntype = \"webhook\"\nurl = { credential = \"slack/url\" }\n\
+            [handlers.mail]\ntype = \"email\"\nsmtp = \"smtp://mx.example\"\nfrom = \"a@b.example\"\nto = [\"c@b.example\"]\n\
+            [handlers.ban]\ntype = \"exec\"\ncommand = [\"/bin/ban\", \"--now\"]\n\
+            [handlers.siem]\ntype = \"syslog\"\naddress = \"tcp://siem.example:601\"\n\
+            [handlers.screen]\ntype = \"log\"\n";
+        std::fs::write(&file, text).unwrap();
+        let request =
+            Request { config: Some(file), data_dir: Some(home.path().join("data")), ..Request::default() };
+        let settings = Settings::load(&request, &Environment::default()).unwrap();
+        let identity = Identity::claim(home.path()).unwrap();
+        let text = start_text(&settings, &identity, &[], None).unwrap();
+        for line in [
+            "handler    hook (webhook, https://h.example:8443)",
+            "handler    hidden (webhook, URL in the credential `slack/url`)",
+            "handler    mail (email, smtp://mx.example:587)",
+            "handler    ban (exec, /bin/ban)",
+            "handler    siem (syslog, tcp://siem.example:601)",
+            "handler    screen (log, standard output)",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+        assert!(!["s3cret", "k3y"].iter().any(|secret| text.contains(secret)), "{text}");
+    }
 
     #[test]
     fn the_readme_shows_what_is_told_at_the_start() {

@@ -2,9 +2,10 @@
 
 use crate::config::codec::{Choice, Fields, FilterText, Lasting, OneOf};
 use crate::config::option::{Opt, options};
-use crate::config::section::Section;
-use crate::dispatch::{Filter, Start, StormOptions, TargetOptions};
-use crate::event::Field;
+use crate::config::problem::Problem;
+use crate::config::section::{Given, Reader, Section};
+use crate::dispatch::{Filter, RetryOptions, Start, StormOptions, TargetOptions};
+use crate::event::{Field, render};
 use crate::limits;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +35,8 @@ impl Section for TargetOptions {
         retry_for = retry.give_up as Lasting<0, YEAR>,
             "The time after which an event is given up and becomes a dead letter, which `events retry` can send again.";
         deadline = retry.deadline as Lasting<1, 3600>,
-            "The time within which the handler has to answer before the delivery counts as failed.";
+            "The time within which the handler has to answer before the delivery counts as failed. It must be longer than \
+             the handler's `timeout`, where it has one.";
     };
 
     fn defaults() -> Self {
@@ -55,6 +57,48 @@ impl Section for StormOptions {
     fn defaults() -> Self {
         Self::default()
     }
+}
+
+/// Says what does not go together. `timeout` is the handler's own time for one attempt, where it has one.
+pub(super) fn contradictions(
+    delivery: &TargetOptions,
+    timeout: Option<Duration>,
+    given: Given<'_>,
+    reader: &mut Reader,
+) {
+    // What was written is named: of two options the one that was, and of both the first.
+    let mut wrong = |keys: [&str; 2], message: String, hint: &str| {
+        let written = keys.iter().find_map(|key| given.table.get(key));
+        let place = written.map_or(given.at, |node| &node.at);
+        reader.problems.push(Problem::new(place, message).hint(hint));
+    };
+    let path = given.path;
+    let RetryOptions { first, most, deadline, .. } = delivery.retry;
+    if let Some(timeout) = timeout.filter(|timeout| *timeout >= deadline) {
+        let message = format!(
+            "`{path}.deadline` is {}, and `timeout` {}: a delivery would be cut off before its own \
+             time is over",
+            shown(deadline),
+            shown(timeout)
+        );
+        wrong(["timeout", "deadline"], message, "`deadline` must be longer than `timeout`");
+    }
+    if first > most {
+        let message =
+            format!("`{path}.retry_first` is {}, longer than `retry_most`, {}", shown(first), shown(most));
+        wrong(["retry_first", "retry_most"], message, "pauses grow from `retry_first` to `retry_most`");
+    }
+    let has_cooldown = delivery.storm.cooldown.is_some_and(|time| !time.is_zero());
+    if given.table.get("cooldown_by").is_some() && !has_cooldown && !delivery.storm.cooldown_by.is_empty() {
+        let message = format!("`{path}.cooldown_by` is of no use without `cooldown`");
+        wrong(["cooldown_by", "cooldown"], message, "add one, as in cooldown = \"10m\"");
+    }
+}
+
+fn shown(time: Duration) -> String {
+    let mut text = Vec::new();
+    render::human_duration(&mut text, time);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// How events are brought to people by default: those that a filter lets through, of alike ones from one source the

@@ -18,7 +18,8 @@ use crate::dispatch::{StormOptions, TargetOptions};
 use crate::handlers;
 use crate::handlers::privacy::{Privacy, UnknownUsers};
 use crate::limits;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A handler, by its name.
 #[derive(Clone, Debug)]
@@ -91,6 +92,31 @@ impl HandlerOptions {
         }
     }
 
+    /// The time that the handler gives itself for one attempt.
+    fn timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Log(_) | Self::Csv(_) => None,
+            Self::Email(options) => Some(options.timeout),
+            Self::Exec(options) => Some(options.timeout),
+            Self::Sms(options) => Some(options.timeout),
+            Self::Syslog(options) => Some(options.timeout),
+            Self::Webhook(options) => Some(options.timeout),
+        }
+    }
+
+    /// Where events go, for people: never a secret.
+    pub fn destination(&self) -> String {
+        match self {
+            Self::Log(_) => "standard output".to_owned(),
+            Self::Csv(options) => options.directory.display().to_string(),
+            Self::Email(options) => options.smtp.as_ref().map(ToString::to_string).unwrap_or_default(),
+            Self::Exec(options) => options.command.first().cloned().unwrap_or_default(),
+            Self::Sms(options) => options.destination(),
+            Self::Syslog(options) => options.address.as_ref().map(ToString::to_string).unwrap_or_default(),
+            Self::Webhook(options) => options.destination(),
+        }
+    }
+
     /// What handlers of the type may tell of people by default: those that write on this machine tell all.
     fn privacy(&self) -> Privacy {
         let unknown_users = match self {
@@ -115,6 +141,11 @@ impl HandlerOptions {
     /// The options that look as if a secret stood in them in plain.
     pub fn exposed(&self) -> Vec<String> {
         if let Self::Webhook(options) = self { options.exposed() } else { Vec::new() }
+    }
+
+    /// What the handler needs of this machine that is not there now, and may be once it works.
+    pub fn lacks(&self, data: &Path) -> Option<String> {
+        if let Self::Exec(options) = self { options.lacks(data) } else { None }
     }
 
     /// The directory that the handler writes to, if it writes files.
@@ -158,6 +189,7 @@ pub(super) fn read(reader: &mut Reader, given: Given<'_>, name: &str) -> Option<
         }
         HandlerType::Webhook => digesting(reader, given, HandlerOptions::Webhook, common),
     };
+    delivery::contradictions(&delivery, options.timeout(), given, reader);
     let privacy = reader.more(given, options.privacy());
     let Presence { required } = reader.more(given, Presence::defaults());
     reader.list_type(given, TYPES);

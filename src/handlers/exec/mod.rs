@@ -20,8 +20,9 @@ use super::{
 };
 use crate::event::render;
 use crate::limits;
+use rustix::fs::{Access, access};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -51,6 +52,26 @@ impl Default for Options {
             timeout: limits::EXEC_TIME,
             max_running: limits::EXEC_RUNNING,
             temporary_exit_codes: vec![TEMPORARY_FAILURE],
+        }
+    }
+}
+
+impl Options {
+    /// What the command needs that is not there now. It may be there once an event comes, so this keeps nobody from
+    /// starting.
+    pub fn lacks(&self, data: &Path) -> Option<String> {
+        let directory = data.join(&self.directory);
+        if !directory.is_dir() && directory != data {
+            return Some(format!("its directory {} does not exist", directory.display()));
+        }
+        let name = self.command.first()?;
+        let can_run = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+        let path = variables::path();
+        match name.contains('/') {
+            true if can_run(Path::new(name)) => None,
+            true => Some(format!("its program {name} is no file that may be run")),
+            false if std::env::split_paths(&path).any(|directory| can_run(&directory.join(name))) => None,
+            false => Some(format!("its program `{name}` is not in PATH, {}", path.display())),
         }
     }
 }
@@ -117,7 +138,7 @@ impl Exec {
     fn class(&self, ended: io::Result<Ended>) -> Outcome {
         match ended {
             // What is not there, or may not be run, is put right by somebody: until then events wait.
-            Err(error) => Outcome::Temporary(format!("cannot run {}: {error}", self.program.path)),
+            Err(error) => Outcome::Temporary(self.program.why(&error)),
             Ok(Ended::Exit(0, said)) if said.is_empty() => Outcome::Delivered,
             Ok(Ended::Exit(0, said)) => Outcome::Accepted(said),
             Ok(Ended::Exit(code, said)) => {

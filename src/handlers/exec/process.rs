@@ -7,6 +7,7 @@ use super::output::Output;
 use super::variables::Variables;
 use crate::limits;
 use rustix::process::{Pid, Signal, kill_process_group};
+use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -38,6 +39,16 @@ pub(super) enum Ended {
 }
 
 impl Program {
+    /// Why it could not be started: the system says the same of a program and of a directory that is not there.
+    pub(super) fn why(&self, error: &io::Error) -> String {
+        let path = &self.path;
+        match fs::metadata(&self.directory) {
+            Ok(directory) if directory.is_dir() => format!("cannot run {path}: {error}"),
+            Ok(_) => format!("cannot run {path} in {}: it is no directory", self.directory.display()),
+            Err(error) => format!("cannot run {path} in {}: {error}", self.directory.display()),
+        }
+    }
+
     /// Runs it with this line on standard input.
     ///
     /// # Errors

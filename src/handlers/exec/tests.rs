@@ -154,3 +154,22 @@ async fn a_program_that_reads_nothing_is_none_the_worse() {
     let gathered = Gathered { digest, shown: vec![storm] };
     assert_eq!(handler.digest(&gathered).await, Outcome::Delivered);
 }
+
+#[tokio::test]
+async fn a_directory_that_is_missing_is_not_taken_for_the_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let gone = Options { directory: "gone".into(), ..shell("exit 0") };
+    let outcome = handler(dir.path(), gone.clone()).deliver(&events(1)).await.remove(0);
+    let Outcome::Temporary(why) = outcome else { panic!("{outcome:?}") };
+    assert!(why.starts_with("cannot run /bin/sh in ") && why.contains("/gone: No such file"), "{why}");
+
+    let lacks = |options: &Options| options.lacks(dir.path()).unwrap_or_default();
+    assert!(lacks(&gone).ends_with("/gone does not exist"), "{}", lacks(&gone));
+    fs::create_dir(dir.path().join("gone")).unwrap();
+    assert_eq!(lacks(&gone), "");
+    let named = |name: &str| Options { command: vec![name.to_owned()], ..Options::default() };
+    assert_eq!(lacks(&named("sh")), "");
+    assert_eq!(lacks(&named("/no/such/program")), "its program /no/such/program is no file that may be run");
+    assert_eq!(lacks(&named("/etc/passwd")), "its program /etc/passwd is no file that may be run");
+    assert!(lacks(&named("no-such-program")).starts_with("its program `no-such-program` is not in PATH, "));
+}

@@ -14,6 +14,11 @@ use std::os::unix::ffi::OsStringExt;
 /// Where programs are found when the server itself was started without `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Where programs are found.
+pub(super) fn path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into())
+}
+
 /// Names and values.
 #[derive(Clone, Debug)]
 pub(super) struct Variables(Vec<(String, OsString)>);
@@ -52,8 +57,7 @@ impl Variables {
     }
 
     fn new(occasion: Occasion, kind: &str, severity: &str, id: &str) -> Self {
-        let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
-        let mut variables = Self(vec![("PATH".to_owned(), path)]);
+        let mut variables = Self(vec![("PATH".to_owned(), path())]);
         for (name, value) in [("KIND", kind), ("SEVERITY", severity), ("ID", id)] {
             variables.add(name, value.as_bytes().to_vec());
         }

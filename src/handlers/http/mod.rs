@@ -77,6 +77,11 @@ impl Client {
     }
 }
 
+/// Scheme, host and port of a URL: what may be told of one that has a password, or a path that nobody else is to know.
+pub(super) fn origin(url: &str) -> String {
+    Url::parse(url.trim()).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+}
+
 /// Sends a request and reads what it is answered.
 ///
 /// # Errors

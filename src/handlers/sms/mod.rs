@@ -17,7 +17,7 @@ mod tests;
 use self::memory::{Memory, Settled};
 use self::quota::{Full, Quota};
 use self::twilio::Account;
-use super::http::Client;
+use super::http::{self, Client};
 use super::template::{self, Escape, Template, TemplateError};
 use super::{
     Delivery, DigestDelivery, Environment, Gathered, Handler, Occasion, Outcome, Probing, Selection,
@@ -86,6 +86,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Where messages are handed in.
+    pub fn destination(&self) -> String {
+        http::origin(&self.api_url)
+    }
+
     /// The credentials that it names.
     pub fn credentials(&self) -> Vec<&CredentialName> {
         let senders = self.account_sid.iter().chain(&self.from).chain(&self.messaging_service_sid);

@@ -84,6 +84,15 @@ impl Options {
         given.chain(&self.hmac_secret).collect()
     }
 
+    /// Where requests go, as far as that is no secret.
+    pub fn destination(&self) -> String {
+        match &self.url {
+            Some(Given::Plain(url)) => http::origin(url),
+            Some(Given::Credential(name)) => format!("URL in the credential `{name}`"),
+            None => String::new(),
+        }
+    }
+
     /// The options that look as if a secret stood in them that should be a credential.
     pub fn exposed(&self) -> Vec<String> {
         let url =
