@@ -265,3 +265,57 @@ fn explain_names_a_file_that_it_cannot_read() {
     assert_eq!(err, "error: cannot read tests/none.log: No such file or directory (os error 2)\n");
     assert_eq!(run(&["explain", "--timezone", "Mars/Olympus"]).0, 2);
 }
+
+#[test]
+fn explain_sends_captures_where_they_are_read() {
+    let (code, out, err) = run(&["explain", "captures/openssh-10.6p1.capture"]);
+    assert_eq!((code, out.as_str()), (3, ""));
+    assert!(err.contains("is a capture, which has no lines") && err.contains("capture show"), "{err}");
+}
+
+#[test]
+fn a_paced_replay_ends_when_nobody_reads_it_any_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a-day.log");
+    // A year apart: a replay that waited for the second line would never end.
+    let lines = "<38>1 2025-02-01T00:00:00Z web1 sshd 7 - - Accepted password for a from 192.0.2.1 port 9 ssh2\n\
+                 <38>1 2026-02-01T00:00:00Z web1 sshd 8 - - Accepted password for b from 192.0.2.1 port 8 ssh2\n";
+    fs::write(&path, lines).unwrap();
+    // The time limit only keeps a replay that waits from holding up the tests.
+    let mut command = Command::new("timeout");
+    command.args(["120", env!("CARGO_BIN_EXE_correlator"), "replay", "--speed", "1x"]).arg(&path);
+    let mut child =
+        command.env("HOME", "/nonexistent").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn that_most_is_rejected_is_said_once_and_by_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("other.log");
+    let good = "Feb  1 00:00:01 web1 cron[8]: (root) CMD (true)\n";
+    fs::write(&path, format!("{good}{}", "no record at all\n".repeat(30))).unwrap();
+    let (_, _, err) = run(&["replay", path.to_str().unwrap()]);
+    let said: Vec<_> = err.lines().filter(|line| line.contains("most of what comes in")).collect();
+    assert!(said.len() == 1 && said[0].contains("no-header 30"), "{err}");
+    fs::write(&path, format!("{}{}", good.repeat(31), "no record at all\n".repeat(30))).unwrap();
+    assert!(!run(&["replay", path.to_str().unwrap()]).2.contains("most of what comes in"));
+}
+
+#[test]
+fn what_a_handler_lacks_is_told_before_it_is_needed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("exec.toml");
+    let text = "[apps.a]\nhandlers = [\"ban\"]\n[apps.a.modules.s]\ntype = \"sshd\"\n\
+                [handlers.ban]\ntype = \"exec\"\ncommand = [\"/no/such/program\"]\n";
+    fs::write(&path, text).unwrap();
+    let data = directory.path().join("data");
+    let (code, _, err) =
+        run(&["check", "--config", path.to_str().unwrap(), "--data-dir", data.to_str().unwrap()]);
+    assert_eq!(code, 1);
+    assert!(
+        err.contains("error: handler `ban` cannot work as it is: its program /no/such/program is no file"),
+        "{err}"
+    );
+}

@@ -130,7 +130,7 @@ fn replay(capture: &Path, workers: usize, split: bool) -> String {
     let pipeline = Pipeline::start(options(workers, identity.stream, identity.run), gate, outputs).unwrap();
     let batches = reader.map(|batch| batch.expect("an undamaged capture"));
     let batches: Vec<Sequenced> = if split { batches.flat_map(halves).collect() } else { batches.collect() };
-    assert!(feed(&pipeline, &permits, Pace::Full, batches));
+    assert!(feed(&pipeline, &permits, Pace::Full, || true, batches));
     pipeline.finish(End::At(closed));
     lines.take()
 }

@@ -17,6 +17,7 @@ use crate::limits;
 use crate::pipeline::{Discard, Gate, Ledger, Options, Outputs, Pace, Pipeline, feed, worker_threads};
 use crate::time::{Timestamp, Zone};
 use anyhow::Context;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -160,9 +161,10 @@ impl Replay<'_> {
         let pipeline =
             Pipeline::start(options, gate, outputs).context("cannot start the pipeline's threads")?;
 
-        let mut reading = Reading::new(inputs, sink);
+        let mut reading = Reading::new(inputs);
         let pace = self.args.speed.map_or(Pace::Full, Pace::Times);
-        feed(&pipeline, &permits, pace, &mut reading);
+        let is_wanted = || !is_unread(&sink);
+        feed(&pipeline, &permits, pace, is_wanted, &mut reading);
         let damaged = reading.failed;
         drop(reading);
         let ledger = pipeline.finish(match end {
@@ -224,23 +226,17 @@ struct Reading {
     current: Option<Input>,
     /// What the next file follows on: the number after the last, and its arrival.
     last: Option<(u64, Timestamp)>,
-    output: Sink,
     bar: Progress,
     done: u64,
     failed: bool,
 }
 
 impl Reading {
-    fn new(inputs: Vec<Input>, output: Sink) -> Self {
+    fn new(inputs: Vec<Input>) -> Self {
         let total = inputs.iter().map(Input::total_bytes).sum();
         let bar = progress(total);
         let mut inputs = inputs.into_iter();
-        Self { current: inputs.next(), inputs, last: None, output, bar, done: 0, failed: false }
-    }
-
-    /// Whether standard output takes no more, so that going on is of no use.
-    fn is_unread(&self) -> bool {
-        self.output.totals().first().is_some_and(|output| output.permanent > 0)
+        Self { current: inputs.next(), inputs, last: None, bar, done: 0, failed: false }
     }
 }
 
@@ -248,9 +244,6 @@ impl Iterator for Reading {
     type Item = Sequenced;
 
     fn next(&mut self) -> Option<Sequenced> {
-        if self.is_unread() {
-            return None;
-        }
         loop {
             let input = self.current.as_mut()?;
             match input.next() {
@@ -275,6 +268,16 @@ impl Iterator for Reading {
             }
         }
     }
+}
+
+/// Whether standard output takes no more, so that going on is of no use: a write to it has failed, or nobody holds the
+/// other end of its pipe any more.
+fn is_unread(output: &Sink) -> bool {
+    let stdout = io::stdout();
+    let mut end = [PollFd::new(&stdout, PollFlags::empty())];
+    let is_left = poll(&mut end, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+        && end.iter().any(|end| end.revents().contains(PollFlags::ERR));
+    is_left || output.totals().first().is_some_and(|output| output.permanent > 0)
 }
 
 /// A bar, unless events go to the same terminal.

@@ -4,7 +4,7 @@ use crate::config::NamedZone;
 use crate::event::{Kind, Severity};
 use crate::limits;
 use crate::suggest::suggest;
-use crate::time::Timestamp;
+use crate::time::{MICROS_PER_DAY, Timestamp, Zone};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
@@ -57,14 +57,27 @@ pub(super) enum Moment {
     Ago(Duration),
     /// Then.
     At(Timestamp),
+    /// Then, by the clocks of the zone in which times are shown; whether it is a whole day.
+    Local(Timestamp, bool),
 }
 
 impl Moment {
-    /// The instant.
-    pub(super) fn instant(self, now: Timestamp) -> Timestamp {
+    /// The instant; of a day the first.
+    pub(super) fn first(self, now: Timestamp, zone: &Zone) -> Timestamp {
         match self {
             Self::Ago(ago) => now.minus(ago),
             Self::At(instant) => instant,
+            Self::Local(civil, _) => zone.instant(civil),
+        }
+    }
+
+    /// The instant; of a day the first after it.
+    pub(super) fn end(self, now: Timestamp, zone: &Zone) -> Timestamp {
+        match self {
+            Self::Local(civil, true) => {
+                zone.instant(Timestamp::from_micros(civil.as_micros().saturating_add(MICROS_PER_DAY)))
+            }
+            other => other.first(now, zone),
         }
     }
 }
@@ -73,8 +86,8 @@ impl FromStr for Moment {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = "expected how long ago, such as `2h` (the units are s, m, h, d, w), or an instant such as \
-                     `2026-11-25T14:00:00Z`";
+        let wrong = "expected how long ago, such as `2h` (the units are s, m, h, d, w), or a time such as \
+                     `2026-11-25T14:00:00Z` or `2026-11-25`";
         let units = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400), ("w", 7 * 86_400)];
         let ago = units.iter().find_map(|(unit, seconds)| {
             let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
@@ -83,9 +96,21 @@ impl FromStr for Moment {
         if let Some(ago) = ago {
             return Ok(Self::Ago(ago));
         }
-        let instant: jiff::Timestamp = text.parse().map_err(|_| wrong)?;
-        Ok(Self::At(Timestamp::from_micros(instant.as_microsecond())))
+        if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+            return Ok(Self::At(Timestamp::from_micros(instant.as_microsecond())));
+        }
+        civil(text).map(|(time, is_day)| Self::Local(time, is_day)).ok_or(wrong)
     }
+}
+
+/// Reads a time that names no zone, as if it were in UTC, and whether it is only a date.
+pub(super) fn civil(text: &str) -> Option<(Timestamp, bool)> {
+    let [time, day] = [format!("{text}Z"), format!("{text}T00:00:00Z")].map(|text| text.parse());
+    let (instant, is_day): (jiff::Timestamp, bool) = match (time, day) {
+        (Ok(time), _) => (time, false),
+        (_, day) => (day.ok()?, true),
+    };
+    Some((Timestamp::from_micros(instant.as_microsecond()), is_day))
 }
 
 /// Numbers of records: one, or a range with both of its ends.
@@ -120,13 +145,14 @@ pub(super) fn kind(name: &str) -> Result<Kind, String> {
 /// Reads a severity.
 pub(super) fn severity(name: &str) -> Result<Severity, String> {
     let names = Severity::ALL.map(Severity::name);
-    name.to_ascii_uppercase().parse().map_err(|()| unknown("a severity", name, names))
+    let there_are = || format!("{}; there are {}", unknown("a severity", name, names), names.join(", "));
+    name.to_ascii_uppercase().parse().map_err(|()| there_are())
 }
 
 /// Says that a name is none of these, and which of them may have been meant.
 pub(super) fn unknown<'a>(what: &str, name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let meant = suggest(name, names).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
-    format!("`{name}` is not {what}{meant}")
+    format!("`{}` is not {what}{meant}", name.escape_debug())
 }
 
 #[cfg(test)]
@@ -157,12 +183,23 @@ mod tests {
     #[test]
     fn moments_are_instants_or_how_long_ago() {
         let now = Timestamp::from_civil(2026, 11, 25, 0, 0);
-        let instant = |text: &str| text.parse::<Moment>().map(|moment| moment.instant(now).to_string());
+        let berlin = zone("Europe/Berlin").unwrap().zone;
+        let instant =
+            |text: &str| text.parse::<Moment>().map(|moment| moment.first(now, &berlin).to_string());
+        let end = |text: &str| text.parse::<Moment>().unwrap().end(now, &berlin).to_string();
         assert_eq!(instant("2h").unwrap(), "2026-11-24T22:00:00.000000Z");
         assert_eq!(instant("1w").unwrap(), "2026-11-18T00:00:00.000000Z");
         assert_eq!(instant("2026-11-01T10:00:00+01:00").unwrap(), "2026-11-01T09:00:00.000000Z");
+        for (text, first, after) in [
+            ("2026-11-01", "2026-10-31T23:00:00.000000Z", "2026-11-01T23:00:00.000000Z"),
+            ("2026-11-01 12:30", "2026-11-01T11:30:00.000000Z", "2026-11-01T11:30:00.000000Z"),
+            ("2026-07-01T12:30:00", "2026-07-01T10:30:00.000000Z", "2026-07-01T10:30:00.000000Z"),
+            ("2026-11-01T10:00:00Z", "2026-11-01T10:00:00.000000Z", "2026-11-01T10:00:00.000000Z"),
+        ] {
+            assert_eq!((instant(text).unwrap(), end(text)), (first.to_owned(), after.to_owned()), "{text}");
+        }
         for bad in
-            ["", "2", "h", "-2h", "2 h", "yesterday", "2026-11-01", "99999999999999999999d", "9999999d"]
+            ["", "2", "h", "-2h", "2 h", "yesterday", "2026-13-01", "99999999999999999999d", "9999999d"]
         {
             assert!(instant(bad).unwrap_err().starts_with("expected how long ago"), "{bad}");
         }

@@ -1,6 +1,7 @@
 //! Floor 5: what became of the events offered to a handler.
 
 use crate::handlers::Outcome;
+use crate::journal::State;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -71,11 +72,19 @@ impl Totals {
     }
 }
 
-/// Writes how many of the events were delivered: `archive: 9 of 11`.
+/// Writes how many of the events were delivered, and what became of the others: `archive: 9 of 11, 2 filtered`. Where there
+/// is no journal, all that failed is dead.
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} of {}", self.handler, self.delivered, self.offered)?;
-        let others = [(self.held(), "held back"), (self.permanent, "given up"), (self.waiting, "waiting")];
+        let others = [
+            (self.filtered, State::Filtered.name()),
+            (self.suppressed, State::Suppressed.name()),
+            (self.digested, State::Digested.name()),
+            (self.temporary + self.permanent + self.lost, State::Dead.name()),
+            (self.dropped, State::Dropped.name()),
+            (self.waiting, State::Gathered.name()),
+        ];
         others
             .iter()
             .filter(|(count, _)| *count > 0)
@@ -146,5 +155,23 @@ impl Counters {
         let settled = totals.delivered + totals.temporary + totals.permanent + totals.lost + totals.held();
         totals.waiting = totals.offered.saturating_sub(settled);
         totals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_use_the_words_of_the_journal() {
+        let counters = Counters::default();
+        counters.offered.store(7, Relaxed);
+        counters.take(&[Outcome::Delivered, Outcome::Permanent("no".into())], 2);
+        counters.take(&[Outcome::Temporary("away".into())], 1);
+        counters.filtered.store(1, Relaxed);
+        counters.suppressed.store(1, Relaxed);
+        counters.digested.store(1, Relaxed);
+        let expected = "mail: 1 of 7, 1 filtered, 1 suppressed, 1 digested, 2 dead, 1 waiting";
+        assert_eq!(counters.totals("mail").to_string(), expected);
     }
 }

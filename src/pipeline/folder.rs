@@ -4,7 +4,7 @@
 
 use super::folded::{EventSink, Folded};
 use super::gate::Gate;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, PeerCounts};
 use super::pulse::Pulse;
 use super::reorder::Ring;
 use super::worker::{Observed, Observer};
@@ -81,6 +81,8 @@ pub(super) struct Folder {
     pub(super) gathered: KeptInputs,
     /// Length of the state when it was last saved, in bytes.
     pub(super) state_size: usize,
+    /// Whether it was said that most of what comes in is rejected.
+    pub(super) has_told_rejects: bool,
     /// Blocks that were offered, to be used again when the handlers are done with them.
     pub(super) offered: VecDeque<Arc<EventBlock>>,
 }
@@ -132,6 +134,7 @@ impl Folder {
         if !sequenced.is_tick() {
             let frames = sequenced.batch.frames.len() as u64;
             self.ledger().add(&sequenced.batch.origin, frames, &counts);
+            self.tell_rejects();
         }
         if self.events.wants_inputs() {
             self.gathered.push(&sequenced, observations.entries.iter().map(|entry| entry.frame), fired);
@@ -141,6 +144,18 @@ impl Folder {
         if let Some(recorder) = &mut self.recorder {
             recorder.record(sequenced);
         }
+    }
+
+    /// Says once, and early, that most of what comes is not understood: often it is another format, or framing.
+    fn tell_rejects(&mut self) {
+        if self.has_told_rejects || !self.ledger().is_mostly_rejected() {
+            return;
+        }
+        self.has_told_rejects = true;
+        let PeerCounts { received, rejected, .. } = self.ledger().total.clone();
+        let reasons: Vec<_> = rejected.iter().map(|(why, count)| format!("{} {count}", why.name())).collect();
+        let reasons = reasons.join(", ");
+        tracing::warn!(received, reasons, "most of what comes in is no syslog record that can be understood");
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {

@@ -87,6 +87,12 @@ impl Ledger {
         differs(of_peers).then(|| format!("peers sent {of_peers}, and {in_all} were received"))
     }
 
+    /// Whether more than half of what came in so far was no record, once there is enough to tell.
+    pub(super) fn is_mostly_rejected(&self) -> bool {
+        let rejected = self.total.rejected();
+        rejected >= limits::TELLING_REJECTS && rejected > self.total.received / 2
+    }
+
     /// The totals that `ServerStats` shows.
     pub fn totals(&self) -> Totals {
         Totals {

@@ -161,6 +161,7 @@ impl Pipeline {
             pulse: Arc::clone(&pulse),
             gathered: KeptInputs::default(),
             state_size: 0,
+            has_told_rejects: false,
             offered: VecDeque::new(),
         };
         let folder = thread::Builder::new().name("correlator".to_owned()).spawn(move || folder.run())?;

@@ -168,3 +168,47 @@ fn the_socket_is_its_users_alone_and_answers_whatever_it_is_asked() {
     assert_eq!(status(&data, 0)["run"], 1);
     server.stop();
 }
+
+#[test]
+fn what_waits_is_tried_at_once_and_said_so() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let config = home.path().join("correlator.toml");
+    let text = "[apps.a]\nhandlers = [\"ban\"]\n[apps.a.modules.s]\ntype = \"sshd\"\n\
+                [handlers.ban]\ntype = \"exec\"\ncommand = [\"/no/such/program\"]\n\
+                retry_first = \"1h\"\nretry_most = \"1h\"\n";
+    fs::write(&config, text).unwrap();
+    let server = Server::start(&data, &["--config", config.to_str().unwrap()]);
+    server.send("127.0.0.2", &["Accepted password for a from 203.0.113.9 port 2000 ssh2".to_owned()]);
+    let failing = loop {
+        let status = status(&data, 0);
+        if !status["handlers"][0]["failing"].is_null() {
+            break status;
+        }
+    };
+    assert!(failing["handlers"][0]["failing"]["error"].as_str().unwrap().contains("/no/such/program"));
+    let waiting = failing["handlers"][0]["waiting"].as_u64().unwrap();
+    let events = if waiting == 1 { "event" } else { "events" };
+    let (said, _) = run(&data, 0, &["events", "retry", "--handler", "ban"]);
+    assert_eq!(said, format!("ban: {waiting} {events} that waited to be tried at once\n"));
+    let id = listed(&data, &[]).remove(0)["id"].as_str().unwrap().to_owned();
+    let (_, why) = run(&data, 1, &["events", "retry", &id]);
+    assert!(why.contains("waits for handler `ban`") && why.contains("events retry --handler ban"), "{why}");
+    let (_, none) = run(&data, 2, &["events", "list", "--handler", "nope"]);
+    assert!(none.contains("there is no such handler; there are ban, "), "{none}");
+    server.stop();
+}
+
+#[test]
+fn a_server_whose_socket_is_gone_is_not_taken_for_none() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    assert!(run(&data, 3, &["status"]).1.contains("no server runs on "));
+    let server = Server::start(&data, &[]);
+    status(&data, 0);
+    fs::remove_file(data.join("control.sock")).unwrap();
+    let (_, why) = run(&data, 3, &["status"]);
+    assert!(why.contains("a server runs on ") && why.contains("control.sock is gone"), "{why}");
+    server.stop();
+    assert!(run(&data, 3, &["status"]).1.contains("no server runs on "));
+}

@@ -1,6 +1,7 @@
 //! Floor 8: `correlator capture cut`: a new capture from a part of another.
 
 use super::super::progress::Progress;
+use super::super::value::civil;
 use super::super::{Exit, Failure};
 use super::{Wanted, each_batch, open};
 use crate::capture::{End, Listing, Options, Pick, Writer};
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 /// Make a new capture from a part of another
 ///
 /// What is kept keeps its number, arrival and peer, and the capture its stream and run: a replay of it gives events
-/// with the ids of the original. All conditions must hold; where no record meets them, the exit code is 1. Where the capture's end is cut off, the new one ends like a
+/// with the ids of the original. All conditions must hold; where no record meets them, nothing is made and the exit code is 1. Where the capture's end is cut off, the new one ends like a
 /// file: a replay ends what is still open at its last record.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -92,16 +93,14 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         _ => None,
     };
     writer.finish(closed_at).map_err(failed)?;
-    progress.say(&format!("{records} records in {}", args.output.display()));
-    if records == 0 && exit == Exit::Done {
-        return Err(Failure::new(
-            Exit::Failed,
-            anyhow::anyhow!(
-                "no record meets all conditions; {} is a capture without records",
-                args.output.display()
-            ),
-        ));
+    let output = args.output.display();
+    if records == 0 {
+        // It is one segment, which this command has created.
+        fs::remove_file(&args.output).with_context(|| format!("cannot remove {output}, which is empty"))?;
+        let error = anyhow::anyhow!("no record meets all conditions; {output} was not made");
+        return Err(Failure::new(if exit == Exit::Done { Exit::Failed } else { exit }, error));
     }
+    progress.say(&format!("{records} records in {output}"));
     Ok(exit)
 }
 
@@ -120,11 +119,10 @@ fn parse_last(text: &str) -> Result<Timestamp, String> {
 
 /// An instant, and whether it is only a date. What names no zone is in UTC.
 fn parse(text: &str) -> Result<(Timestamp, bool), String> {
-    let is_day = !text.contains([':', 'T', ' ']);
-    let completed = [text.to_owned(), format!("{text}Z"), format!("{text}T00:00:00Z")];
-    let instant = completed.iter().find_map(|text| text.parse::<jiff::Timestamp>().ok());
+    let instant = text.parse::<jiff::Timestamp>().ok();
     instant
-        .map(|instant| (Timestamp::from_micros(instant.as_microsecond()), is_day))
+        .map(|instant| (Timestamp::from_micros(instant.as_microsecond()), false))
+        .or_else(|| civil(text))
         .ok_or_else(|| "expected a time such as `2026-02-01T12:00:00Z` or `2026-02-01`".to_owned())
 }
 

@@ -72,6 +72,9 @@ pub(in crate::cli) struct Done {
     pub(in crate::cli) handler: String,
     /// How many events it is about.
     pub(in crate::cli) events: u64,
+    /// How many that wait, because the handler fails, are tried at once.
+    #[serde(default)]
+    pub(in crate::cli) hastened: u64,
 }
 
 /// How a server is.

@@ -3,11 +3,12 @@
 use super::pick::{Pick, PickArgs};
 use super::{audit, load, paint, row, warn};
 use crate::cli::{ConfigArgs, Exit, Failure, Format};
+use crate::config::Settings;
 use crate::event::render::LocalTime;
 use crate::journal::{Audit, Chapter, Fate};
 use crate::limits;
 use crate::time::{Clock, SystemClock};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Write};
 
 /// List events, the oldest first, with what became of each in every handler
@@ -57,6 +58,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let zone = settings.server.timezone.zone.clone();
     let pick = args.pick.pick(SystemClock.now(), zone.clone());
     let audit = audit(&settings)?;
+    if let Some(handler) = &args.handler {
+        known(handler, &audit, &settings)?;
+    }
     let (mut parts, missing) = audit.segments(pick.since()).map_err(anyhow::Error::from)?;
     let mut exit = warn(&missing);
     let mut listing = Listing { args, pick, times: LocalTime::new(zone) };
@@ -82,6 +86,17 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     lines.iter().try_for_each(|line| out.write_all(line))?;
     out.flush()?;
     Ok(exit)
+}
+
+/// Makes sure that there is a handler of this name, configured or with a place in the journal.
+fn known(name: &str, audit: &Audit, settings: &Settings) -> Result<(), Failure> {
+    let configured = settings.handlers.iter().map(|handler| handler.name.as_str());
+    let names: BTreeSet<&str> = audit.standings().keys().map(String::as_str).chain(configured).collect();
+    if names.contains(name) {
+        return Ok(());
+    }
+    let names: Vec<&str> = names.into_iter().collect();
+    Err(Failure::usage(format!("--handler {name}: there is no such handler; there are {}", names.join(", "))))
 }
 
 /// What is listed.

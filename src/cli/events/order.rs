@@ -66,7 +66,8 @@ fn reason(text: &str) -> Result<String, String> {
 /// # Errors
 /// When no server answers, or it cannot do it.
 pub(super) fn retry(args: &RetryArgs) -> Result<Exit, Failure> {
-    order(&args.config, &args.which, "no dead letters", "to be delivered again", |which| Ask::Retry { which })
+    let none = "no dead letters, and nothing that fails";
+    order(&args.config, &args.which, none, "to be delivered again", |which| Ask::Retry { which })
 }
 
 /// Gives events up.
@@ -90,11 +91,14 @@ fn order(
     let event = id.map(|id| Ok::<_, Failure>(show::find(&audit(&settings)?, &id)?.1)).transpose()?;
     let Answer { done, .. } = ask(&settings.server.data_dir, question(Which { handler, event, dead }))?;
     let mut out = Vec::new();
-    for Done { handler, events } in &done {
+    for Done { handler, events, hastened } in &done {
         render::readable(&mut out, handler.as_bytes());
+        let parts = [(*events, what), (*hastened, "that waited to be tried at once")];
+        let parts = parts.iter().filter(|(count, _)| *count > 0);
+        let parts = parts
+            .map(|(count, what)| format!("{count} {} {what}", if *count == 1 { "event" } else { "events" }));
         // Writing to a vector cannot fail.
-        writeln!(out, ": {events} {} {what}", if *events == 1 { "event" } else { "events" })
-            .unwrap_or_default();
+        writeln!(out, ": {}", parts.collect::<Vec<_>>().join(", ")).unwrap_or_default();
     }
     if done.is_empty() {
         writeln!(out, "{none}").unwrap_or_default();

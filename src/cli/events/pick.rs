@@ -11,11 +11,11 @@ use std::str::FromStr;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Which events")]
 pub(super) struct PickArgs {
-    /// Only those from then on, as in `2h` (ago) or `2026-11-25T14:00:00Z`
+    /// Only those from then on, as in `2h` (ago), `2026-11-25T14:00:00Z`, or `2026-11-25` by the clocks of `timezone`
     #[arg(long, value_name = "WHEN")]
     pub(super) since: Option<Moment>,
 
-    /// Only those before then
+    /// Only those before then; a date is all of its day
     #[arg(long, value_name = "WHEN")]
     until: Option<Moment>,
 
@@ -47,10 +47,9 @@ pub(super) struct Pick {
 impl PickArgs {
     /// Goes by a present instant, and by the zone of times.
     pub(super) fn pick(&self, now: Timestamp, zone: Zone) -> Pick {
-        let at = |moment: Option<Moment>, otherwise| moment.map_or(otherwise, |moment| moment.instant(now));
         Pick {
-            since: at(self.since, Timestamp::MIN),
-            until: at(self.until, Timestamp::MAX),
+            since: self.since.map_or(Timestamp::MIN, |moment| moment.first(now, &zone)),
+            until: self.until.map_or(Timestamp::MAX, |moment| moment.end(now, &zone)),
             args: self.clone(),
             times: LocalTime::new(zone),
         }
@@ -182,7 +181,10 @@ mod tests {
         assert!(!takes(|args| args.kind = vec![Kind::ServerStats]));
         assert!(takes(|args| args.severity = Some(value::severity("warning").unwrap())));
         assert!(!takes(|args| args.severity = Some(value::severity("ERROR").unwrap())));
-        assert_eq!(value::severity("eror").unwrap_err(), "`eror` is not a severity; did you mean `ERROR`?");
+        assert_eq!(
+            value::severity("eror").unwrap_err(),
+            "`eror` is not a severity; did you mean `ERROR`?; there are INFO, NOTICE, WARNING, ERROR, CRITICAL"
+        );
         assert!(value::kind("SSHDLoginFaild").unwrap_err().contains("`SSHDLoginFailed`"));
     }
 }

@@ -15,6 +15,11 @@ pub(super) fn is_shown(fate: &Fate<'_>) -> bool {
     fate.state != Some(State::Skipped)
 }
 
+/// Whether it ended as it should.
+fn is_well(fate: &Fate<'_>) -> bool {
+    matches!(fate.state, Some(State::Delivered | State::Filtered | State::Suppressed | State::Digested))
+}
+
 /// Appends an event for people: its line, and below it its identity with what became of it in each handler.
 pub(super) fn text<'a>(
     out: &mut Vec<u8>,
@@ -36,7 +41,8 @@ pub(super) fn text<'a>(
             // Writing to a vector cannot fail.
             write!(out, " after {} {attempts}", fate.attempts).unwrap_or_default();
         }
-        if let Some(error) = fate.error {
+        // How it failed before it went well is for `events show`.
+        if let Some(error) = fate.error.filter(|_| !is_well(&fate)) {
             out.extend_from_slice(b" (");
             render::readable(out, error.as_bytes());
             out.push(b')');

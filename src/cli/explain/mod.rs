@@ -7,6 +7,7 @@ mod words;
 
 use super::value::{self, YearArgs};
 use super::{Exit, Failure, Format};
+use crate::capture;
 use crate::config::NamedZone;
 use crate::detect::{Detector, Interest, Observations, Scratch, Subject};
 use crate::limits;
@@ -63,7 +64,17 @@ struct Understood<'a> {
 /// When the input cannot be read, or standard output cannot be written.
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let zone = args.timezone.unwrap_or_default();
-    let (input, modified) = open(&args.file)?;
+    let (mut input, modified) = open(&args.file)?;
+    let name = args.file.display();
+    if capture::recognises(input.fill_buf().with_context(|| format!("cannot read {name}"))?) {
+        return Err(Failure::new(
+            Exit::Environment,
+            anyhow::anyhow!(
+                "{name} is a capture, which has no lines: `correlator capture show {name} NUMBER` explains its records, \
+                 `capture list` lists them, and `replay` tells the events"
+            ),
+        ));
+    }
     let reference = args.year.year.map_or(modified, |year| {
         // A day before the end of the year, because parsing allows for a day.
         zone.zone.instant(Timestamp::from_civil(i64::from(year), 12, 31, 0, -1))
@@ -72,7 +83,6 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let scratch = detector.scratch();
     let observations = Observations::default();
     let mut explainer = Explainer { detector, scratch, observations, reference, zone };
-    let name = args.file.display();
     explain(&mut explainer, input, args.format).with_context(|| format!("explaining {name}"))?;
     Ok(Exit::Done)
 }

@@ -96,7 +96,7 @@ fn read(source: &str) -> Result<Test, FilterError> {
         let parser = cel::parser::Parser::new().max_recursion_depth(limits::MAX_FILTER_DEPTH);
         match parser.parse(&text) {
             Ok(expr) => compile::test(&expr),
-            Err(errors) => Err(syntax_error(&text, errors.errors.first())),
+            Err(errors) => Err(syntax_error(&text, &errors.errors)),
         }
     };
     let thread = thread::Builder::new().stack_size(limits::FILTER_READER_STACK).spawn(reader);
@@ -105,8 +105,13 @@ fn read(source: &str) -> Result<Test, FilterError> {
 }
 
 /// What the parser says, without its list of all tokens that it would have taken.
-fn syntax_error(source: &str, error: Option<&ParseError>) -> FilterError {
-    let Some(error) = error else { return FilterError::new("it is no expression") };
+fn syntax_error(source: &str, errors: &[ParseError]) -> FilterError {
+    let Some(error) = errors.first() else { return FilterError::new("it is no expression") };
+    if errors.iter().any(|error| error.msg.contains("Recursion limit of ")) {
+        let most = limits::MAX_FILTER_DEPTH;
+        return FilterError::new(format!("it is nested too deeply: more than {most} levels"))
+            .hint("fewer parentheses, or `in` with a list in place of many comparisons");
+    }
     let (line, column) = error.pos;
     let place = match source.contains('\n') {
         true => format!("line {line}, character {column}"),

@@ -134,7 +134,7 @@ fn what_is_no_filter_is_refused_with_the_remedy() {
         ("fields.user == null", "has(fields.NAME)"),
         ("fields.user.startWith('x')", "did you mean `startsWith`?"),
         (&long, "may be 1024"),
-        (&deep, "it is no expression"),
+        (&deep, "it is nested too deeply: more than 48 levels"),
     ];
     for (source, expected) in cases {
         let error = Filter::compile(source).expect_err(source).to_string();

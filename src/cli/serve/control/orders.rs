@@ -27,10 +27,20 @@ impl Desk {
             if retry.is_none() && wake.is_none() {
                 continue;
             }
+            let hastened = if wake.is_some() { standing.waiting(present.next) } else { 0 };
             order(&dispatch, name, retry.into_iter().chain(wake)).await?;
-            done.push(Done { handler: name.clone(), events });
+            done.push(Done { handler: name.clone(), events, hastened });
         }
-        ensure!(which.event.is_none() || !done.is_empty(), "the event is no dead letter");
+        if let (Some(event), true) = (which.event, done.is_empty()) {
+            let mut concerned = concerned(&present, which, &dispatch);
+            match concerned.find(|(_, standing)| waits(standing, event, present.next)) {
+                Some((name, _)) => bail!(
+                    "the event is no dead letter: it waits for handler `{name}`, which will try it by itself; `events retry \
+                     --handler {name}` has what fails there tried at once"
+                ),
+                None => bail!("the event is no dead letter: `events show` tells what became of it"),
+            }
+        }
         Ok(done)
     }
 
@@ -60,7 +70,7 @@ impl Desk {
             }
             let events = ranges.len();
             order(&dispatch, name, [Command::Drop(ranges, reason.to_owned())]).await?;
-            done.push(Done { handler: name.clone(), events });
+            done.push(Done { handler: name.clone(), events, hastened: 0 });
         }
         if let (Some(name), true) = (behind, done.is_empty()) {
             bail!(
@@ -113,6 +123,12 @@ fn waiting(standing: &Standing, which: &Which, next: u64) -> impl Iterator<Item 
     let rest = std::iter::once(standing.cursor..next).filter(|range| !range.is_empty());
     let is_meant = !which.dead;
     standing.gathered.iter().chain(standing.requeued.iter()).chain(rest).filter(move |_| is_meant)
+}
+
+/// Whether an event is still to be delivered, or part of what is.
+fn waits(standing: &Standing, event: u64, next: u64) -> bool {
+    let apart = standing.gathered.contains(event) || standing.requeued.contains(event);
+    apart || (standing.cursor..next).contains(&event)
 }
 
 /// Whether one event can be given up.

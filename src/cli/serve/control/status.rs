@@ -162,14 +162,15 @@ fn judge(status: &mut Status) {
     for delivery in status.handlers.iter().filter(|delivery| delivery.runs) {
         let Delivery { handler, dead, waiting, failing, .. } = delivery;
         if *dead > 0 {
-            status.problems.push(format!("handler `{handler}` has given up {dead} events"));
+            let events = if *dead == 1 { "event" } else { "events" };
+            status.problems.push(format!("handler `{handler}` has given up {dead} {events}"));
         }
         if let Some(Failing { attempts, error, .. }) =
             failing.as_ref().filter(|failing| failing.attempts >= limits::FAILING_ATTEMPTS)
         {
-            let text = format!(
-                "handler `{handler}` fails, {waiting} events wait: after {attempts} attempts: {error}"
-            );
+            let wait = if *waiting == 1 { "event waits" } else { "events wait" };
+            let text =
+                format!("handler `{handler}` fails, {waiting} {wait}: after {attempts} attempts: {error}");
             status.problems.push(text);
         }
     }
