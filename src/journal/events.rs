@@ -5,7 +5,7 @@ use super::inputs::{self, RecoveredBlock};
 use super::layout;
 use super::reader::{Item, StreamReader};
 use super::recovery;
-use super::schema::{Deliveries, Events, Inputs, SyncMark};
+use super::schema::{Deliveries, Events};
 use super::standing::Settled;
 use crate::event::EventBlock;
 use crate::segment::{Entry, Fault, Schema, Segment};
@@ -48,13 +48,10 @@ impl InputReader {
                 Item::Block(segment, entry) => (segment, entry),
                 Item::Flaw(flaw) => return Ok(Some(Err(flaw))),
             };
-            if entry.tag == SyncMark::TAG || entry.first <= self.after {
+            if entry.first <= self.after {
                 continue;
             }
-            let read = segment.read::<Inputs>(&entry).and_then(|block| {
-                let contents = |what: &str| Fault::Contents(Inputs::TAG, what.to_owned());
-                inputs::read(block, &segment).map_err(|what| segment.damage(entry.offset, contents(what)))
-            });
+            let Some(read) = inputs::read(&segment, &entry).transpose() else { continue };
             let (after, base) = (self.after, read.as_ref().map_or(0, |block| block.base));
             return Ok(Some(read.map_err(Flaw::from).map(|mut block| {
                 block.inputs.retain(|input| base.saturating_add(input.number()) > after);

@@ -7,7 +7,7 @@
 
 use super::error::ReadError;
 use super::inputs::{self, Recovered};
-use super::schema::{Inputs, SyncMark};
+use super::schema::SyncMark;
 use super::stream::is_end;
 use super::tail::first_block;
 use super::{files, layout};
@@ -107,7 +107,7 @@ impl Search {
     }
 
     fn block(&mut self, segment: &Segment, entry: &Entry) {
-        let block = segment.read::<Inputs>(entry).ok().and_then(|block| inputs::read(block, segment).ok());
+        let block = inputs::read(segment, entry).ok().flatten();
         let block =
             block.into_iter().flat_map(|block| block.inputs.into_iter().map(move |i| (block.base, i)));
         for (base, input) in block {
@@ -180,7 +180,7 @@ mod tests {
         let before = evidence(home.path(), &all).unwrap();
         let (_, path) = files::segments(&directory).unwrap().pop().unwrap();
         let mut bytes = std::fs::read(&path).unwrap();
-        bytes[200] ^= 1;
+        bytes[900] ^= 1;
         std::fs::write(&path, bytes).unwrap();
         let after = evidence(home.path(), &all).unwrap();
         assert!(after.len() < before.len() && !after.is_empty());

@@ -6,9 +6,9 @@
 //! Invariant: folding what comes back raises the events that folding all inputs raised, with the same ids.
 
 use super::evidence::EvidenceRecord;
-use super::schema::{ArchivedInputs, BatchRow, FrameRow, Inputs, OriginRow};
+use super::schema::{ArchivedInputs, BatchRow, Followed, FrameRow, Inputs, OriginRow};
 use crate::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
-use crate::segment::Segment;
+use crate::segment::{Damage, Entry, Fault, Schema, Segment};
 use crate::span::Span;
 use crate::time::Timestamp;
 use bytes::Bytes;
@@ -192,8 +192,19 @@ pub struct RecoveredBlock {
     pub inputs: Vec<Recovered>,
 }
 
-/// Reads the inputs of a block of a segment, or says how it contradicts itself.
-pub(super) fn read(block: &ArchivedInputs, segment: &Segment) -> Result<RecoveredBlock, &'static str> {
+/// Reads the inputs of a block of a segment; nothing where the block holds other things.
+pub(super) fn read(segment: &Segment, entry: &Entry) -> Result<Option<RecoveredBlock>, Damage> {
+    let block = match entry.tag {
+        tag if tag == Inputs::TAG => segment.read::<Inputs>(entry)?,
+        tag if tag == Followed::TAG => &segment.read::<Followed<'static>>(entry)?.inputs,
+        _ => return Ok(None),
+    };
+    let contents = |what: &str| segment.damage(entry.offset, Fault::Contents(entry.tag, what.to_owned()));
+    thaw(block, segment).map(Some).map_err(contents)
+}
+
+/// Reads inputs, or says how they contradict themselves.
+fn thaw(block: &ArchivedInputs, segment: &Segment) -> Result<RecoveredBlock, &'static str> {
     let origin = |row: &super::schema::ArchivedOriginRow| {
         Arc::new(Origin { listener: row.listener.as_str().to_owned(), peer: row.peer.as_str().to_owned() })
     };

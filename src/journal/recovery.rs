@@ -4,7 +4,7 @@
 
 use super::error::{Flaw, ReadError};
 use super::reader::{Item, StreamReader};
-use super::schema::{Checkpoint, Deliveries, Events, Inputs, RunStart, RunStop, SyncMark};
+use super::schema::{Checkpoint, Deliveries, Events, Followed, Inputs, RunStart, RunStop, SyncMark};
 use super::standing::{Settled, Standing, Standings, State};
 use super::stream::Resume;
 use super::tail::{Tail, first_block, tail};
@@ -163,7 +163,7 @@ pub(super) fn last_position(directory: &Path) -> Result<u64, ReadError> {
         let Ok(segment) = Segment::open(path) else { continue };
         for step in segment.steps() {
             let Step::Block(entry) = step else { continue };
-            if entry.tag == Inputs::TAG {
+            if entry.tag == Inputs::TAG || entry.tag == Followed::TAG {
                 // Also where its inputs are lost, their positions are taken.
                 last = last.max(entry.first);
             }

@@ -16,8 +16,10 @@ pub(super) const EVENTS: FileKind = FileKind(*b"EVTS");
 pub(super) const SNAPSHOT: FileKind = FileKind(*b"SNAP");
 
 /// The tags of all blocks that this version knows.
-pub(super) const TAGS: [Tag; 9] = [
+pub(super) const TAGS: [Tag; 11] = [
     Inputs::TAG,
+    Followed::TAG,
+    Files::TAG,
     Events::TAG,
     Deliveries::TAG,
     Checkpoint::TAG,
@@ -75,6 +77,45 @@ pub(super) struct FrameRow {
 
 impl Schema for Inputs {
     const TAG: Tag = Tag(*b"INP1");
+}
+
+/// Inputs, and how far the files had been read that some of them are from. Its header is that of inputs.
+#[derive(Debug, Archive, Serialize)]
+pub(super) struct Followed<'a> {
+    #[rkyv(with = rkyv::with::Inline)]
+    pub(super) inputs: &'a Inputs,
+    /// What is new since the block before.
+    pub(super) marks: Vec<MarkRow>,
+}
+
+#[derive(Debug, Archive, Serialize)]
+pub(super) struct MarkRow {
+    pub(super) path: Vec<u8>,
+    pub(super) device: u64,
+    pub(super) inode: u64,
+    pub(super) offset: u64,
+    /// The hash of the bytes before the offset.
+    pub(super) hash: u64,
+    /// How many bytes that hash is of.
+    pub(super) known: u32,
+    /// Whether the rest of a line has to be passed over.
+    pub(super) mid_line: bool,
+    /// Whether nobody reads the file any more.
+    pub(super) gone: bool,
+}
+
+impl Schema for Followed<'_> {
+    const TAG: Tag = Tag(*b"INF1");
+}
+
+/// How far all files had been read. The block's header bears the position of the last input before it.
+#[derive(Debug, Archive, Serialize)]
+pub(super) struct Files {
+    pub(super) rows: Vec<MarkRow>,
+}
+
+impl Schema for Files {
+    const TAG: Tag = Tag(*b"FIL1");
 }
 
 /// Events. The block's header bears the sequence number of the first.

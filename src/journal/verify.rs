@@ -4,7 +4,9 @@
 
 use super::error::{Flaw, ReadError};
 use super::recovery::{self, settled};
-use super::schema::{Checkpoint, Deliveries, EndMark, Events, Inputs, RunStart, RunStop, SyncMark};
+use super::schema::{
+    Checkpoint, Deliveries, EndMark, Events, Files, Followed, Inputs, RunStart, RunStop, SyncMark,
+};
 use super::standing::{Standing, Standings};
 use super::tail::tail;
 use super::{files, identity, inputs, layout, snapshots};
@@ -127,11 +129,11 @@ impl Report {
                 }
                 return Ok(true);
             }
-            tag if tag == Inputs::TAG => {
-                let block = segment.read::<Inputs>(entry)?;
-                let block = inputs::read(block, segment).map_err(|what| contents(what.to_owned()))?;
-                self.inputs += block.inputs.len() as u64;
+            tag if tag == Inputs::TAG || tag == Followed::TAG => {
+                let block = inputs::read(segment, entry)?;
+                self.inputs += block.map_or(0, |block| block.inputs.len() as u64);
             }
+            tag if tag == Files::TAG => drop(segment.read::<Files>(entry)?),
             tag if tag == Events::TAG => {
                 let block = segment.read::<Events<'static>>(entry)?;
                 let block = block.table.thaw().map_err(|error| contents(error.to_string()))?;

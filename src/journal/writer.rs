@@ -7,7 +7,10 @@ use super::error::{Flaw, JournalError, StartError};
 use super::events::InputReader;
 use super::identity::Identity;
 use super::inputs::KeptInputs;
-use super::schema::{Checkpoint, Deliveries, DeliveryRow, EVENTS, Events, INPUTS, RunStart, RunStop};
+use super::marks::{self, Mark, Marks};
+use super::schema::{
+    Checkpoint, Deliveries, DeliveryRow, EVENTS, Events, Followed, INPUTS, RunStart, RunStop,
+};
 use super::snapshots::{self, Snapshot, Snapshots};
 use super::standing::{Settled, Standing, Standings};
 use super::stream::{self, Pushed, Series, StreamWriter};
@@ -69,6 +72,8 @@ pub struct Recovery {
     pub stopped: bool,
     /// Whether the configuration is another than in the last run.
     pub reconfigured: bool,
+    /// How far files had been read; what of them was read is in `inputs`, the snapshot, or before both.
+    pub marks: Vec<Mark>,
     /// What cannot be read.
     pub flaws: Vec<Flaw>,
     /// Bytes that a crash left of blocks, which nobody was told of; they have been closed off.
@@ -88,6 +93,8 @@ pub struct Group {
     pub inputs: KeptInputs,
     /// The events that were raised.
     pub blocks: Vec<Arc<EventBlock>>,
+    /// How far files had been read that some of the inputs are from.
+    pub marks: Vec<Mark>,
     /// Sequence numbers of the first event of each block that has been laid out.
     firsts: Vec<u64>,
     inputs_laid_out: bool,
@@ -113,6 +120,10 @@ pub struct Journal {
     inputs: StreamWriter,
     events: StreamWriter,
     snapshots: Snapshots,
+    /// How far files have been read.
+    marks: Marks,
+    /// The position of the last input that is accounted for in the stream of inputs.
+    reached: u64,
     standings: Standings,
     /// The handlers that there are; all others' standings are orphans.
     active: BTreeSet<String>,
@@ -172,7 +183,9 @@ impl Journal {
         let past = recovery::past(&events)?;
         let found = snapshots::find(&snapshots)?;
         let (position, next) = found.newest.as_ref().map_or((0, 0), |newest| (newest.position, newest.next));
-        let base = recovery::last_position(&inputs)?.max(past.through).max(position);
+        let reached = recovery::last_position(&inputs)?;
+        let base = reached.max(past.through).max(position);
+        let marks = marks::last(&inputs)?;
         let reader = InputReader::after(&inputs, position)?;
         let kept_snapshots = Snapshots::after(series(&snapshots, INPUTS, 0, false), &found);
         let mut flaws = past.flaws;
@@ -190,6 +203,7 @@ impl Journal {
             last_time: past.last_time,
             stopped: past.stopped,
             reconfigured: past.configuration.is_some_and(|hash| hash != options.configuration),
+            marks: marks.iter().collect(),
             flaws,
             torn: torn_inputs + torn_events,
         };
@@ -199,6 +213,8 @@ impl Journal {
             inputs: input_writer,
             events: event_writer,
             snapshots: kept_snapshots,
+            marks,
+            reached,
             active: BTreeSet::new(),
             next: past.next.max(next),
             through: past.through,
@@ -230,6 +246,11 @@ impl Journal {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let start = RunStart { run, base, version, configuration: self.options.configuration };
         self.through = self.through.max(base);
+        if !self.marks.is_empty() {
+            let all = self.marks.block();
+            self.push_to_inputs(&all, self.reached, now)?;
+            self.inputs.flush()?;
+        }
         self.push_to_events(&start, self.next, now)?;
         // A handler that is new is known from here on, whatever comes: what is raised now is its to deliver.
         self.push_to_events(&self.checkpoint(), self.next, now)?;
@@ -267,18 +288,8 @@ impl Journal {
     /// # Errors
     /// When that fails. Where the disk is full, the same group may be committed again.
     pub fn commit(&mut self, group: &mut Group, now: Timestamp) -> Result<(), JournalError> {
-        let has_inputs = !group.inputs.is_empty();
-        if self.options.observations && has_inputs && !group.inputs_laid_out {
-            let size = group.inputs.size();
-            let block = group.inputs.block(group.run, group.base, group.through);
-            while let Pushed::NoRoom(needed) = self.inputs.push(block, group.through, now)? {
-                self.inputs.rotate(needed)?;
-            }
-            self.unsaved += size as u64;
-            group.inputs_laid_out = true;
-        }
-        if has_inputs {
-            self.inputs.flush()?;
+        if self.options.observations {
+            self.commit_inputs(group, now)?;
         }
         while let Some(block) = group.blocks.get(group.firsts.len()) {
             let raised = block.iter().map(|event| event.head().number).filter(|number| *number > 0);
@@ -289,7 +300,34 @@ impl Journal {
             group.firsts.push(self.next);
             self.next += block.len() as u64;
         }
-        self.events.flush()
+        self.events.flush()?;
+        // Without inputs, lines whose events are lost must be read again: better twice than never.
+        if self.options.observations { Ok(()) } else { self.commit_inputs(group, now) }
+    }
+
+    /// Makes the inputs of a group durable, as far as they are kept, and how far files had been read.
+    fn commit_inputs(&mut self, group: &mut Group, now: Timestamp) -> Result<(), JournalError> {
+        if !self.options.observations {
+            group.inputs.clear();
+        }
+        if group.inputs.is_empty() && group.marks.is_empty() {
+            return Ok(());
+        }
+        if !group.inputs_laid_out {
+            let size = group.inputs.size();
+            let inputs = group.inputs.block(group.run, group.base, group.through);
+            if group.marks.is_empty() {
+                self.push_to_inputs(inputs, group.through, now)?;
+            } else {
+                let marks = group.marks.iter().map(marks::row).collect();
+                self.push_to_inputs(&Followed { inputs, marks }, group.through, now)?;
+            }
+            group.marks.iter().for_each(|mark| self.marks.apply(mark.clone()));
+            self.reached = group.through;
+            self.unsaved += size as u64;
+            group.inputs_laid_out = true;
+        }
+        self.inputs.flush()
     }
 
     /// Writes what was laid out, and makes it durable.
@@ -316,6 +354,25 @@ impl Journal {
     /// Whether nothing waits for being written.
     pub fn is_clean(&self) -> bool {
         self.events.is_clean()
+    }
+
+    fn push_to_inputs<T: Schema>(
+        &mut self,
+        block: &T,
+        position: u64,
+        now: Timestamp,
+    ) -> Result<(), JournalError> {
+        while let Pushed::NoRoom(needed) = self.inputs.push(block, position, now)? {
+            if self.marks.is_empty() {
+                self.inputs.rotate(needed)?;
+                continue;
+            }
+            let all = self.marks.block();
+            self.inputs.rotate(needed.saturating_add(stream::length(&all)?))?;
+            let pushed = self.inputs.push(&all, self.reached, now)?;
+            debug_assert_eq!(pushed, Pushed::Here, "the segment is as large as it has to be");
+        }
+        Ok(())
     }
 
     fn push_to_events<T: Schema>(

@@ -57,6 +57,16 @@ struct Promised {
     stopped: bool,
 }
 
+/// A log that was read as far as the inputs go, and a file that is there in every second group only.
+fn marks(number: u64, through: u64) -> [Mark; 2] {
+    let mark = |path: &str, inode, offset: Option<u64>| {
+        let id = FileId { device: 1, inode };
+        let place = offset.map(|offset| Place { offset, known: 9, hash: u64::MAX, mid_line: true });
+        Mark { path: path.into(), id, place }
+    };
+    [mark("/log", 1, Some(through)), mark("/other", 2, number.is_multiple_of(2).then_some(0))]
+}
+
 const GROUPS: u64 = 9;
 
 /// How a run goes.
@@ -121,6 +131,7 @@ fn work(
         let first = number * 3 + 1;
         let mut group = Group::new(identity.run, base, base + first + 2);
         group.inputs = kept(first);
+        group.marks.extend(marks(number, group.through));
         group.blocks.extend([block(&stamp, first..first + 2), block(&stamp, first + 2..first + 3)]);
         insist(|| journal.commit(&mut group, at(first)))?;
         promised.through = base + first + 2;
@@ -217,6 +228,13 @@ fn check(home: &Path, promised: &Promised, what: &str) {
         }
     }
     assert!(last >= promised.through, "{what}: inputs to {last} of {}", promised.through);
+
+    // How far a file was read is as far as its inputs are there, and no further.
+    let log = recovery.marks.iter().find(|mark| mark.path == Path::new("/log"));
+    assert_eq!(log.map_or(0, |mark| mark.place.unwrap().offset), recovery.base, "{what}");
+    let number = recovery.base.saturating_sub(1) / 3;
+    let expected = marks(number, recovery.base).into_iter().filter(|mark| mark.place.is_some());
+    assert!(recovery.base == 0 || expected.eq(recovery.marks.iter().cloned()), "{what}: {:?}", recovery.marks);
 
     // It goes on where it was.
     journal.enrol([("archive", false)]);

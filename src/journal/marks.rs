@@ -1,0 +1,145 @@
+//! Floor 3: how far files have been read, durable with the inputs that were read from them.
+//!
+//! What is new stands in one block with the inputs, so neither is ever there without the other. All of it stands at the
+//! head of each segment of inputs and where a run begins, so that no earlier segment is needed to know it.
+//!
+//! Invariant: by what recovery finds, every line is before a mark or not, and those before it are the inputs that are there.
+
+use super::error::ReadError;
+use super::reader::{Item, StreamReader};
+use super::schema::{Files, Followed, Inputs, MarkRow};
+use super::{files, schema};
+use crate::limits;
+use crate::segment::{Damage, Entry, Schema, Segment};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// A file, as the system tells it from all others as long as it exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId {
+    /// The device that it is on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+}
+
+/// How far a file has been read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Where the next line begins.
+    pub offset: u64,
+    /// How many bytes before it are known.
+    pub known: u32,
+    /// The hash of those: that the file still is what it was.
+    pub hash: u64,
+    /// Whether the rest of the line that begins there has to be passed over.
+    pub mid_line: bool,
+}
+
+/// How far a file has been read that was followed by the name of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The path.
+    pub path: PathBuf,
+    /// The file.
+    pub id: FileId,
+    /// How far; nothing once nobody will read it any more.
+    pub place: Option<Place>,
+}
+
+/// The marks of all files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks(BTreeMap<(PathBuf, FileId), Place>);
+
+impl Marks {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes a mark in place of the one before it. When there are as many as may be, a new one is not kept.
+    pub(super) fn apply(&mut self, mark: Mark) {
+        let key = (mark.path, mark.id);
+        match mark.place {
+            None => drop(self.0.remove(&key)),
+            Some(place) if self.0.len() < limits::MAX_FILE_MARKS || self.0.contains_key(&key) => {
+                self.0.insert(key, place);
+            }
+            Some(_) => {}
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Mark> + '_ {
+        self.0.iter().map(|((path, id), place)| Mark { path: path.clone(), id: *id, place: Some(*place) })
+    }
+
+    /// All of them, as they are written.
+    pub(super) fn block(&self) -> Files {
+        Files { rows: self.iter().map(|mark| row(&mark)).collect() }
+    }
+}
+
+/// A mark, as it is written.
+pub(super) fn row(mark: &Mark) -> MarkRow {
+    let place = mark.place.unwrap_or_default();
+    MarkRow {
+        path: mark.path.as_os_str().as_bytes().to_vec(),
+        device: mark.id.device,
+        inode: mark.id.inode,
+        offset: place.offset,
+        hash: place.hash,
+        known: place.known,
+        mid_line: place.mid_line,
+        gone: mark.place.is_none(),
+    }
+}
+
+fn mark(row: &schema::ArchivedMarkRow) -> Mark {
+    let place = Place {
+        offset: row.offset.to_native(),
+        known: row.known.to_native(),
+        hash: row.hash.to_native(),
+        mid_line: row.mid_line,
+    };
+    Mark {
+        path: OsString::from_vec(row.path.to_vec()).into(),
+        id: FileId { device: row.device.to_native(), inode: row.inode.to_native() },
+        place: (!row.gone).then_some(place),
+    }
+}
+
+/// The marks that a stream of inputs ends with.
+pub(super) fn last(directory: &Path) -> Result<Marks, ReadError> {
+    for (part, _) in files::segments(directory)?.into_iter().rev() {
+        let (mut marks, mut is_used) = (Marks::default(), false);
+        let mut reader = StreamReader::from_part(directory, part);
+        while let Some(item) = reader.next()? {
+            // What is damaged is told by those who read the inputs; the marks after it are newer.
+            if let Item::Block(segment, entry) = item {
+                is_used |= take(&mut marks, &segment, &entry).unwrap_or(true);
+            }
+        }
+        // A crash may have left a segment with nothing in it.
+        if is_used {
+            return Ok(marks);
+        }
+    }
+    Ok(Marks::default())
+}
+
+/// Takes what a block says of files; tells whether it is one that could say something.
+fn take(marks: &mut Marks, segment: &Segment, entry: &Entry) -> Result<bool, Damage> {
+    match entry.tag {
+        tag if tag == Files::TAG => {
+            *marks = Marks::default();
+            segment.read::<Files>(entry)?.rows.iter().for_each(|row| marks.apply(mark(row)));
+        }
+        tag if tag == Followed::TAG => {
+            segment.read::<Followed<'static>>(entry)?.marks.iter().for_each(|row| marks.apply(mark(row)));
+        }
+        tag if tag == Inputs::TAG => {}
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
