@@ -3,9 +3,11 @@
 //! A cap that an operator may change is the default or the permitted range of an option; the others are fixed. No
 //! queue, buffer, map or loop that input can grow is without one.
 
+mod files;
 mod handlers;
 mod streams;
 
+pub use files::*;
 pub use handlers::*;
 pub use streams::*;
 

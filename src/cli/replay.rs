@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 /// Detect and correlate over captures, raw streams and log files, and print the events
 ///
-/// What kind a file is, its content tells. Events go to standard output, and to handlers only where --deliver names
+/// What kind a file is, its content tells; it may be compressed with gzip or zstd. Events go to standard output, and to handlers only where --deliver names
 /// them: all but those of type `log`, which would print each event a second time. The same inputs and configuration give the same events with the same ids.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {

@@ -9,6 +9,7 @@ use crate::ingest::file::{self, Input, PlainFile};
 use crate::time::Timestamp;
 use crate::wire::framing::Mode;
 use clap::ValueEnum;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -16,7 +17,8 @@ use std::time::SystemTime;
 ///
 /// The records arrive at their own times, as in a replay of the file itself: a replay of the capture gives the same
 /// events. Where records name no zone, as those of RFC 3164, the replay needs the same `--timezone`: the capture holds
-/// them as they are. Several files are one after the other; name the oldest first.
+/// them as they are. Several files are one after the other; name the oldest first. Files may be compressed with gzip or
+/// zstd. Of a file that is damaged, what stands before the damage is imported, and the exit code is 3.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// Log files or raw streams; `-` is standard input
@@ -67,14 +69,20 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let mut writer = Writer::create(&args.output, identity, Options::unlimited())
         .map_err(|error| Failure::new(Exit::Environment, error))?;
     let progress = Progress::new("importing", files.iter().map(PlainFile::total_bytes).sum());
-    let (mut done, mut records) = (0, 0);
+    let (mut done, mut records, mut exit) = (0, 0, Exit::Done);
     let mut before: Option<(u64, Timestamp)> = None;
     for mut file in files {
         if let Some((next, arrival)) = before {
             file.follow(next, arrival);
         }
         while let Some(batch) = file.next() {
-            let batch = batch.map_err(|error| Failure::new(Exit::Environment, error))?;
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => {
+                    exit = Failure::new(Exit::Environment, error).report(&mut io::stderr().lock());
+                    continue;
+                }
+            };
             writer.append(&batch).map_err(failed)?;
             progress.at(done + file.bytes_done());
             records += batch.inputs();
@@ -84,7 +92,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     }
     writer.finish(None).map_err(failed)?;
     progress.say(&format!("{records} records in {}, stream {}", args.output.display(), identity.stream));
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 fn open(path: &Path, options: &file::Options) -> Result<PlainFile, Failure> {

@@ -1,4 +1,4 @@
-//! Floor 4: finite inputs, told apart by what is in them: captures, raw streams, log files.
+//! Floor 4: finite inputs, told apart by what is in them: captures, raw streams, log files, compressed or not.
 //!
 //! A capture is read as it was received. Anything else is a plain file: frames, numbered from 1 in run 0 of the
 //! stream that the hash of the content names, so that the same content always gives the same events. Plain files are
@@ -11,6 +11,7 @@ mod clock;
 mod plain;
 mod sniff;
 mod source;
+mod unpack;
 
 pub use plain::{PlainFile, ReadError};
 pub use source::joined;
@@ -24,6 +25,7 @@ use sniff::Content;
 use source::Source;
 use std::io;
 use std::path::{Path, PathBuf};
+use unpack::Packing;
 
 /// How plain files are read.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,9 +81,17 @@ pub enum OpenError {
         /// Where.
         at: usize,
     },
-    /// A compressed file.
+    /// A file that is compressed in another way than those that are unpacked here, or twice.
     #[error("{} is compressed ({format}): decompress it first", path.display())]
     Compressed {
+        /// The file.
+        path: PathBuf,
+        /// With what.
+        format: String,
+    },
+    /// A compressed capture, whose places cannot be found.
+    #[error("{} is a capture that was compressed ({format}): decompress it first", path.display())]
+    PackedCapture {
         /// The file.
         path: PathBuf,
         /// With what.
@@ -111,13 +121,37 @@ impl Input {
         match sniff::content(&start) {
             Content::Capture if source.is_spooled() => Err(OpenError::PipedCapture(path.to_owned())),
             Content::Capture => Ok(Self::Capture(Box::new(capture::Reader::open(path)?))),
-            Content::Compressed(format) => Err(OpenError::Compressed { path: path.to_owned(), format }),
             Content::DamagedCapture => Err(OpenError::DamagedCapture(path.to_owned())),
+            Content::Packed(packing) => {
+                let content = sniff::content(&source.unpacked_start(packing));
+                Self::plain(path, &source, (Some(packing), content), options)
+            }
+            content => Self::plain(path, &source, (None, content), options),
+        }
+    }
+
+    /// Opens a plain file, by what is in it once it is unpacked.
+    fn plain(
+        path: &Path,
+        source: &Source,
+        (packing, content): (Option<Packing>, Content),
+        options: &Options,
+    ) -> Result<Self, OpenError> {
+        let within = packing.map(|packing| format!(" in {}", packing.name())).unwrap_or_default();
+        let compressed =
+            |format| OpenError::Compressed { path: path.to_owned(), format: format!("{format}{within}") };
+        match content {
+            Content::Capture | Content::DamagedCapture => {
+                let format = packing.map_or("", Packing::name);
+                Err(OpenError::PackedCapture { path: path.to_owned(), format })
+            }
+            Content::Packed(inner) => Err(compressed(inner.name())),
+            Content::Compressed(inner) => Err(compressed(inner)),
             Content::Utf16 => Err(OpenError::Utf16(path.to_owned())),
             Content::Binary(at) => Err(OpenError::Binary { path: path.to_owned(), at }),
             Content::Frames(mode) => {
                 let mode = options.framing.unwrap_or(mode);
-                Ok(Self::Plain(Box::new(PlainFile::new(path, source, mode, options).map_err(io_error)?)))
+                Ok(Self::Plain(Box::new(PlainFile::new(path, source, (packing, mode), options))))
             }
         }
     }

@@ -7,6 +7,7 @@ use super::Options;
 use super::clock::{Clock, Step};
 use super::sniff::UTF8_BOM;
 use super::source::Source;
+use super::unpack::{Content, Packing};
 use crate::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
 use crate::event::StreamId;
 use crate::limits;
@@ -37,6 +38,18 @@ pub enum ReadError {
         /// Why.
         source: io::Error,
     },
+    /// Its compressed content cannot be unpacked.
+    #[error("{} is damaged: it cannot be unpacked ({format}) on from near byte {offset}: {source}", path.display())]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// How it is compressed.
+        format: &'static str,
+        /// Where, in the compressed file.
+        offset: u64,
+        /// Why.
+        source: io::Error,
+    },
     /// It is not framed as it was said to be.
     #[error("{}: {source}", path.display())]
     Framing {
@@ -51,15 +64,18 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct PlainFile {
     path: PathBuf,
-    source: Source,
+    content: Content,
+    packing: Option<Packing>,
+    total: u64,
+    modified: Timestamp,
     stream: StreamId,
     origin: Arc<Origin>,
     years: Years,
     framer: Framer,
     /// Bytes that were read and not yet framed.
     rest: Bytes,
-    /// How many bytes have been read.
-    read: u64,
+    /// Whether nothing has been read.
+    is_new: bool,
     clock: Clock,
     /// Batches whose arrivals may not be settled yet.
     held: VecDeque<Held>,
@@ -96,22 +112,30 @@ struct Held {
 }
 
 impl PlainFile {
-    pub(super) fn new(path: &Path, source: Source, mode: Mode, options: &Options) -> io::Result<Self> {
+    pub(super) fn new(
+        path: &Path,
+        source: &Source,
+        (packing, mode): (Option<Packing>, Mode),
+        options: &Options,
+    ) -> Self {
         let framing = framing::Options {
             mode,
             max_message_size: options.max_message_size,
             ..framing::Options::default()
         };
         let origin = Origin { listener: path.to_string_lossy().into_owned(), peer: String::new() };
-        Ok(Self {
+        Self {
             path: path.to_owned(),
-            stream: source.hash()?,
+            stream: source.hash(packing),
             origin: Arc::new(origin),
             years: Years::new(source.modified(), options),
-            source,
+            content: source.content(packing),
+            packing,
+            total: source.len(),
+            modified: source.modified(),
             framer: Framer::new(framing),
             rest: Bytes::new(),
-            read: 0,
+            is_new: true,
             clock: Clock::default(),
             held: VecDeque::new(),
             batches: 0,
@@ -121,7 +145,7 @@ impl PlainFile {
             leapt: false,
             next: 1,
             arrival: None,
-        })
+        }
     }
 
     /// The hash of the content.
@@ -129,14 +153,14 @@ impl PlainFile {
         self.stream
     }
 
-    /// Its length, in bytes.
+    /// Its length as it is, in bytes.
     pub fn total_bytes(&self) -> u64 {
-        self.source.len()
+        self.total
     }
 
     /// How many of these bytes have been read.
     pub fn bytes_done(&self) -> u64 {
-        self.read
+        self.content.offset()
     }
 
     /// Goes on where another file ended: with this number, and at this arrival at the earliest.
@@ -159,34 +183,44 @@ impl PlainFile {
             if !frames.is_empty() || self.ended {
                 break whole;
             }
-            if self.read >= self.source.len() {
+            if !self.fill() {
                 self.framer.finish(&self.rest, &mut frames);
+                if let Some(cut) = frames.last_mut().filter(|_| self.failure.is_some()) {
+                    cut.truncated = true;
+                }
                 self.ended = true;
                 break std::mem::take(&mut self.rest);
             }
-            self.fill();
         };
         if !frames.is_empty() {
             self.time(bytes, frames);
         }
     }
 
-    /// Reads on, behind what is not yet framed.
-    fn fill(&mut self) {
+    /// Reads on, behind what is not yet framed. Tells whether there was anything.
+    fn fill(&mut self) -> bool {
         let mut buffer = Vec::with_capacity(self.rest.len() + limits::READ_SIZE);
         buffer.extend_from_slice(&self.rest);
-        match self.source.read(self.read, limits::READ_SIZE, &mut buffer) {
-            Ok(()) => {
-                let is_first = self.read == 0;
-                self.read += (buffer.len() - self.rest.len()) as u64;
-                self.rest = Bytes::from(buffer);
-                if is_first && self.rest.starts_with(UTF8_BOM) {
-                    self.rest = self.rest.slice(UTF8_BOM.len()..);
-                }
-            }
-            Err(source) => {
-                self.fail(ReadError::Io { path: self.path.clone(), offset: self.read, source });
-            }
+        let read = self.content.read(limits::READ_SIZE, &mut buffer);
+        let count = read.unwrap_or_else(|source| {
+            self.fail(self.unreadable(source));
+            0
+        });
+        if count == 0 {
+            return false;
+        }
+        self.rest = Bytes::from(buffer);
+        if std::mem::take(&mut self.is_new) && self.rest.starts_with(UTF8_BOM) {
+            self.rest = self.rest.slice(UTF8_BOM.len()..);
+        }
+        true
+    }
+
+    fn unreadable(&self, source: io::Error) -> ReadError {
+        let (path, offset) = (self.path.clone(), self.content.offset());
+        match self.packing {
+            None => ReadError::Io { path, offset, source },
+            Some(packing) => ReadError::Packed { path, format: packing.name(), offset, source },
         }
     }
 
@@ -236,8 +270,8 @@ impl PlainFile {
     /// file was last written.
     fn arrivals(&mut self, mut runs: Vec<(u32, Timestamp)>) -> Arrivals {
         let before = self.arrival.or(runs.first().map(|run| run.1)).unwrap_or_else(|| {
-            self.clock.advance_to(self.source.modified());
-            self.source.modified()
+            self.clock.advance_to(self.modified);
+            self.modified
         });
         runs.retain(|(_, arrival)| *arrival > before);
         if runs.first().is_none_or(|(index, _)| *index > 0) {

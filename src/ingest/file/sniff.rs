@@ -1,5 +1,6 @@
 //! Floor 4: what a file holds, by its first bytes.
 
+use super::unpack::Packing;
 use crate::capture;
 use crate::limits;
 use crate::time::{Timestamp, Zone};
@@ -11,7 +12,9 @@ use crate::wire::framing::Mode;
 pub(super) enum Content {
     /// A capture.
     Capture,
-    /// Something compressed, by the name of the format.
+    /// Something compressed that is unpacked as it is read.
+    Packed(Packing),
+    /// Something else that is compressed, by the name of the format.
     Compressed(&'static str),
     /// Text of two bytes a character.
     Utf16,
@@ -26,13 +29,17 @@ pub(super) enum Content {
 /// What some editors begin a file of UTF-8 with.
 pub(super) const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
-const COMPRESSED: &[(&[u8], &str)] = &[
-    (b"\x1f\x8b", "gzip"),
-    (b"\xfd7zXZ\0", "xz"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-    (b"BZh", "bzip2"),
-    (b"PK\x03\x04", "zip"),
-];
+const COMPRESSED: &[(&[u8], &str)] = &[(b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"), (b"PK\x03\x04", "zip")];
+
+/// What a gzip member begins with (RFC 1952, section 2.3.1).
+const GZIP: &[u8] = b"\x1f\x8b";
+/// What a zstd frame begins with (RFC 8878, section 3.1.1).
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
+
+/// What a frame begins with that holds no content of zstd's (RFC 8878, section 3.1.2), as those of parallel compressors.
+fn is_skippable(start: &[u8]) -> bool {
+    matches!(start, [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..])
+}
 
 /// Tells what a file that begins with these bytes holds.
 ///
@@ -42,6 +49,12 @@ const COMPRESSED: &[(&[u8], &str)] = &[
 pub(super) fn content(start: &[u8]) -> Content {
     if capture::recognises(start) {
         return Content::Capture;
+    }
+    if start.starts_with(GZIP) {
+        return Content::Packed(Packing::Gzip);
+    }
+    if start.starts_with(ZSTD) || is_skippable(start) {
+        return Content::Packed(Packing::Zstd);
     }
     if let Some((_, name)) = COMPRESSED.iter().find(|(magic, _)| start.starts_with(magic)) {
         return Content::Compressed(name);
@@ -96,7 +109,10 @@ mod tests {
         let cases: &[(&[u8], Content)] = &[
             (b"", Content::Frames(Mode::Delimited)),
             (b"\x89CRLSEG\n\x01", Content::Capture),
-            (b"\x1f\x8b\x08", Content::Compressed("gzip")),
+            (b"\x1f\x8b\x08", Content::Packed(Packing::Gzip)),
+            (b"\x28\xb5\x2f\xfd\x04", Content::Packed(Packing::Zstd)),
+            (b"\x50\x2a\x4d\x18\x04\0\0\0", Content::Packed(Packing::Zstd)),
+            (b"BZh91AY", Content::Compressed("bzip2")),
             (b"<38>1 - - - - - - a", Content::Frames(Mode::Auto)),
             (b"19 <38>1 - - - - - - a", Content::Frames(Mode::Auto)),
             (b"\n\r\n<38>Feb  1 00:00:00 h a: m", Content::Frames(Mode::Auto)),

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a source is as long as its file was when it was opened; what is appended later is not part of it.
 
+use super::unpack::{Content, Packing};
 use crate::event::StreamId;
 use crate::limits;
 use crate::segment;
@@ -10,8 +11,9 @@ use std::fs::{self, File, OpenOptions};
 use std::hash::Hasher;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 use twox_hash::XxHash3_64;
 
@@ -21,7 +23,7 @@ const SAMPLE: usize = 4096;
 /// One finite input.
 #[derive(Debug)]
 pub(super) struct Source {
-    file: File,
+    file: Arc<File>,
     length: u64,
     modified: Timestamp,
     spooled: bool,
@@ -42,10 +44,15 @@ impl Source {
         }
         if metadata.is_file() {
             let modified = metadata.modified()?.into();
-            return Ok(Self { file, length: metadata.len(), modified, spooled: path == Path::new("-") });
+            return Ok(Self {
+                file: Arc::new(file),
+                length: metadata.len(),
+                modified,
+                spooled: path == Path::new("-"),
+            });
         }
         let (file, length) = spool(file)?;
-        Ok(Self { file, length, modified: SystemTime::now().into(), spooled: true })
+        Ok(Self { file: Arc::new(file), length, modified: SystemTime::now().into(), spooled: true })
     }
 
     /// Whether the file has no path by which it could be opened again.
@@ -63,42 +70,38 @@ impl Source {
         self.modified
     }
 
-    /// The first bytes.
+    /// The first bytes, as they are.
     pub(super) fn start(&self) -> io::Result<Vec<u8>> {
+        self.sample(None)
+    }
+
+    /// The first bytes of the content. Where they cannot be unpacked there are none: reading tells why.
+    pub(super) fn unpacked_start(&self, packing: Packing) -> Vec<u8> {
+        self.sample(Some(packing)).unwrap_or_default()
+    }
+
+    fn sample(&self, packing: Option<Packing>) -> io::Result<Vec<u8>> {
         let mut sample = Vec::new();
-        self.read(0, SAMPLE, &mut sample)?;
+        self.content(packing).read(SAMPLE, &mut sample)?;
         Ok(sample)
     }
 
-    /// The hash of the content, which names the stream: XXH3 with 64 bits, the same for ever and everywhere.
-    pub(super) fn hash(&self) -> io::Result<StreamId> {
-        let mut hasher = XxHash3_64::new();
-        let mut part = Vec::with_capacity(limits::READ_SIZE);
-        let mut offset = 0;
-        while offset < self.length {
-            part.clear();
-            self.read(offset, limits::READ_SIZE, &mut part)?;
-            hasher.write(&part);
-            offset += part.len() as u64;
-        }
-        Ok(StreamId(hasher.finish()))
+    /// Reads the content from its start.
+    pub(super) fn content(&self, packing: Option<Packing>) -> Content {
+        Content::new(Arc::clone(&self.file), self.length, packing)
     }
 
-    /// Appends `most` bytes from an offset on, fewer only at the end of the content.
-    ///
-    /// # Errors
-    /// Also when the file has become shorter since it was opened.
-    pub(super) fn read(&self, offset: u64, most: usize, out: &mut Vec<u8>) -> io::Result<()> {
-        let left = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let begin = out.len();
-        out.resize(begin + left.min(most), 0);
-        let room = out.get_mut(begin..).unwrap_or_default();
-        self.file.read_exact_at(room, offset).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was read")
-            }
-            _ => error,
-        })
+    /// The hash of the content, which names the stream: XXH3 with 64 bits, the same for ever and everywhere, and
+    /// whether the content is compressed or not. Of what cannot be read to its end, it is the hash of what can.
+    pub(super) fn hash(&self, packing: Option<Packing>) -> StreamId {
+        let mut hasher = XxHash3_64::new();
+        let mut part = Vec::with_capacity(limits::READ_SIZE);
+        let mut content = self.content(packing);
+        while content.read(limits::READ_SIZE, &mut part).is_ok_and(|count| count > 0) {
+            hasher.write(&part);
+            part.clear();
+        }
+        StreamId(hasher.finish())
     }
 }
 

@@ -195,6 +195,49 @@ fn the_content_names_the_stream_for_ever() {
     assert_ne!(name(b"a\n"), name(b"b\n"));
 }
 
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_compressed_file_gives_what_its_content_gives() {
+    let content: String = (0..40_000).map(|n| format!("Feb  1 10:00:{:02} h a: {n}\n", n % 60)).collect();
+    let place = Place::new();
+    let read = |bytes: &[u8]| {
+        let path = place.file(bytes, MODIFIED);
+        let file = plain(&path, &Options::default());
+        assert_eq!(file.total_bytes(), bytes.len() as u64);
+        (file.stream(), flat(file.map(Result::unwrap)))
+    };
+    let zstd =
+        ruzstd::encoding::compress_to_vec(content.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
+    let plain = read(content.as_bytes());
+    assert_eq!(plain.1.len(), 40_000);
+    assert_eq!(read(&gzip(content.as_bytes())), plain);
+    assert_eq!(read(&zstd), plain);
+}
+
+#[test]
+fn of_a_damaged_file_what_stands_before_the_damage_is_kept() {
+    let content: String = (0..40_000).map(|n| format!("2026-02-01T00:00:00Z h a: {n}\n")).collect();
+    let mut packed = gzip(content.as_bytes());
+    packed.truncate(packed.len() / 2);
+    let place = Place::new();
+    let path = place.file(&packed, MODIFIED);
+    let (batches, errors): (Vec<_>, Vec<_>) = plain(&path, &Options::default()).partition(Result::is_ok);
+    let batches: Vec<_> = batches.into_iter().map(Result::unwrap).collect();
+    let last = *batches.last().unwrap().batch.frames.last().unwrap();
+    assert!(last.truncated, "the end of a line that was cut proves nothing");
+    let found = flat(batches);
+    assert!(found.len() > 10_000 && found.len() < 40_000);
+    let [Err(error)] = &errors[..] else { panic!("{errors:?}") };
+    let error = error.to_string();
+    assert!(error.contains("cannot be unpacked (gzip)"), "{error}");
+    assert!(error.ends_with("it ends before the compressed data do"), "{error}");
+}
+
 #[test]
 fn a_file_that_is_cut_while_it_is_read_is_an_error_not_a_crash() {
     let line = b"2026-02-01T00:00:00Z h a: x\n";
@@ -235,9 +278,17 @@ fn what_cannot_be_read_is_named() {
     let place = Place::new();
     let refusal = |path: &Path| Input::open(path, &Options::default()).unwrap_err().to_string();
     assert!(
-        refusal(&place.file(b"\x1f\x8b\x08\0", MODIFIED))
-            .ends_with("is compressed (gzip): decompress it first")
+        refusal(&place.file(b"BZh91AY", MODIFIED)).ends_with("is compressed (bzip2): decompress it first")
     );
+    assert!(
+        refusal(&place.file(&gzip(&gzip(b"x")), MODIFIED))
+            .ends_with("is compressed (gzip in gzip): decompress it first")
+    );
+    assert!(
+        refusal(&place.file(&gzip(b"\x89CRLSEG\n\x01"), MODIFIED))
+            .ends_with("is a capture that was compressed (gzip): decompress it first")
+    );
+    assert!(refusal(&place.file(&gzip(b"\xFF\xFEF\0e\0b\0"), MODIFIED)).contains("is text in UTF-16"));
     assert!(refusal(&place.directory.path().join("absent")).starts_with("cannot read /"));
     assert!(refusal(place.directory.path()).starts_with("cannot read /"));
     assert!(refusal(&place.file(b"\x89CRLSEG\n", MODIFIED)).starts_with("cannot read /"));

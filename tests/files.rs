@@ -1,0 +1,111 @@
+//! Log files: history that is compressed, as the tools of a system leave it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test program: its helpers fail by panicking, and say what they skip"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+struct Place {
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn correlator(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+        command.args(arguments).current_dir(self.directory.path()).env_clear();
+        command.env("HOME", self.directory.path()).output().unwrap()
+    }
+
+    fn replay(&self, arguments: &[&str]) -> String {
+        let replayed = self.correlator(&[&["replay", "--format", "json"], arguments].concat());
+        assert!(replayed.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&replayed.stderr));
+        String::from_utf8(replayed.stdout).unwrap()
+    }
+
+    /// What a program makes of a file.
+    fn pack(&self, program: &[&str], name: &str) -> Vec<u8> {
+        let [program, options @ ..] = program else { unreachable!() };
+        let packed = Command::new(program).args(options).arg(self.path(name)).output().unwrap();
+        assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+        packed.stdout
+    }
+}
+
+/// Whether a program is there; says so if not.
+fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|directory| directory.join(program).is_file());
+    if !found {
+        println!("skipped: needs {program}");
+    }
+    found
+}
+
+/// Logins that fail, five of each address within five minutes.
+fn log(lines: usize) -> String {
+    let line = |n: usize| {
+        let (minute, second) = (n / 60 % 60, n % 60);
+        let at = format!("2026-02-01T{:02}:{minute:02}:{second:02}Z", n / 3600);
+        format!(
+            "{at} web sshd[{n}]: Failed password for root from 203.0.113.{} port 4444 ssh2\n",
+            n / 7 % 250
+        )
+    };
+    (0..lines).map(line).collect()
+}
+
+fn write(path: &Path, bytes: impl AsRef<[u8]>) {
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn compressed_history_gives_the_events_of_its_content() {
+    let place = Place::new();
+    let log = log(3000);
+    let (early, late) = log.split_at(log.len() / 3);
+    for (name, content) in [("whole", log.as_str()), ("early", early), ("late", late)] {
+        write(&place.path(name), content);
+    }
+    let expected = place.replay(&["whole"]);
+    assert!(expected.lines().count() > 3000);
+    for program in
+        [&["gzip", "-c"][..], &["gzip", "-9", "-c"], &["zstd", "-c"], &["zstd", "-19", "--check", "-c"]]
+    {
+        if !has(program[0]) {
+            continue;
+        }
+        write(&place.path("packed"), place.pack(program, "whole"));
+        assert_eq!(place.replay(&["packed"]), expected, "{program:?}");
+        // Two that were compressed one by one, one behind the other: members of gzip, frames of zstd.
+        let joined = [place.pack(program, "early"), place.pack(program, "late")].concat();
+        write(&place.path("packed"), joined);
+        assert_eq!(place.replay(&["packed"]), expected, "{program:?} twice");
+    }
+}
+
+#[test]
+fn an_import_keeps_what_stands_before_the_damage() {
+    let place = Place::new();
+    write(&place.path("auth.log"), log(4000));
+    let mut packed = place.pack(&["gzip", "-c"], "auth.log");
+    packed.truncate(packed.len() / 2);
+    write(&place.path("cut.gz"), &packed);
+    let imported = place.correlator(&["capture", "import", "cut.gz", "-o", "cut.capture"]);
+    let told = String::from_utf8(imported.stderr).unwrap();
+    assert_eq!(imported.status.code(), Some(3), "{told}");
+    assert!(told.contains("cut.gz is damaged: it cannot be unpacked (gzip) on from near byte"), "{told}");
+    assert!(place.replay(&["cut.capture"]).lines().count() > 1000);
+}
