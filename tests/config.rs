@@ -208,6 +208,7 @@ fn the_command_line_is_stronger_than_the_file() {
         ],
         data_dir: Some("/tmp/elsewhere".into()),
         apps: vec!["fleet".to_owned()],
+        follow: vec!["/var/log/*.log".to_owned()],
         listen: vec!["tcp://127.0.0.1:0".to_owned(), "tcp://[::1]:0".to_owned()],
     };
     let settings = Settings::load(&request, &environment()).unwrap();
@@ -215,6 +216,7 @@ fn the_command_line_is_stronger_than_the_file() {
     assert_eq!(settings.server.data_dir, Path::new("/tmp/elsewhere"));
     assert_eq!(settings.apps.len(), 1);
     assert_eq!(settings.listeners.iter().flat_map(|listener| listener.options()).count(), 2);
+    assert_eq!(settings.files[0].patterns[0].to_string(), "/var/log/*.log");
     let [(_, ModuleOptions::Sshd(sshd))] = settings.apps[0].app.modules.as_slice() else { panic!() };
     assert_eq!(sshd.events.len(), 3);
 }

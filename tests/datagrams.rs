@@ -35,7 +35,7 @@ struct Collect {
 }
 
 impl Sink for Collect {
-    fn submit(&self, batch: Batch) {
+    fn submit(&self, batch: Batch) -> u64 {
         let record = |frame: &correlator::batch::FrameSpan| {
             (batch.origin.peer.clone(), frame.span.of(&batch.bytes).to_vec(), frame.truncated)
         };
@@ -44,6 +44,7 @@ impl Sink for Collect {
             self.permits.add_permits(1);
         }
         self.more.notify_one();
+        0
     }
 }
 

@@ -21,7 +21,7 @@ use correlator::event::{Stamp, StreamId, render};
 use correlator::ingest::{self, Inherited};
 use correlator::pipeline::{
     CaptureThread, Discard, EventSink, Folded, Gate, Ledger, Listening, Live, Options, Outputs, Pace,
-    Pipeline, feed,
+    Pipeline, Reading, feed,
 };
 use correlator::time::{SystemClock, Timestamp, Zone};
 use load::Load;
@@ -89,13 +89,19 @@ fn live(capture: &Path, peers: &[(Vec<u8>, usize)]) -> (String, Ledger) {
         state: None,
     };
     let listeners = vec![ingest::Options::new("lan", "127.0.0.1:0".parse::<SocketAddr>().unwrap())];
-    let listening =
-        Listening { listeners, inherited: Inherited::default(), max_connections: 1000, threads: 2 };
+    let listening = Listening {
+        listeners,
+        inherited: Inherited::default(),
+        max_connections: 1000,
+        threads: 2,
+        files: (Vec::new(), 0),
+    };
     let live = Live::start(
         listening.bind().unwrap(),
         options(2, identity.stream, identity.run),
         outputs,
         SystemClock,
+        Reading::default(),
     )
     .unwrap();
     let address = live.addresses()[0].1.socket().unwrap();

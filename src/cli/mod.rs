@@ -100,12 +100,26 @@ impl ConfigArgs {
     /// # Errors
     /// Everything that is wrong with it.
     fn load(&self, apps: &[String], listen: &[String]) -> Result<Settings, Problems> {
+        self.load_following(apps, listen, &[])
+    }
+
+    /// Loads the configuration, also with the files that the command line names.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    fn load_following(
+        &self,
+        apps: &[String],
+        listen: &[String],
+        follow: &[String],
+    ) -> Result<Settings, Problems> {
         let request = Request {
             config: self.config.clone(),
             set: self.set.clone(),
             data_dir: self.data_dir.clone(),
             apps: apps.to_vec(),
             listen: listen.to_vec(),
+            follow: follow.to_vec(),
         };
         Settings::load(&request, &Environment::of_process())
     }

@@ -13,7 +13,7 @@ use self::service::Service;
 use super::text::{exposure, lacking, secrets_in_plain};
 use super::{ConfigArgs, Exit, Failure, credentials, logging};
 use crate::capture::{self, Writer};
-use crate::config::{Listener, Settings};
+use crate::config::{Files, Listener, Settings};
 use crate::correlate::Correlator;
 use crate::dispatch::Totals;
 use crate::event::Stamp;
@@ -51,6 +51,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "URL")]
     listen: Vec<String>,
 
+    /// Follow this log file in place of the configured files; `*` may stand for parts of names (may be given several times)
+    #[arg(long, value_name = "PATH")]
+    follow: Vec<String>,
+
     /// Write what is received to this capture, for `replay` and `capture`
     #[arg(long, value_name = "PATH")]
     capture: Option<PathBuf>,
@@ -67,7 +71,7 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     // First of all, while there is one thread.
     let inherited = Inherited::take();
-    let settings = args.config.load(&args.app, &args.listen)?;
+    let settings = args.config.load_following(&args.app, &args.listen, &args.follow)?;
     logging::start(settings.server.log);
     let credentials::Ready { secrets, waiting } = credentials::find(&settings)?;
     let lacking = lacking(&settings).map(|lacks| format!("{lacks}; its events wait until that is put right"));
@@ -100,7 +104,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let (hang_up, hang_ups) = crossbeam_channel::bounded(1);
     let signals = Signals::new(backend.runtime(), hang_up)?;
     let outputs = Outputs { events: ends.events, recorder, rejects: Arc::new(rejects), state: ends.state };
-    let live = Live::start(bound, options, outputs, SystemClock).map_err(anyhow::Error::from)?;
+    let live =
+        Live::start(bound, options, outputs, SystemClock, ends.reading).map_err(anyhow::Error::from)?;
     certificates::watch(live.papers().to_vec(), hang_ups, backend.errands())?;
     let desk = desk(&settings, &identity, &live, backend.handlers());
     let control = Control::start(desk, backend.runtime())?;
@@ -185,17 +190,18 @@ fn recorder(
 
 /// The zones of records that name none.
 pub(super) fn record_zones(settings: &Settings) -> Vec<(String, Zone)> {
-    settings
-        .listeners
-        .iter()
-        .map(|listener| (listener.name.clone(), listener.timezone.zone.clone()))
-        .collect()
+    let listeners = settings.listeners.iter().map(|listener| (&listener.name, &listener.timezone));
+    let files = settings.files.iter().map(|files| (&files.name, &files.timezone));
+    listeners.chain(files).map(|(name, timezone)| (name.clone(), timezone.zone.clone())).collect()
 }
 
 /// What is listened on, with as many connections as the limit of open files allows.
 fn listening(settings: &Settings, inherited: Inherited) -> Listening {
     let files = raise_file_limit();
-    let allowed = files.saturating_sub(limits::RESERVED_FILES).max(1);
+    let follows = settings.files.iter().map(Files::options).collect::<Vec<_>>();
+    let left = files.saturating_sub(limits::RESERVED_FILES).max(1);
+    let followed = if follows.is_empty() { 0 } else { limits::MAX_FOLLOWED_FILES.min(left.div_ceil(2)) };
+    let allowed = (left - followed).max(1);
     let wanted = settings.server.max_connections.unwrap_or(usize::MAX);
     if wanted != usize::MAX && wanted > allowed {
         tracing::warn!(
@@ -209,7 +215,13 @@ fn listening(settings: &Settings, inherited: Inherited) -> Listening {
     }
     let listeners = settings.listeners.iter().flat_map(Listener::options).collect();
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
-    Listening { listeners, inherited, max_connections: wanted.min(allowed), threads }
+    Listening {
+        listeners,
+        inherited,
+        max_connections: wanted.min(allowed),
+        threads,
+        files: (follows, followed),
+    }
 }
 
 /// Raises the soft limit of open files to the hard one, and tells it.

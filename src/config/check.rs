@@ -1,6 +1,7 @@
 //! Floor 7: the first step: a tree of text → options that are valid in themselves. Touches nothing outside.
 
 use super::app::{self, App};
+use super::files::Files;
 use super::handler::{self, Handler};
 use super::listener::{self, Listener, Taken};
 use super::option::list;
@@ -16,6 +17,7 @@ pub(super) struct Checked {
     pub(super) server: ServerOptions,
     pub(super) credentials: credentials::Options,
     pub(super) listeners: Vec<Listener>,
+    pub(super) files: Vec<Files>,
     pub(super) apps: Vec<App>,
     /// Each with the place that says where it writes, or else where it begins.
     pub(super) handlers: Vec<(Handler, Place)>,
@@ -23,7 +25,7 @@ pub(super) struct Checked {
 }
 
 /// The tables of the root.
-const ROOT: [&str; 5] = ["server", "listeners", "apps", "handlers", "credentials"];
+const ROOT: [&str; 6] = ["server", "listeners", "files", "apps", "handlers", "credentials"];
 /// The same of later versions.
 const LATER_ROOT: [&str; 4] = ["filters", "templates", "journal", "sources"];
 
@@ -34,10 +36,11 @@ pub(super) fn check(tree: &Table, start: &Place) -> (Checked, Problems) {
     let server = section("server", tree, start, &mut reader);
     let credentials = section("credentials", tree, start, &mut reader);
     let listeners = listeners(tree, &mut reader);
+    let files = files(tree, &listeners, &mut reader);
     let apps = apps(tree, start, &mut reader);
     let handlers = handlers(tree, &mut reader);
     let Reader { problems, listed } = reader;
-    (Checked { server, credentials, listeners, apps, handlers, listed }, problems)
+    (Checked { server, credentials, listeners, files, apps, handlers, listed }, problems)
 }
 
 fn root_keys(tree: &Table, reader: &mut Reader) {
@@ -81,6 +84,23 @@ fn listeners(tree: &Table, reader: &mut Reader) -> Vec<Listener> {
         listeners.push(listener);
     }
     listeners
+}
+
+fn files(tree: &Table, listeners: &[Listener], reader: &mut Reader) -> Vec<Files> {
+    let mut files = Vec::new();
+    let Some(node) = tree.get("files") else { return files };
+    for (path, name, node, table) in reader.named("files", node) {
+        if listeners.iter().any(|listener| listener.name == name) {
+            let message = format!("`{path}` has the name of a listener");
+            let hint = "records are told apart by the name of where they came in";
+            reader.problems.push(Problem::new(&node.at, message).hint(hint));
+        }
+        files.push(Files {
+            name: name.to_owned(),
+            ..reader.section(Given { path: &path, at: &node.at, table }, &[])
+        });
+    }
+    files
 }
 
 fn apps(tree: &Table, start: &Place, reader: &mut Reader) -> Vec<App> {

@@ -12,6 +12,7 @@ mod check;
 mod codec;
 mod credentials;
 mod environment;
+mod files;
 mod handler;
 mod listener;
 mod module;
@@ -29,6 +30,7 @@ mod reference_tests;
 
 pub use app::App;
 pub use environment::Environment;
+pub use files::{Files, FirstLine};
 pub use handler::{Handler, HandlerOptions};
 pub use listener::Listener;
 pub use option::Row;

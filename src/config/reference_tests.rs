@@ -2,6 +2,7 @@
 //! themselves. `BLESS=1 cargo test reference` brings the tables up to date.
 
 use super::app::AppOptions;
+use super::files::Files;
 use super::handler::Presence;
 use super::listener::Listener;
 use super::option::{Row, rows};
@@ -50,6 +51,7 @@ fn the_reference_is_current() {
     let sections = [
         ("server", of::<ServerOptions>()),
         ("listeners", of::<Listener>()),
+        ("files", of::<Files>()),
         ("apps", of::<AppOptions>()),
         ("sshd", of::<sshd::Options>()),
         ("report", of::<report::Options>()),

@@ -4,6 +4,7 @@ use super::app::App;
 use super::check::{Checked, check};
 use super::codec::parse_address;
 use super::environment::Environment;
+use super::files::Files;
 use super::handler::Handler;
 use super::listener::{Listener, Taken};
 use super::option::list;
@@ -16,6 +17,7 @@ use super::zone::NamedZone;
 use crate::capture;
 use crate::correlate;
 use crate::credentials::{self, Given};
+use crate::ingest::follow::Pattern;
 use crate::suggest::suggest;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -34,6 +36,8 @@ pub struct Request {
     pub apps: Vec<String>,
     /// `--listen`: URLs in place of the configured listeners; empty for those.
     pub listen: Vec<String>,
+    /// `--follow`: paths of files in place of the configured ones; empty for those.
+    pub follow: Vec<String>,
 }
 
 /// The configuration of one run, complete and valid.
@@ -47,6 +51,8 @@ pub struct Settings {
     pub credentials: credentials::Options,
     /// The listeners.
     pub listeners: Vec<Listener>,
+    /// The files that are followed.
+    pub files: Vec<Files>,
     /// The applications that run.
     pub apps: Vec<App>,
     /// All handlers, with the paths that they write to; also those that no application names.
@@ -150,10 +156,14 @@ fn complete(
     environment: &Environment,
     problems: &mut Problems,
 ) -> Settings {
-    let Checked { server, mut credentials, mut listeners, mut apps, mut handlers, mut listed } = checked;
+    let Checked { server, mut credentials, mut listeners, mut files, mut apps, mut handlers, mut listed } =
+        checked;
     select_apps(&mut apps, &request.apps, problems);
     if !request.listen.is_empty() {
         listeners = listen(&request.listen, problems);
+    }
+    if !request.follow.is_empty() {
+        files = follow(&request.follow, problems);
     }
     let data_dir = data_dir(server.data_dir.as_deref(), request, environment, problems);
     list_data_dir(&mut listed, &data_dir, request);
@@ -173,7 +183,7 @@ fn complete(
     let given = environment.credentials_directory.as_ref().map(PathBuf::from);
     credentials.directories.splice(0..0, given);
     let handlers = handlers.into_iter().map(|(handler, _)| handler).collect();
-    Settings { source, server, credentials, listeners, apps, handlers, listed }
+    Settings { source, server, credentials, listeners, files, apps, handlers, listed }
 }
 
 /// Keeps the applications that are asked for.
@@ -209,6 +219,22 @@ fn listen(urls: &[String], problems: &mut Problems) -> Vec<Listener> {
         }
     }
     vec![Listener::new("command-line", addresses)]
+}
+
+/// What stands for the files of the command line; a relative path is under the working directory.
+fn follow(paths: &[String], problems: &mut Problems) -> Vec<Files> {
+    let mut patterns = Vec::new();
+    for path in paths {
+        let absolute = std::path::absolute(path).ok().and_then(|path| path.to_str().map(str::to_owned));
+        match Pattern::parse(absolute.as_ref().unwrap_or(path)) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(wrong) => {
+                let place = Place::Argument(format!("--follow {path}").into());
+                problems.push(Problem::new(&place, wrong));
+            }
+        }
+    }
+    vec![Files::new("command-line-files", patterns)]
 }
 
 fn data_dir(

@@ -3,8 +3,10 @@
 //! Invariant: whoever submits a batch holds a permit for it, which the pipeline gives back when the batch has been
 //! folded; so at most [`limits::IN_FLIGHT_BATCHES`] are under way, and no queue behind the door can be full.
 
+use super::follow::Bookmarks;
 use super::pool::Pool;
 use crate::batch::{Batch, FrameSpan, Origin};
+use crate::journal::Mark;
 use crate::limits;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -13,8 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What takes batches: the sequencer.
 pub trait Sink: Send + Sync {
-    /// Numbers a batch and passes it on. Never blocks: the caller holds a permit.
-    fn submit(&self, batch: Batch);
+    /// Numbers a batch and passes it on; gives the number of its last input. Never blocks: the caller holds a permit.
+    fn submit(&self, batch: Batch) -> u64;
 }
 
 /// The leave to have one batch under way.
@@ -57,6 +59,22 @@ impl Intake {
         if !frames.is_empty() {
             permit.0.forget();
             self.sink.submit(Batch { origin: Arc::clone(origin), bytes, frames });
+        }
+    }
+
+    /// Submits lines of a file, perhaps none, with how far it has been read; that is kept where anything is.
+    pub(super) fn submit_read(&self, permit: Permit, batch: Batch, mark: (Mark, Option<&Bookmarks>)) {
+        let (mark, bookmarks) = mark;
+        match bookmarks {
+            None if batch.frames.is_empty() => {}
+            None => {
+                permit.0.forget();
+                self.sink.submit(batch);
+            }
+            Some(bookmarks) => {
+                permit.0.forget();
+                bookmarks.put(mark, || self.sink.submit(batch));
+            }
         }
     }
 

@@ -8,6 +8,7 @@ mod address;
 mod connection;
 pub mod datagram;
 pub mod file;
+pub mod follow;
 pub mod intake;
 mod listener;
 mod notices;
@@ -23,6 +24,7 @@ pub mod unix;
 
 pub use activation::Inherited;
 pub use address::{Address, Scheme};
+pub use follow::Bookmarks;
 pub use intake::{Intake, Permit, Sink};
 pub use listener::{BindError, Bound, Environment, Options};
 pub use notices::{Notices, Refusal};

@@ -150,19 +150,7 @@ impl Journal {
         let storage: Arc<dyn Storage> = Arc::new(Strict::new(storage));
         let [inputs, events, snapshots] = layout::rooms(data);
         [&inputs, &events, &snapshots].into_iter().try_for_each(|room| recovery::refuse_newer(room))?;
-        let create = |path: &Path| {
-            storage.create_directory(path).map_err(JournalError::io("create", path))?;
-            storage.sync_directory(path).map_err(JournalError::lost("sync", path))
-        };
-        [&inputs, &events, &snapshots].into_iter().try_for_each(|room| create(room))?;
-        [directory.as_path(), data]
-            .into_iter()
-            .try_for_each(|path| storage.sync_directory(path).map_err(JournalError::lost("sync", path)))?;
-        for path in [&inputs, &events, &snapshots].into_iter().map(|room| files::half_made(room)) {
-            for path in path? {
-                storage.remove(&path).map_err(JournalError::io("remove", &path))?;
-            }
-        }
+        make_rooms(&*storage, [&inputs, &events, &snapshots], [&directory, data])?;
 
         let series = |directory: &Path, kind, segment_size, reserve| Series {
             storage: Arc::clone(&storage),
@@ -462,6 +450,23 @@ impl Journal {
     pub fn directory(&self) -> &Path {
         &self.directory
     }
+}
+
+/// Makes the directories that are missing, durably, and removes what a crash has left half made in them.
+fn make_rooms(storage: &dyn Storage, rooms: [&Path; 3], above: [&Path; 2]) -> Result<(), StartError> {
+    for path in rooms {
+        storage.create_directory(path).map_err(JournalError::io("create", path))?;
+        storage.sync_directory(path).map_err(JournalError::lost("sync", path))?;
+    }
+    for path in above {
+        storage.sync_directory(path).map_err(JournalError::lost("sync", path))?;
+    }
+    for room in rooms {
+        for path in files::half_made(room)? {
+            storage.remove(&path).map_err(JournalError::io("remove", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// What became of events, with each name and note once.

@@ -1,5 +1,7 @@
 //! Floor 0: the caps of files that are read and followed.
 
+use std::time::Duration;
+
 /// Bytes of a compressed file that are read at once.
 pub const UNPACK_BUFFER: usize = 64 * 1024;
 
@@ -8,3 +10,33 @@ pub const MAX_ZSTD_WINDOW: u64 = 128 * 1024 * 1024;
 
 /// Files of which it is kept how far they have been read.
 pub const MAX_FILE_MARKS: usize = 4096;
+
+/// Marks in files that wait for inputs to be durable with; with more, they are made durable by themselves.
+pub const WAITING_MARKS: usize = 64;
+
+/// Time after which a mark in a file is made durable, whether or not anything came of the lines before it.
+pub const MARK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Entries of one directory that are looked at for files to follow.
+pub const MAX_LISTED_FILES: usize = 64 * 1024;
+
+/// Files that are followed at once.
+pub const MAX_FOLLOWED_FILES: usize = 1024;
+
+/// Files of one section of the configuration that are read from at the same moment; each holds a permit meanwhile.
+pub const FILE_READS: usize = 4;
+
+/// Time between two looks at a followed file, where nothing tells of changes.
+pub const FILE_POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Time after which the last line of a file is taken though nothing ends it.
+pub const QUIET_LINE_TIME: Duration = Duration::from_secs(5);
+
+/// Time for which a file is read on that has lost its name: whoever writes to it may not have noticed yet.
+pub const ROTATED_FILE_TIME: Duration = Duration::from_secs(60);
+
+/// Bytes before a place in a file by which it is known again.
+pub const KNOWN_FILE_BYTES: usize = 1024;
+
+/// Bytes of a file that tell what is in it.
+pub const FILE_SAMPLE: usize = 4096;

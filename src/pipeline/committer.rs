@@ -21,6 +21,7 @@ use super::health::Health;
 use super::pulse::Pulse;
 use crate::dispatch::DurableDispatch;
 use crate::event::{EventBlock, Field, Kind, Stamp};
+use crate::ingest::Bookmarks;
 use crate::journal::{Group, Journal, JournalError, KeptInputs, Settled, Snapshot, Standings, State};
 use crate::limits;
 use crate::time::{Clock, Timestamp};
@@ -70,6 +71,8 @@ pub struct Desk {
     pub observations: bool,
     /// Time after which a snapshot is taken at the latest.
     pub snapshot_interval: Duration,
+    /// How far files have been read.
+    pub bookmarks: Arc<Bookmarks>,
     /// What tells the time of commits.
     pub clock: Arc<dyn Clock>,
     /// What is done when durability is lost.
@@ -89,7 +92,9 @@ impl Committer {
         let wants_state = Arc::new(AtomicBool::new(false));
         let (spare, spares) = bounded(limits::JOURNAL_QUEUE);
         let wants_inputs = desk.observations;
-        let sink = JournalSink { folded, wants_state: Arc::clone(&wants_state), wants_inputs, spares };
+        let bookmarks = Arc::clone(&desk.bookmarks);
+        let sink =
+            JournalSink { folded, wants_state: Arc::clone(&wants_state), wants_inputs, spares, bookmarks };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let pulse = Arc::<Pulse>::default();
         let health = Health::new(Arc::clone(&desk.stamp));
@@ -274,6 +279,7 @@ impl Work {
         } else {
             group.inputs.append(&inputs);
         }
+        group.marks.extend(self.desk.bookmarks.take(through.saturating_sub(base)));
         self.recycle(inputs);
         if let Some(state) = state {
             self.snapshot = Some(Snapshot { run, base, position: through, next: 0, state });

@@ -44,6 +44,11 @@ pub trait EventSink: Send {
         KeptInputs::default()
     }
 
+    /// Whether it wants to hear how far inputs have been folded, also where nothing came of them.
+    fn wants_word(&self) -> bool {
+        false
+    }
+
     /// Takes a piece. May block: that slows the senders.
     fn offer(&mut self, folded: Folded);
 }

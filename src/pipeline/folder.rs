@@ -182,7 +182,11 @@ impl Folder {
     }
 
     fn flush(&mut self) {
-        if !self.block.is_empty() || !self.gathered.is_empty() || self.events.wants_state() {
+        if !self.block.is_empty()
+            || !self.gathered.is_empty()
+            || self.events.wants_state()
+            || self.events.wants_word()
+        {
             self.hand_on(false);
         }
     }

@@ -7,7 +7,10 @@ use super::{Gate, Ledger, Options, Outputs, Pipeline, Pulse, Sequencer};
 use crate::batch::Origin;
 use crate::correlate::End;
 use crate::ingest::tls::Papers;
-use crate::ingest::{self, Address, BindError, Environment, Inherited, Intake, Notices, Sink};
+use crate::ingest::{
+    self, Address, BindError, Bookmarks, Environment, Inherited, Intake, Notices, Sink, follow,
+};
+use crate::journal::Mark;
 use crate::limits;
 use crate::time::{Clock, Timestamp};
 use std::io;
@@ -51,6 +54,17 @@ pub struct Listening {
     pub max_connections: usize,
     /// Threads that read.
     pub threads: usize,
+    /// Files that are followed, and how many at once.
+    pub files: (Vec<follow::Options>, usize),
+}
+
+/// How far files have been read.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// In the run before.
+    pub marks: Vec<Mark>,
+    /// Where it is noted from now on; nothing where that would not survive.
+    pub bookmarks: Option<Arc<Bookmarks>>,
 }
 
 /// Addresses that are taken, and the threads that will read; nothing is accepted yet.
@@ -59,6 +73,7 @@ pub struct Bound {
     runtime: Runtime,
     listeners: Vec<ingest::Bound>,
     max_connections: usize,
+    files: (Vec<follow::Options>, usize),
 }
 
 impl Listening {
@@ -74,7 +89,7 @@ impl Listening {
         let listeners = ingest::Bound::all(self.listeners, self.inherited)?;
         drop(guard);
         let max_connections = self.max_connections.min(Semaphore::MAX_PERMITS);
-        Ok(Bound { runtime, listeners, max_connections })
+        Ok(Bound { runtime, listeners, max_connections, files: self.files })
     }
 }
 
@@ -88,8 +103,9 @@ impl Live {
         options: Options,
         outputs: Outputs,
         clock: impl Clock + 'static,
+        reading: Reading,
     ) -> Result<Self, StartError> {
-        let Bound { runtime, listeners, max_connections } = bound;
+        let Bound { runtime, listeners, max_connections, files: (files, max_files) } = bound;
         let (gate, permits) = Gate::for_tasks();
         let pipeline = Pipeline::start(options, gate, outputs).map_err(StartError::Threads)?;
         let sequencer = Arc::new(Sequencer::new(clock, pipeline.feed()));
@@ -107,6 +123,16 @@ impl Live {
         for bound in listeners {
             addresses.push((bound.name().to_owned(), bound.address().clone()));
             tasks.spawn_on(bound.run(environment.clone()), runtime.handle());
+        }
+        let following = follow::Environment {
+            intake: environment.intake.clone(),
+            bookmarks: reading.bookmarks,
+            marks: Arc::new(reading.marks),
+            files: Arc::new(Semaphore::new(max_files.min(Semaphore::MAX_PERMITS))),
+            stop: stopped.clone(),
+        };
+        for options in files {
+            tasks.spawn_on(follow::run(options, following.clone()), runtime.handle());
         }
         tasks.spawn_on(tick(environment.intake, stopped), runtime.handle());
         Ok(Self {

@@ -28,7 +28,7 @@ pub use folded::{EventSink, Folded};
 pub use folder::Recorder;
 pub use gate::Gate;
 pub use ledger::{Ledger, PeerCounts};
-pub use live::{Bound, Listening, Live, StartError};
+pub use live::{Bound, Listening, Live, Reading, StartError};
 pub use pulse::{Pulse, Vitals};
 pub use recorder::CaptureThread;
 pub use recovery::{RecoverError, Recovered, recover};

@@ -44,8 +44,8 @@ impl Sequencer {
 }
 
 impl Sink for Sequencer {
-    fn submit(&self, batch: Batch) {
-        let sequenced = {
+    fn submit(&self, batch: Batch) -> u64 {
+        let (sequenced, last) = {
             let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
             // Read under the lock, so that the order of numbers is the order of arrivals.
             place.arrival = place.arrival.max(self.clock.now());
@@ -53,11 +53,12 @@ impl Sink for Sequencer {
             let sequenced = Sequenced { slot: place.slot, first: place.number, arrivals, batch };
             place.slot += 1;
             place.number += sequenced.inputs();
-            sequenced
+            (sequenced, place.number - 1)
         };
         if self.workers.send(sequenced).is_err() {
             tracing::error!("a batch came after the workers had ended");
         }
+        last
     }
 }
 

@@ -29,13 +29,14 @@ pub(crate) struct Collect {
 }
 
 impl Sink for Collect {
-    fn submit(&self, batch: Batch) {
+    fn submit(&self, batch: Batch) -> u64 {
         let record = |frame: &correlator::batch::FrameSpan| {
             (batch.origin.peer.clone(), frame.span.of(&batch.bytes).to_vec(), frame.truncated)
         };
         self.records.lock().unwrap().extend(batch.frames.iter().map(record));
         self.permits.add_permits(1);
         self.more.notify_one();
+        0
     }
 }
 

@@ -9,9 +9,10 @@ use crate::correlate::Correlator;
 use crate::credentials::Secrets;
 use crate::dispatch::{self, DurableDispatch, Office, Start, Target, Totals};
 use crate::handlers::{Evidence, JournalEvidence, NoEvidence};
+use crate::ingest::Bookmarks;
 use crate::journal::{self, Identity, IdentityError, Journal, JournalError, Standing, Standings, State};
 use crate::limits;
-use crate::pipeline::{Committer, Desk, Errand, EventSink, Options, Pulse, Vitals, recover};
+use crate::pipeline::{Committer, Desk, Errand, EventSink, Options, Pulse, Reading, Vitals, recover};
 use crate::segment::Disk;
 use crate::time::{Clock, SystemClock};
 use anyhow::Context;
@@ -35,6 +36,8 @@ pub(super) struct Ends {
     pub(super) events: Box<dyn EventSink>,
     /// The correlator as it was, where there is a journal.
     pub(super) state: Option<Correlator>,
+    /// How far files have been read, where that survives.
+    pub(super) reading: Reading,
 }
 
 impl Backend {
@@ -65,7 +68,7 @@ impl Backend {
         let patience = dispatch::Options { patience: Some(settings.server.handler_patience) };
         let delivery = Delivery::start(targets, patience, None)?;
         let events = Box::new(delivery.sink());
-        Ok((Self::Volatile(delivery), Ends { events, state: None }))
+        Ok((Self::Volatile(delivery), Ends { events, state: None, reading: Reading::default() }))
     }
 
     /// The runtime, for what else has to wait without blocking anybody.
@@ -157,8 +160,10 @@ impl Durable {
         drop(office);
         let dispatch = Arc::new(dispatch);
         let (errands, asked) = mpsc::channel(limits::ERRAND_QUEUE);
+        let bookmarks = Arc::<Bookmarks>::default();
         let desk = Desk {
             journal,
+            bookmarks: Arc::clone(&bookmarks),
             dispatch: Arc::clone(&dispatch),
             reports: reported,
             errands: asked,
@@ -174,7 +179,8 @@ impl Durable {
             before: (recovery.last_time, recovery.stopped),
         };
         let (committer, sink) = Committer::start(desk).context("cannot start the journal's thread")?;
-        let ends = Ends { events: Box::new(sink), state: Some(correlator) };
+        let reading = Reading { marks: recovery.marks, bookmarks: Some(bookmarks) };
+        let ends = Ends { events: Box::new(sink), state: Some(correlator), reading };
         Ok((Self { runtime, dispatch, committer, errands, before }, ends))
     }
 

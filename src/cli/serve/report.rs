@@ -60,6 +60,10 @@ fn start_text(
     let urls: Vec<String> = addresses.iter().map(|(_, address)| address.to_string()).collect();
     let only = if local { "   this machine only" } else { "" };
     writeln!(text, "listening  {}{only}", urls.join("  "))?;
+    for files in &settings.files {
+        let patterns: Vec<String> = files.patterns.iter().map(ToString::to_string).collect();
+        writeln!(text, "following  {}", patterns.join("  "))?;
+    }
     let first = addresses.first().and_then(|(_, address)| address.socket());
     if let Some(address) = first.filter(|_| built_in) {
         let (ip, port) = (address.ip(), address.port());

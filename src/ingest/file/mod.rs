@@ -8,6 +8,7 @@
 //! year or the modification time that it is read with.
 
 mod clock;
+pub(super) mod foreign;
 mod plain;
 mod sniff;
 mod source;

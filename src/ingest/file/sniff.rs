@@ -27,7 +27,7 @@ pub(super) enum Content {
 }
 
 /// What some editors begin a file of UTF-8 with.
-pub(super) const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
+pub(in crate::ingest) const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
 const COMPRESSED: &[(&[u8], &str)] = &[(b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"), (b"PK\x03\x04", "zip")];
 

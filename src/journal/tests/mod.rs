@@ -234,7 +234,11 @@ fn check(home: &Path, promised: &Promised, what: &str) {
     assert_eq!(log.map_or(0, |mark| mark.place.unwrap().offset), recovery.base, "{what}");
     let number = recovery.base.saturating_sub(1) / 3;
     let expected = marks(number, recovery.base).into_iter().filter(|mark| mark.place.is_some());
-    assert!(recovery.base == 0 || expected.eq(recovery.marks.iter().cloned()), "{what}: {:?}", recovery.marks);
+    assert!(
+        recovery.base == 0 || expected.eq(recovery.marks.iter().cloned()),
+        "{what}: {:?}",
+        recovery.marks
+    );
 
     // It goes on where it was.
     journal.enrol([("archive", false)]);

@@ -139,6 +139,7 @@ mod tests {
             errands: asked,
             stamp: Arc::new(Stamp { stream: identity.stream, run: identity.run, modules: Vec::new() }),
             observations: true,
+            bookmarks: Arc::default(),
             snapshot_interval: limits::SNAPSHOT_INTERVAL,
             clock: Arc::new(SystemClock),
             on_loss: Box::new(|error| panic!("{error}")),

@@ -101,6 +101,7 @@ fn what_finds_no_room_is_told_once_when_there_is_room_again() {
         reports: reported,
         errands: mpsc::channel(1).1,
         stamp: Arc::new(Stamp { stream: identity.stream, run: identity.run, modules: Vec::new() }),
+        bookmarks: Arc::default(),
         observations: true,
         snapshot_interval: limits::SNAPSHOT_INTERVAL,
         clock: Arc::new(SystemClock),

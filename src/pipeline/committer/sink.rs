@@ -3,6 +3,7 @@
 //! Invariant: what is handed on waits in a bounded channel; what inputs were gathered in comes back to be used again.
 
 use super::super::folded::{EventSink, Folded};
+use crate::ingest::Bookmarks;
 use crate::journal::KeptInputs;
 use crossbeam_channel::Receiver;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub struct JournalSink {
     pub(super) wants_state: Arc<AtomicBool>,
     pub(super) wants_inputs: bool,
     pub(super) spares: Receiver<KeptInputs>,
+    pub(super) bookmarks: Arc<Bookmarks>,
 }
 
 impl EventSink for JournalSink {
@@ -29,6 +31,10 @@ impl EventSink for JournalSink {
 
     fn keeps_state(&self) -> bool {
         true
+    }
+
+    fn wants_word(&self) -> bool {
+        self.bookmarks.are_due()
     }
 
     fn spare_inputs(&mut self) -> KeptInputs {

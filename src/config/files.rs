@@ -1,0 +1,88 @@
+//! Floor 7: `[files.NAME]`.
+
+use super::codec::{Choice, Lasting, OneOf, Patterns, Size, ZoneName};
+use super::option::{Opt, options};
+use super::section::Section;
+use super::zone::NamedZone;
+use crate::ingest::follow::{self, Pattern};
+use crate::limits;
+use std::time::Duration;
+
+/// Log files that are followed.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The name of the section.
+    pub name: String,
+    /// Which files.
+    pub patterns: Vec<Pattern>,
+    /// Where files begin that were there before.
+    pub from: FirstLine,
+    /// Bytes of a line that are kept.
+    pub max_message_size: usize,
+    /// Time between two looks where nothing tells of changes.
+    pub poll: Duration,
+    /// The zone of records that name none.
+    pub timezone: NamedZone,
+}
+
+/// Where a file begins that was there before it was followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstLine {
+    /// At its start.
+    Beginning,
+    /// At what is appended from then on.
+    End,
+}
+
+impl Choice for FirstLine {
+    const NAMES: &'static [(&'static str, Self)] = &[("end", Self::End), ("beginning", Self::Beginning)];
+}
+
+impl Files {
+    /// Files with default options.
+    pub(super) fn new(name: &str, patterns: Vec<Pattern>) -> Self {
+        Self { name: name.to_owned(), patterns, ..Self::defaults() }
+    }
+
+    /// How they are followed.
+    pub fn options(&self) -> follow::Options {
+        follow::Options {
+            name: self.name.clone(),
+            patterns: self.patterns.clone(),
+            from_beginning: self.from == FirstLine::Beginning,
+            max_message_size: self.max_message_size,
+            poll: self.poll,
+        }
+    }
+}
+
+impl Section for Files {
+    const OPTIONS: &'static [Opt<Self>] = options! { Self:
+        (required) path = patterns as Patterns,
+            "Which files to follow. A file that appears later is followed too; wildcards should not name what rotation makes \
+             of a file.";
+        from = from as OneOf<FirstLine>,
+            "Where to begin in files that are there before they are followed for the first time. Afterwards, and in files \
+             that appear later, no line is left out.";
+        max_message_size = max_message_size as
+            Size<{ limits::MIN_MESSAGE_SIZE as u64 }, { limits::MAX_MESSAGE_SIZE_CEILING as u64 }>,
+            "Bytes of a line that are kept; a longer one is marked truncated.";
+        poll = poll as Lasting<1, 3600>,
+            "Time between two looks at files of which the system tells no changes, as on a network.";
+        timezone = timezone as ZoneName,
+            "Time zone of records that name none (RFC 3164).";
+    };
+    const LATER: &'static [&'static str] = &["format", "deliver_backlog"];
+
+    fn defaults() -> Self {
+        let options = follow::Options::new("", Vec::new());
+        Self {
+            name: options.name,
+            patterns: options.patterns,
+            from: if options.from_beginning { FirstLine::Beginning } else { FirstLine::End },
+            max_message_size: options.max_message_size,
+            poll: options.poll,
+            timezone: NamedZone::default(),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Floor 4: which files are being read, by whatever name.
+//!
+//! Invariant: no file is read by two at once, and one that somebody goes on with after another is read on where that one
+//! stopped.
+
+use crate::journal::{FileId, Place};
+use crate::limits;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The files that are read, and how far those have been that are not read any more.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Held(Arc<Mutex<HashMap<FileId, State>>>);
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Read,
+    Left(Place),
+}
+
+/// The right to read a file; dropping it gives it up.
+#[derive(Debug)]
+pub(super) struct Claim {
+    held: Held,
+    pub(super) id: FileId,
+    /// How far the file has been read, once somebody has begun.
+    pub(super) place: Option<Place>,
+}
+
+impl Held {
+    /// Takes a file, unless somebody else reads it; tells how far it was read before.
+    pub(super) fn claim(&self, id: FileId) -> Option<Claim> {
+        let mut held = self.lock();
+        let place = match held.get(&id) {
+            Some(State::Read) => return None,
+            Some(State::Left(place)) => Some(*place),
+            None => None,
+        };
+        held.insert(id, State::Read);
+        Some(Claim { held: self.clone(), id, place })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<FileId, State>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut held = self.held.lock();
+        match self.place {
+            Some(place) if held.len() <= limits::MAX_FILE_MARKS => {
+                held.insert(self.id, State::Left(place));
+            }
+            _ => drop(held.remove(&self.id)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_reads_at_a_time_and_the_next_goes_on() {
+        let (held, id) = (Held::default(), FileId { device: 1, inode: 2 });
+        let mut first = held.claim(id).unwrap();
+        assert!(first.place.is_none() && held.claim(id).is_none());
+        let place = Place { offset: 77, ..Place::default() };
+        first.place = Some(place);
+        drop(first);
+        assert_eq!(held.claim(id).unwrap().place, Some(place));
+    }
+}

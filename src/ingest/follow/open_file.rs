@@ -1,0 +1,245 @@
+//! Floor 4: one file that is followed: whole lines from a place on, and how the place is known again.
+//!
+//! Nothing is kept between two reads but the place: an incomplete line is read again once there is more of it.
+//!
+//! Invariant: a place is the beginning of a line, or the rest of a line is passed over; so a line is taken whole, or as far
+//! as the limit for messages goes and marked truncated.
+
+use super::held::{Claim, Held};
+use crate::batch::FrameSpan;
+use crate::ingest::file::foreign;
+use crate::journal::{FileId, Place};
+use crate::limits;
+use crate::wire::framing::{self, Framer, Mode};
+use bytes::Bytes;
+use rustix::fs::OFlags;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use twox_hash::XxHash3_64;
+
+/// How lines are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// Bytes of a line that are kept.
+    pub(super) max_message_size: usize,
+    /// Time after which a line is taken though nothing ends it.
+    pub(super) quiet: Duration,
+    /// Time for which a file is read on that has lost its name.
+    pub(super) rotated: Duration,
+}
+
+/// Lines of a file.
+#[derive(Debug)]
+pub(super) struct Lines {
+    pub(super) bytes: Bytes,
+    pub(super) frames: Vec<FrameSpan>,
+}
+
+/// What there is in a file.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// Lines, which are behind the place now.
+    Lines(Lines),
+    /// The beginning of a line, which is taken as one at this instant if nothing more comes.
+    Begun(Instant),
+    /// Nothing more.
+    End,
+    /// Not what it was: somebody has cut the file and may have written it anew.
+    Cut,
+}
+
+/// A file that is read.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    file: File,
+    claim: Claim,
+    place: Place,
+    /// Its length and when it was last written, when it was last looked at.
+    seen: Option<(u64, i64, i64)>,
+    /// When it was last seen to grow.
+    grown: Instant,
+}
+
+/// Opens a file that may be read, and never waits for somebody to write into it.
+pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    Ok((file, metadata))
+}
+
+/// What tells a file from all others.
+pub(super) fn id(metadata: &Metadata) -> FileId {
+    FileId { device: metadata.dev(), inode: metadata.ino() }
+}
+
+/// Whether a file is what it was when a place in it was noted.
+pub(super) fn is_known(file: &File, place: &Place) -> io::Result<bool> {
+    let known = u64::from(place.known);
+    if known == 0 {
+        return Ok(true);
+    }
+    let Some(start) = place.offset.checked_sub(known) else { return Ok(false) };
+    let mut bytes = vec![0; limits::KNOWN_FILE_BYTES.min(place.known as usize)];
+    match file.read_exact_at(&mut bytes, start) {
+        Ok(()) => Ok(known == bytes.len() as u64 && hash(&bytes) == place.hash),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    XxHash3_64::oneshot(bytes)
+}
+
+/// The last bytes before a place, by which it is known again.
+fn known(before: &[u8]) -> (u32, u64) {
+    let start = before.len().saturating_sub(limits::KNOWN_FILE_BYTES);
+    let bytes = before.get(start..).unwrap_or_default();
+    (u32::try_from(bytes.len()).unwrap_or_default(), hash(bytes))
+}
+
+/// The place that a file ends at.
+pub(super) fn end_of(file: &File, length: u64) -> io::Result<Place> {
+    let wanted = length.min(limits::KNOWN_FILE_BYTES as u64);
+    let mut bytes = vec![0; usize::try_from(wanted).unwrap_or_default()];
+    file.read_exact_at(&mut bytes, length - wanted)?;
+    let (known, hash) = known(&bytes);
+    Ok(Place { offset: length, known, hash, mid_line: bytes.last().is_some_and(|byte| *byte != b'\n') })
+}
+
+impl OpenFile {
+    /// Goes on with a file at a place; `claim` is the right to read it.
+    pub(super) fn new(file: File, claim: Claim, place: Place, now: Instant) -> io::Result<Self> {
+        let mut start = vec![0; limits::FILE_SAMPLE];
+        let count = file.read_at(&mut start, 0)?;
+        refuse_foreign(start.get(..count).unwrap_or_default())?;
+        let mut open = Self { file, claim, place, seen: None, grown: now };
+        open.move_to(place);
+        Ok(open)
+    }
+
+    pub(super) fn id(&self) -> FileId {
+        self.claim.id
+    }
+
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Begins anew at the start.
+    pub(super) fn restart(&mut self) {
+        self.move_to(Place::default());
+        self.seen = None;
+    }
+
+    fn move_to(&mut self, place: Place) {
+        self.place = place;
+        self.claim.place = Some(place);
+    }
+
+    /// Whether no name leads to it any more.
+    pub(super) fn is_unlinked(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+    }
+
+    /// Reads what there is, as much as goes into one batch.
+    pub(super) fn look(&mut self, rules: Rules, now: Instant) -> io::Result<Look> {
+        let metadata = self.file.metadata()?;
+        let seen = (metadata.len(), metadata.mtime(), metadata.mtime_nsec());
+        let has_changed = self.seen.replace(seen) != Some(seen);
+        if has_changed {
+            self.grown = now;
+        }
+        if metadata.len() < self.place.offset {
+            return Ok(Look::Cut);
+        }
+        if metadata.len() == self.place.offset {
+            let is_cut = has_changed && !is_known(&self.file, &self.place)?;
+            return Ok(if is_cut { Look::Cut } else { Look::End });
+        }
+        let left = usize::try_from(metadata.len() - self.place.offset).unwrap_or(usize::MAX);
+        let mut buffer = vec![0; left.min(limits::READ_SIZE.max(rules.max_message_size.saturating_mul(2)))];
+        let count = self.file.read_at(&mut buffer, self.place.offset)?;
+        buffer.truncate(count);
+        // Looked at after it was read: what was cut in between has other bytes before the place now.
+        if !is_known(&self.file, &self.place)? {
+            return Ok(Look::Cut);
+        }
+        if self.place.offset == 0 {
+            refuse_foreign(&buffer)?;
+        }
+        Ok(self.lines(buffer, rules, now))
+    }
+
+    /// Takes the lines of what was read at the place.
+    fn lines(&mut self, buffer: Vec<u8>, rules: Rules, now: Instant) -> Look {
+        let start = self.skip(&buffer);
+        let bytes = Bytes::from(buffer);
+        let rest = bytes.slice(start..);
+        let framing = framing::Options {
+            mode: Mode::Delimited,
+            max_message_size: rules.max_message_size,
+            ..framing::Options::default()
+        };
+        let (mut framer, mut frames) = (Framer::new(framing), Vec::new());
+        // Delimited text cannot break any rule of framing.
+        let mut done = framer.advance(&rest, &mut frames, limits::MAX_BATCH_FRAMES).unwrap_or(rest.len());
+        let mut mid_line = if rest.is_empty() {
+            self.place.mid_line && !bytes.ends_with(b"\n")
+        } else {
+            framer.is_mid_frame(0)
+        };
+        if start + done == 0 {
+            if bytes.is_empty() {
+                return Look::End;
+            }
+            let due = self.grown + rules.quiet;
+            if now < due {
+                return Look::Begun(due);
+            }
+            // Nobody knows whether the line ends here; what may come of it does not begin another one.
+            framer.finish(&rest, &mut frames);
+            frames.iter_mut().for_each(|frame| frame.truncated = true);
+            (done, mid_line) = (rest.len(), true);
+        }
+        let (known, hash) = known(bytes.get(..start + done).unwrap_or_default());
+        let offset = self.place.offset + (start + done) as u64;
+        self.move_to(Place { offset, known, hash, mid_line });
+        Look::Lines(Lines { bytes: rest, frames })
+    }
+
+    /// How many bytes at the place are no line: the rest of one, a byte order mark, or the hole that a writer leaves who
+    /// does not notice that its file was cut.
+    fn skip(&self, bytes: &[u8]) -> usize {
+        let mut start = 0;
+        if self.place.mid_line {
+            start = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
+        }
+        if self.place.offset == 0 && bytes.starts_with(foreign::UTF8_BOM) {
+            start = foreign::UTF8_BOM.len();
+        }
+        let rest = bytes.get(start..).unwrap_or_default();
+        start + rest.iter().take_while(|byte| **byte == 0).count()
+    }
+}
+
+/// Refuses what is not text.
+fn refuse_foreign(start: &[u8]) -> io::Result<()> {
+    match foreign::what(start) {
+        Some(what) => Err(io::Error::new(io::ErrorKind::InvalidData, what)),
+        None => Ok(()),
+    }
+}
+
+/// Opens a file by a name, unless somebody reads it already.
+pub(super) fn claim(path: &Path, held: &Held) -> io::Result<Option<(File, Metadata, Claim)>> {
+    let (file, metadata) = open(path)?;
+    Ok(held.claim(id(&metadata)).map(|claim| (file, metadata, claim)))
+}

@@ -1,0 +1,177 @@
+//! Floor 4: which files a path with wildcards names.
+//!
+//! Invariant: what is looked at is bounded: only the directories that the pattern names are listed, and none deeper.
+
+use crate::limits;
+use globset::{Glob, GlobMatcher};
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// An absolute path, of which any part may hold `*`, `?`, `[a-z]` or `{a,b}`.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Name(OsString),
+    Wild { matcher: GlobMatcher, hidden: bool },
+}
+
+/// What a pattern names now.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The files; where the pattern has no wildcards, its path, whether or not it exists.
+    pub(super) paths: BTreeSet<PathBuf>,
+    /// The directories in which more may appear.
+    pub(super) directories: BTreeSet<PathBuf>,
+    /// Whether there was more than is looked at.
+    pub(super) cut: bool,
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// Says why it is none.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Some(inner) = text.strip_prefix('/').filter(|_| !text.contains('\0')) else {
+            return Err(format!("`{}` is no absolute path", text.escape_debug()));
+        };
+        let mut parts = Vec::new();
+        for part in inner.split('/').filter(|part| !matches!(*part, "" | ".")) {
+            if part == ".." || part.contains("**") {
+                return Err(format!("`{part}` cannot be part of a path that is followed"));
+            }
+            parts.push(if part.contains(['*', '?', '[', '{']) {
+                let glob = Glob::new(part).map_err(|error| error.kind().to_string())?;
+                Part::Wild { matcher: glob.compile_matcher(), hidden: part.starts_with('.') }
+            } else {
+                Part::Name(part.into())
+            });
+        }
+        if parts.is_empty() || text.ends_with('/') {
+            return Err(format!("`{}` is no path of a file", text.escape_debug()));
+        }
+        Ok(Self { text: text.to_owned(), parts })
+    }
+
+    /// Adds what the pattern names now.
+    pub(super) fn find(&self, found: &mut Found) {
+        let is_wild = self.parts.iter().any(|part| matches!(part, Part::Wild { .. }));
+        let mut reached = vec![PathBuf::from("/")];
+        for (index, part) in self.parts.iter().enumerate() {
+            let is_last = index + 1 == self.parts.len();
+            let mut next = Vec::new();
+            for directory in reached {
+                if is_last || !directory.is_dir() || matches!(part, Part::Wild { .. }) {
+                    found.directories.insert(directory.clone());
+                }
+                match part {
+                    Part::Name(name) => next.push(directory.join(name)),
+                    Part::Wild { matcher, hidden } => {
+                        let names = names(&directory, &mut found.cut);
+                        let fits = |name: &OsStr| {
+                            (*hidden || !name.as_bytes().starts_with(b".")) && matcher.is_match(name)
+                        };
+                        next.extend(
+                            names.into_iter().filter(|name| fits(name)).map(|name| directory.join(name)),
+                        );
+                    }
+                }
+            }
+            // A directory on the way that is not there yet appears in the one above it.
+            if let Some(parent) =
+                next.iter().find(|path| !is_last && !path.exists()).and_then(|path| path.parent())
+            {
+                found.directories.insert(parent.to_owned());
+            }
+            reached = next;
+        }
+        found.paths.extend(reached.into_iter().filter(|path| !is_wild || path.is_file()));
+    }
+}
+
+/// The names in a directory, as many as are looked at; none where it cannot be listed.
+fn names(directory: &Path, cut: &mut bool) -> Vec<OsString> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let mut names: Vec<_> =
+        entries.flatten().take(limits::MAX_LISTED_FILES + 1).map(|entry| entry.file_name()).collect();
+    *cut |= names.len() > limits::MAX_LISTED_FILES;
+    names.truncate(limits::MAX_LISTED_FILES);
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(home: &Path, pattern: &str) -> (Vec<String>, Vec<String>) {
+        let mut found = Found::default();
+        Pattern::parse(&format!("{}/{pattern}", home.display())).unwrap().find(&mut found);
+        let within = |paths: BTreeSet<PathBuf>| {
+            let paths = paths.iter().filter_map(|path| path.strip_prefix(home).ok());
+            paths.map(|path| path.to_str().unwrap().to_owned()).collect()
+        };
+        (within(found.paths), within(found.directories))
+    }
+
+    #[test]
+    fn wildcards_name_what_is_there_and_paths_also_what_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        for (directory, file) in
+            [("web", "auth.log"), ("web", "auth.log.1"), ("db", "auth.log"), ("db", ".hidden.log")]
+        {
+            fs::create_dir_all(home.path().join(directory)).unwrap();
+            fs::write(home.path().join(directory).join(file), "").unwrap();
+        }
+        fs::create_dir(home.path().join("db/dir.log")).unwrap();
+        let cases: &[(&str, &[&str], &[&str])] = &[
+            ("web/auth.log", &["web/auth.log"], &["web"]),
+            ("mail/auth.log", &["mail/auth.log"], &["", "mail"]),
+            ("*/auth.log", &["db/auth.log", "web/auth.log"], &["", "db", "web"]),
+            ("web/auth.log*", &["web/auth.log", "web/auth.log.1"], &["web"]),
+            ("{web,db}/*.log", &["db/auth.log", "web/auth.log"], &["", "db", "web"]),
+            ("db/.*.log", &["db/.hidden.log"], &["db"]),
+            ("none*/x", &[], &[""]),
+        ];
+        for (pattern, paths, directories) in cases {
+            let (found_paths, found_directories) = found(home.path(), pattern);
+            assert_eq!(found_paths, *paths, "{pattern}");
+            assert_eq!(found_directories, *directories, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_told() {
+        for (text, says) in [
+            ("var/log", "is no absolute path"),
+            ("/var/log/", "is no path of a file"),
+            ("/", "is no path of a file"),
+            ("/var/**/x", "`**` cannot be part"),
+            ("/var/../x", "`..` cannot be part"),
+            ("/var/[a", "unclosed character class"),
+        ] {
+            let error = Pattern::parse(text).unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+}

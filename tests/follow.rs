@@ -1,0 +1,258 @@
+//! Log files that a server follows: every line once, whatever becomes of the files and of the server.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test program: its helpers fail by panicking, and say what they skip"
+)]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A server that follows the files of a directory.
+struct Server {
+    child: Child,
+    home: PathBuf,
+}
+
+impl Server {
+    fn start(home: &Path, path: &str) -> Self {
+        let config = home.join("correlator.toml");
+        let text = format!(
+            "[listeners.none]\naddress = \"unix-datagram://{0}/none\"\n[files.logs]\npath = \"{0}/{path}\"\nfrom = \"beginning\"\n\
+             poll = \"1s\"\n[apps.ssh.modules.sshd]\ntype = \"sshd\"\n[apps.ssh.modules.sshd.events]\n",
+            home.display()
+        );
+        fs::write(&config, text).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+            .args(["serve", "--config"])
+            .arg(&config)
+            .arg("--data-dir")
+            .arg(home.join("data"))
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut told = Vec::new();
+        loop {
+            let line = lines.next().unwrap_or_else(|| panic!("it ended: {told:?}")).unwrap();
+            if line.starts_with("following") {
+                break;
+            }
+            told.push(line);
+        }
+        // Whoever writes to a pipe that nobody reads is ended by it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, home: home.to_owned() }
+    }
+
+    /// Ends it as a crash does.
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// How often each session was started that the journal tells of, once it tells of the last.
+    fn sessions(&self, last: usize) -> BTreeMap<usize, usize> {
+        let mut follower = Command::new(env!("CARGO_BIN_EXE_correlator"))
+            .args([
+                "events",
+                "follow",
+                "--since",
+                "2000-01-01T00:00:00Z",
+                "--kind",
+                "SSHDSessionStarted",
+                "--format",
+                "json",
+            ])
+            .arg("--data-dir")
+            .arg(self.home.join("data"))
+            .env_clear()
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut sessions = BTreeMap::new();
+        for line in BufReader::new(follower.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            let (_, user) = line.split_once("\"user\":\"u").unwrap();
+            let number: usize = user.split_once('"').unwrap().0.parse().unwrap();
+            *sessions.entry(number).or_default() += 1;
+            if number == last {
+                break;
+            }
+        }
+        follower.kill().unwrap();
+        follower.wait().unwrap();
+        sessions
+    }
+
+    /// Checks that each of so many sessions was started once, and no other.
+    fn expect(&self, count: usize) {
+        let sessions = self.sessions(count - 1);
+        let missing: Vec<_> = (0..count).filter(|number| !sessions.contains_key(number)).take(9).collect();
+        let twice: Vec<_> = sessions.iter().filter(|(_, times)| **times > 1).take(9).collect();
+        assert!(missing.is_empty() && twice.is_empty(), "missing {missing:?}, more than once {twice:?}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Writes numbered logins to a log.
+struct Writer {
+    path: PathBuf,
+    file: File,
+    next: usize,
+}
+
+impl Writer {
+    fn new(path: PathBuf) -> Self {
+        Self { file: Self::open(&path), path, next: 0 }
+    }
+
+    fn open(path: &Path) -> File {
+        OpenOptions::new().append(true).create(true).open(path).unwrap()
+    }
+
+    fn reopen(&mut self) {
+        self.file = Self::open(&self.path);
+    }
+
+    fn write(&mut self, count: usize) {
+        for n in self.next..self.next + count {
+            let from = format!("10.{}.{}.{}", n >> 16, (n >> 8) & 255, n & 255);
+            let line = format!(
+                "2026-02-01T00:00:00Z h sshd[{n}]: Accepted publickey for u{n} from {from} port 1024 ssh2\n"
+            );
+            self.file.write_all(line.as_bytes()).unwrap();
+        }
+        self.next += count;
+    }
+}
+
+type Rotate = fn(&mut Writer, &Path);
+
+/// By renaming; the writer notices later.
+fn rename(writer: &mut Writer, aside: &Path) {
+    fs::rename(&writer.path, aside).unwrap();
+    drop(Writer::open(&writer.path));
+    writer.write(50);
+    writer.reopen();
+}
+
+/// By copying and cutting, while nothing is written: what is written between the two, copytruncate itself loses.
+fn copy_and_cut(writer: &mut Writer, aside: &Path) {
+    fs::copy(&writer.path, aside).unwrap();
+    writer.file.set_len(0).unwrap();
+}
+
+/// By removing; the writer notices later.
+fn remove(writer: &mut Writer, _: &Path) {
+    fs::remove_file(&writer.path).unwrap();
+    writer.write(50);
+    writer.reopen();
+}
+
+#[test]
+fn rotation_under_load_costs_no_line() {
+    let ways: [(&str, Rotate); 3] = [("rename", rename), ("copy", copy_and_cut), ("remove", remove)];
+    for (way, rotate) in ways {
+        let home = tempfile::tempdir().unwrap();
+        let mut writer = Writer::new(home.path().join("auth.log"));
+        let server = Server::start(home.path(), "*.log");
+        writer.write(1);
+        drop(server.sessions(0));
+        for round in 0..8 {
+            writer.write(200);
+            rotate(&mut writer, &home.path().join(format!("auth.log.{round}")));
+            writer.write(30);
+            // Two rotations between two looks would leave a file that nobody has seen by its name.
+            drop(server.sessions(writer.next - 1));
+        }
+        println!("{way}");
+        server.expect(writer.next);
+    }
+}
+
+#[test]
+fn logrotate_costs_no_line() {
+    if !Path::new("/usr/sbin/logrotate").exists() {
+        println!("skipped: needs logrotate");
+        return;
+    }
+    for directive in ["create", "copytruncate", "create\ncompress\ndelaycompress"] {
+        let home = tempfile::tempdir().unwrap();
+        let mut writer = Writer::new(home.path().join("auth.log"));
+        let server = Server::start(home.path(), "auth.log");
+        writer.write(1);
+        drop(server.sessions(0));
+        let rules = home.path().join("rules");
+        fs::write(&rules, format!("{}/auth.log {{\nrotate 9\n{directive}\n}}\n", home.path().display()))
+            .unwrap();
+        for _ in 0..4 {
+            writer.write(200);
+            let rotated = Command::new("/usr/sbin/logrotate")
+                .args(["--force", "--state"])
+                .args([home.path().join("state"), rules.clone()])
+                .output()
+                .unwrap();
+            assert!(rotated.status.success(), "{}", String::from_utf8_lossy(&rotated.stderr));
+            writer.write(if directive.starts_with("create") { 50 } else { 0 });
+            writer.reopen();
+            writer.write(10);
+            drop(server.sessions(writer.next - 1));
+        }
+        println!("{directive}");
+        server.expect(writer.next);
+    }
+}
+
+#[test]
+fn a_crash_costs_no_line_and_repeats_none() {
+    let home = tempfile::tempdir().unwrap();
+    let mut writer = Writer::new(home.path().join("auth.log"));
+    let mut server = Server::start(home.path(), "auth.log");
+    for round in 0..5 {
+        writer.write(3000);
+        // Somewhere in the midst of it, and rotated while nobody looks.
+        drop(server.sessions(round * 4000 + 700));
+        server.kill();
+        writer.write(500);
+        if round % 2 == 1 {
+            rename(&mut writer, &home.path().join(format!("auth.log.{round}")));
+            writer.write(450);
+        } else {
+            writer.write(500);
+        }
+        server = Server::start(home.path(), "auth.log");
+    }
+    server.expect(writer.next);
+}
+
+#[test]
+fn files_come_and_go() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(home.path(), "*/auth.log");
+    let mut writer = Writer::new(home.path().join("early.log"));
+    for name in ["web", "db", "mail"] {
+        fs::create_dir(home.path().join(name)).unwrap();
+        writer.path = home.path().join(name).join("auth.log");
+        writer.reopen();
+        writer.write(100);
+        drop(server.sessions(writer.next - 1));
+        fs::remove_dir_all(home.path().join(name)).unwrap();
+    }
+    server.expect(writer.next);
+}
