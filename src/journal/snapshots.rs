@@ -91,9 +91,13 @@ impl Snapshots {
         self.size = state.len() as u64;
         let older = self.kept.len().saturating_sub(KEPT);
         let gone: Vec<_> = self.kept.drain(..older).chain(self.spoilt.drain(..)).collect();
-        for position in &gone {
+        for (index, position) in gone.iter().enumerate() {
             let path = files::snapshot(directory, *position);
-            storage.remove(&path).map_err(JournalError::io("remove", &path))?;
+            if let Err(error) = storage.remove(&path) {
+                // What cannot be removed now is known for the next time.
+                self.spoilt.extend(gone.get(index..).unwrap_or_default());
+                return Err(JournalError::io("remove", &path)(error));
+            }
         }
         if !gone.is_empty() {
             // One that came back would want inputs that are gone.
