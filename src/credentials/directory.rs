@@ -55,14 +55,16 @@ impl Store for Directory {
     }
 
     fn remove(&self, name: &CredentialName) -> Result<(), Lack> {
+        let mut is_removed = false;
+        // Both ways of writing the name: the other one would count from then on.
         for path in self.files(name) {
             match fs::remove_file(&path) {
-                Ok(()) => return Ok(()),
+                Ok(()) => is_removed = true,
                 Err(error) if is_absence(&error) => {}
                 Err(error) => return Err(Why::Refused.because(error.to_string())),
             }
         }
-        Err(self.nothing())
+        if is_removed { Ok(()) } else { Err(self.nothing()) }
     }
 }
 
@@ -168,6 +170,10 @@ mod tests {
         assert_eq!(get("slack/secops").unwrap(), "dash");
         // One line break ends the file; a second one belongs to the secret.
         assert_eq!(get("two").unwrap(), "one\n");
+        // Where both are there, the second would count as soon as the first is gone.
+        put(&home.path().join("slack/secops"), b"slash", 0o440);
+        directory.remove(&name("slack/secops")).unwrap();
+        assert_eq!(get("slack/secops").unwrap_err().why, Why::Nothing);
         assert_eq!(get("other").unwrap_err(), Why::Nothing.because("it has no such file"));
         let absent = Directory(home.path().join("absent"));
         let said = absent.get(&name("other")).unwrap_err();

@@ -7,13 +7,14 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CredentialName(String);
 
-/// A text that is no name of a credential.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// A text that is no name of a credential. It is not repeated: it may be the secret itself, in the wrong place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{}` is no name of a credential: names are parts of A-Z, a-z, 0-9, `.`, `_` and `-` with `/` between, as in \
-     `smtp/oncall`, and at most {} bytes long", .0.escape_debug(), limits::MAX_CREDENTIAL_NAME
+    "this is no name of a credential: names are parts of A-Z, a-z, 0-9, `.`, `_` and `-` with `/` between, as in \
+     `smtp/oncall`, and at most {} bytes long",
+    limits::MAX_CREDENTIAL_NAME
 )]
-pub struct NameError(String);
+pub struct NameError;
 
 impl CredentialName {
     /// Takes a text for a name.
@@ -27,7 +28,7 @@ impl CredentialName {
             letters && !part.is_empty() && !part.starts_with('.')
         };
         if name.len() > limits::MAX_CREDENTIAL_NAME || !name.split('/').all(is_part) {
-            return Err(NameError(name.chars().take(limits::MAX_CREDENTIAL_NAME).collect()));
+            return Err(NameError);
         }
         Ok(Self(name.to_owned()))
     }

@@ -10,19 +10,21 @@ use super::{Delivery, DigestDelivery, Gathered, Handler, Outcome, Probing, Selec
 use crate::limits;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Makes a handler, or says what is in the way. It may block.
 pub type Make = dyn Fn() -> Result<Box<dyn Handler>, String> + Send + Sync;
 
 struct Awaiting {
     make: Arc<Make>,
+    /// What is being made. A store that hangs outlives the delivery that asked for it, and is not asked once more.
+    making: Option<JoinHandle<Result<Box<dyn Handler>, String>>>,
     made: Option<Box<dyn Handler>>,
 }
 
 /// Gives a handler that makes the real one when its credentials are there.
 pub fn awaiting(make: Arc<Make>) -> Box<dyn Handler> {
-    Box::new(Awaiting { make, made: None })
+    Box::new(Awaiting { make, making: None, made: None })
 }
 
 impl Awaiting {
@@ -32,7 +34,9 @@ impl Awaiting {
             Some(handler) => handler,
             None => {
                 let make = Arc::clone(&self.make);
-                let made = spawn_blocking(move || make()).await;
+                let making = self.making.get_or_insert_with(|| spawn_blocking(move || make()));
+                let made = making.await;
+                self.making = None;
                 made.unwrap_or_else(|failed| Err(failed.to_string()))?
             }
         };
@@ -92,6 +96,26 @@ mod tests {
         fn deliver<'a>(&'a mut self, events: &'a Selection) -> Delivery<'a> {
             Box::pin(async { vec![Outcome::Delivered; events.len()] })
         }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_hangs_is_asked_once() {
+        let tried = Arc::new(AtomicUsize::new(0));
+        let (counter, (go_on, told)) = (Arc::clone(&tried), std::sync::mpsc::channel::<()>());
+        let told = std::sync::Mutex::new(told);
+        let mut handler = awaiting(Arc::new(move || {
+            counter.fetch_add(1, SeqCst);
+            told.lock().unwrap().recv().unwrap();
+            Ok(Box::new(Ready) as Box<dyn Handler>)
+        }));
+        let events = Selection::all(Arc::new(sample(Kind::SSHDLoginFailed, Timestamp::EPOCH)));
+        for _ in 0..3 {
+            let given_up = tokio::time::timeout(Duration::from_millis(1), handler.deliver(&events)).await;
+            assert!(given_up.is_err());
+        }
+        go_on.send(()).unwrap();
+        assert_eq!(handler.deliver(&events).await, [Outcome::Delivered]);
+        assert_eq!(tried.load(SeqCst), 1);
     }
 
     #[tokio::test]

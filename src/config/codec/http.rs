@@ -25,7 +25,11 @@ impl Codec<Option<Given>> for UrlOrCredential {
         let value = given(node, sink)?;
         match &value {
             Given::Plain(text) if !is_url(text) => {
-                sink.expected(&Self::takes(), node);
+                sink.wrong(
+                    node,
+                    &format!("expected {}; what stands there may be a secret", Self::takes()),
+                    None,
+                );
                 None
             }
             _ => Some(Some(value)),

@@ -2,7 +2,8 @@
 //!
 //! Times are RFC 3339 in the server's zone with six digits, durations seconds, lists joined by `;`, and what is not
 //! known is empty. Bytes that are not UTF-8 and control characters other than the tab become `\xNN`, and so does a `;`
-//! within the item of a list; a backslash that already stands before such a form becomes `\x5c`.
+//! within the item of a list, or before what would begin a formula; a backslash that already stands before such a form becomes
+//! `\x5c`.
 //!
 //! Text that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@`, a tab or a carriage
 //! return, gets a leading `'`. So does text that begins with such a mark already: taking away one `'` before any of
@@ -85,7 +86,10 @@ impl Cells {
         match value {
             Value::Text(text) => {
                 self.neutralise(text);
-                render::flat(&mut self.rows, text, None);
+                // Where the comma is for decimals, a `;` ends a cell, and a formula could stand behind it.
+                let splits =
+                    text.windows(2).any(|pair| matches!(pair, [b';', next] if begins_formula(*next)));
+                render::flat(&mut self.rows, text, splits.then_some(';'));
             }
             Value::List(list) => {
                 for (index, item) in list.iter().enumerate() {
@@ -114,10 +118,15 @@ impl Cells {
 
     fn neutralise(&mut self, text: &[u8]) {
         let first = text.iter().find(|byte| **byte != b'\'');
-        if first.is_some_and(|byte| matches!(byte, b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')) {
+        if first.is_some_and(|byte| begins_formula(*byte)) {
             self.rows.push(b'\'');
         }
     }
+}
+
+/// Whether a spreadsheet takes what begins like this for a formula.
+fn begins_formula(byte: u8) -> bool {
+    matches!(byte, b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')
 }
 
 /// Whether cells with commas between them are the row as it must stand: no cell needs quotes.

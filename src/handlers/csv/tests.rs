@@ -148,6 +148,8 @@ fn hostile_text_stays_in_its_cell_its_row_and_is_no_formula() {
         (b"\r=1", r"'\x0d=1"),
         (b"'=1", "''=1"),
         (b"'quoted'", "'quoted'"),
+        (b"x;=1+1", r"x\x3b=1+1"),
+        (b"a;b", "a;b"),
         (b"a,b\"c", "a,b\"c"),
         (b"x\n7,2026,INFO,root", r"x\x0a7,2026,INFO,root"),
         (b"\xff\x1b[2J", r"\xff\x1b[2J"),
