@@ -109,3 +109,72 @@ fn an_import_keeps_what_stands_before_the_damage() {
     assert!(told.contains("cut.gz is damaged: it cannot be unpacked (gzip) on from near byte"), "{told}");
     assert!(place.replay(&["cut.capture"]).lines().count() > 1000);
 }
+
+/// A login of each user, as a journal holds it.
+fn journal(place: &Place) -> bool {
+    let remote = "/lib/systemd/systemd-journal-remote";
+    if !has("journalctl") || !Path::new(remote).exists() {
+        println!("skipped: needs systemd-journal-remote");
+        return false;
+    }
+    let boot = "6c7c6013a26343b29e964691ff25d04c";
+    let mut entries = Vec::new();
+    for n in 0_u64..300 {
+        let time = 1_769_940_000_000_000 + n * 1_000_000;
+        entries.extend_from_slice(
+            format!(
+                "__REALTIME_TIMESTAMP={time}\n__MONOTONIC_TIMESTAMP={}\n_BOOT_ID={boot}\n_HOSTNAME=web\n\
+                 SYSLOG_IDENTIFIER=sshd\n_COMM=sshd\n_PID={n}\nPRIORITY=6\nSYSLOG_FACILITY=4\n",
+                n * 1_000_000
+            )
+            .as_bytes(),
+        );
+        // One in three is not text for journald, which then writes its bytes: they end in a tab and a zero byte.
+        let message = format!("Failed password for root from 203.0.113.{} port 4444 ssh2", n / 7);
+        if n % 3 == 0 {
+            let message = [message.as_bytes(), b"\0"].concat();
+            entries.extend_from_slice(b"MESSAGE\n");
+            entries.extend_from_slice(&(message.len() as u64).to_le_bytes());
+            entries.extend_from_slice(&message);
+            entries.extend_from_slice(b"\n\n");
+        } else {
+            entries.extend_from_slice(format!("MESSAGE={message}\n\n").as_bytes());
+        }
+    }
+    write(&place.path("entries"), entries);
+    let output = format!("--output={}", place.path("system.journal").display());
+    let made = Command::new(remote).arg(output).arg(place.path("entries")).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    true
+}
+
+#[test]
+fn a_journal_gives_the_events_of_its_records() {
+    let place = Place::new();
+    if !journal(&place) {
+        return;
+    }
+    let lines = (0..300).map(|n: u64| {
+        format!(
+            "2026-02-01T10:{:02}:{:02}Z web sshd[{n}]: Failed password for root from 203.0.113.{} port 4444 ssh2\n",
+            n / 60, n % 60, n / 7
+        )
+    });
+    write(&place.path("lines"), lines.collect::<String>());
+    // The stream is named by the content, so the ids differ, and nothing else.
+    let without_ids = |events: String| {
+        let cut = |line: &str| line.split_once("\"time\"").map(|(_, rest)| rest.to_owned());
+        events.lines().filter_map(cut).collect::<Vec<_>>()
+    };
+    let expected = without_ids(place.replay(&["lines"]));
+    assert!(expected.len() > 300);
+    for form in ["json", "export"] {
+        let written = Command::new("journalctl")
+            .args(["--all", "--output", form, "--file"])
+            .arg(place.path("system.journal"))
+            .output()
+            .unwrap();
+        write(&place.path(form), &written.stdout);
+        assert_eq!(without_ids(place.replay(&[form])), expected, "{form}");
+    }
+}

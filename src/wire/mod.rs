@@ -5,6 +5,7 @@
 
 mod count;
 pub mod framing;
+pub mod journald;
 mod priority;
 pub mod proxy;
 mod record;

@@ -10,6 +10,9 @@ pub(in crate::ingest) fn what(start: &[u8]) -> Option<String> {
         Content::Packed(packing) => Some(compressed(packing.name())),
         Content::Compressed(format) => Some(compressed(format)),
         Content::Utf16 => Some("it is text in UTF-16, and cannot be followed".to_owned()),
+        Content::Export => {
+            Some("it is in the journal's export format, and cannot be followed; `-o json` can".to_owned())
+        }
         Content::Binary(_) | Content::Frames(_) => None,
     }
 }

@@ -8,6 +8,7 @@
 //! year or the modification time that it is read with.
 
 mod clock;
+mod cutter;
 pub(super) mod foreign;
 mod plain;
 mod sniff;
@@ -150,9 +151,12 @@ impl Input {
             Content::Compressed(inner) => Err(compressed(inner)),
             Content::Utf16 => Err(OpenError::Utf16(path.to_owned())),
             Content::Binary(at) => Err(OpenError::Binary { path: path.to_owned(), at }),
+            Content::Export => {
+                Ok(Self::Plain(Box::new(PlainFile::new(path, source, (packing, None), options))))
+            }
             Content::Frames(mode) => {
                 let mode = options.framing.unwrap_or(mode);
-                Ok(Self::Plain(Box::new(PlainFile::new(path, source, (packing, mode), options))))
+                Ok(Self::Plain(Box::new(PlainFile::new(path, source, (packing, Some(mode)), options))))
             }
         }
     }

@@ -5,6 +5,7 @@
 
 use super::Options;
 use super::clock::{Clock, Step};
+use super::cutter::Cutter;
 use super::sniff::UTF8_BOM;
 use super::source::Source;
 use super::unpack::{Content, Packing};
@@ -12,7 +13,7 @@ use crate::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
 use crate::event::StreamId;
 use crate::limits;
 use crate::time::{Timestamp, Zone};
-use crate::wire::framing::{self, Framer, FramingError, Mode};
+use crate::wire::framing::{FramingError, Mode};
 use crate::wire::{Format, Record};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -71,7 +72,7 @@ pub struct PlainFile {
     stream: StreamId,
     origin: Arc<Origin>,
     years: Years,
-    framer: Framer,
+    cutter: Cutter,
     /// Bytes that were read and not yet framed.
     rest: Bytes,
     /// Whether nothing has been read.
@@ -115,14 +116,9 @@ impl PlainFile {
     pub(super) fn new(
         path: &Path,
         source: &Source,
-        (packing, mode): (Option<Packing>, Mode),
+        (packing, mode): (Option<Packing>, Option<Mode>),
         options: &Options,
     ) -> Self {
-        let framing = framing::Options {
-            mode,
-            max_message_size: options.max_message_size,
-            ..framing::Options::default()
-        };
         let origin = Origin { listener: path.to_string_lossy().into_owned(), peer: String::new() };
         Self {
             path: path.to_owned(),
@@ -133,7 +129,7 @@ impl PlainFile {
             packing,
             total: source.len(),
             modified: source.modified(),
-            framer: Framer::new(framing),
+            cutter: Cutter::new(mode, options.max_message_size),
             rest: Bytes::new(),
             is_new: true,
             clock: Clock::default(),
@@ -174,22 +170,21 @@ impl PlainFile {
     fn read_batch(&mut self) {
         let mut frames = Vec::new();
         let bytes = loop {
-            let advanced = self.framer.advance(&self.rest, &mut frames, limits::MAX_BATCH_FRAMES);
-            let whole = self.rest.clone();
+            let (advanced, bytes) = self.cutter.advance(&self.rest, &mut frames);
             match advanced {
-                Ok(consumed) => self.rest = whole.slice(consumed.min(whole.len())..),
+                Ok(consumed) => self.rest = self.rest.slice(consumed.min(self.rest.len())..),
                 Err(source) => self.fail(ReadError::Framing { path: self.path.clone(), source }),
             }
             if !frames.is_empty() || self.ended {
-                break whole;
+                break bytes;
             }
             if !self.fill() {
-                self.framer.finish(&self.rest, &mut frames);
+                let bytes = self.cutter.finish(std::mem::take(&mut self.rest), &mut frames);
                 if let Some(cut) = frames.last_mut().filter(|_| self.failure.is_some()) {
                     cut.truncated = true;
                 }
                 self.ended = true;
-                break std::mem::take(&mut self.rest);
+                break bytes;
             }
         };
         if !frames.is_empty() {

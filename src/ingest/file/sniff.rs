@@ -6,6 +6,7 @@ use crate::limits;
 use crate::time::{Timestamp, Zone};
 use crate::wire::Record;
 use crate::wire::framing::Mode;
+use crate::wire::journald;
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(super) enum Content {
     DamagedCapture,
     /// Something that is neither text nor a stream of records: it has a zero byte here.
     Binary(usize),
+    /// Entries of systemd's journal, in its export format.
+    Export,
     /// Frames: of a raw stream, where counts count, or lines of a log file, where digits mean nothing.
     Frames(Mode),
 }
@@ -64,6 +67,9 @@ pub(super) fn content(start: &[u8]) -> Content {
     }
     if capture::resembles(start) {
         return Content::DamagedCapture;
+    }
+    if journald::is_export(start) {
+        return Content::Export;
     }
     let mode = |line: &[u8]| {
         if begins_with_priority(without_count(line)) {
@@ -128,6 +134,11 @@ mod tests {
             (b"\x7FELF\x02\x01\x01\0\0\0", Content::Binary(7)),
             (b"\0\0\0\0Feb  1 00:00:00 h a: m\n", Content::Frames(Mode::Delimited)),
             (b"\xEF\xBB\xBF<38>1 - - - - - - a", Content::Frames(Mode::Auto)),
+            (
+                b"\n__CURSOR=s=1;i=2\n__REALTIME_TIMESTAMP=1\nMESSAGE\n\x01\0\0\0\0\0\0\0a\n\n",
+                Content::Export,
+            ),
+            (b"{\"MESSAGE\":\"<38>1 - - - - - - a\"}", Content::Frames(Mode::Delimited)),
             (b"<html>\n<1234>", Content::Frames(Mode::Delimited)),
         ];
         for (start, expected) in cases {

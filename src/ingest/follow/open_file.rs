@@ -11,6 +11,7 @@ use crate::ingest::file::foreign;
 use crate::journal::{FileId, Place};
 use crate::limits;
 use crate::wire::framing::{self, Framer, Mode};
+use crate::wire::journald;
 use bytes::Bytes;
 use rustix::fs::OFlags;
 use std::fs::{File, Metadata, OpenOptions};
@@ -209,6 +210,7 @@ impl OpenFile {
             frames.iter_mut().for_each(|frame| frame.truncated = true);
             (done, mid_line) = (rest.len(), true);
         }
+        let rest = journald::convert(&rest, &mut frames, rules.max_message_size).map_or(rest, Bytes::from);
         let (known, hash) = known(bytes.get(..start + done).unwrap_or_default());
         let offset = self.place.offset + (start + done) as u64;
         self.move_to(Place { offset, known, hash, mid_line });

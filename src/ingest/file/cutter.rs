@@ -1,0 +1,78 @@
+//! Floor 4: the records of a plain file, whatever they are written in.
+//!
+//! Invariant: what is not a record as those of syslog is converted here, so that everything behind sees one kind only.
+
+use crate::batch::FrameSpan;
+use crate::limits;
+use crate::wire::framing::{self, Framer, FramingError, Mode};
+use crate::wire::journald::{self, Exported};
+use bytes::Bytes;
+
+/// Finds records.
+#[derive(Debug)]
+pub(super) struct Cutter {
+    form: Form,
+    /// Bytes of a record that are kept.
+    limit: usize,
+}
+
+#[derive(Debug)]
+enum Form {
+    /// Frames, among which lines may be entries of a journal in JSON.
+    Frames(Framer),
+    /// Entries of a journal in its export format.
+    Exported(Box<Exported>),
+}
+
+impl Cutter {
+    /// Begins at the start of a file: of frames told apart like this, or of a journal's export.
+    pub(super) fn new(mode: Option<Mode>, limit: usize) -> Self {
+        let framing =
+            |mode| framing::Options { mode, max_message_size: limit, ..framing::Options::default() };
+        let form = match mode {
+            Some(mode) => Form::Frames(Framer::new(framing(mode))),
+            None => Form::Exported(Box::new(Exported::new(limit))),
+        };
+        Self { form, limit }
+    }
+
+    /// Appends the records that are complete in `bytes`; gives how many of these are done with, and the bytes that the
+    /// records stand in.
+    pub(super) fn advance(
+        &mut self,
+        bytes: &Bytes,
+        frames: &mut Vec<FrameSpan>,
+    ) -> (Result<usize, FramingError>, Bytes) {
+        match &mut self.form {
+            Form::Frames(framer) => {
+                let done = framer.advance(bytes, frames, limits::MAX_BATCH_FRAMES);
+                (done, converted(bytes.clone(), frames, self.limit))
+            }
+            Form::Exported(exported) => {
+                let mut out = Vec::new();
+                let done = exported.advance(bytes, &mut out, frames, limits::MAX_BATCH_FRAMES);
+                (Ok(done), out.into())
+            }
+        }
+    }
+
+    /// Appends what the end of the file completes of `rest`; gives the bytes that it stands in.
+    pub(super) fn finish(&mut self, rest: Bytes, frames: &mut Vec<FrameSpan>) -> Bytes {
+        match &mut self.form {
+            Form::Frames(framer) => {
+                framer.finish(&rest, frames);
+                converted(rest, frames, self.limit)
+            }
+            Form::Exported(exported) => {
+                let mut out = Vec::new();
+                exported.finish(&mut out, frames);
+                out.into()
+            }
+        }
+    }
+}
+
+/// The bytes that frames stand in once those are converted that have to be.
+fn converted(bytes: Bytes, frames: &mut [FrameSpan], limit: usize) -> Bytes {
+    journald::convert(&bytes, frames, limit).map_or(bytes, Bytes::from)
+}
