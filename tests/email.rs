@@ -243,6 +243,52 @@ async fn a_server_that_hangs_is_given_up() {
     }
 }
 
+/// A handler that encrypts, by STARTTLS, to a server that it can verify.
+async fn upgrading(home: &Path) -> (Server, Box<dyn Handler>) {
+    let config = certificate(&["127.0.0.1"], &home.join("ca.pem"));
+    let server = Server::start(Tls::Upgrade, config, None).await;
+    let options = Options { ca: Some("ca.pem".into()), ..options(&server) };
+    let handler = email::build(&options, &environment(home, "")).unwrap();
+    (server, handler)
+}
+
+#[tokio::test]
+async fn replies_that_came_in_the_clear_are_none_of_the_encrypted_connection() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut server, mut handler) = upgrading(home.path()).await;
+    // All that a delivery waits for, told before there is TLS, by whoever is between.
+    server.script(
+        "STARTTLS",
+        Act::Say(
+            "220 go on\r\n250-test\r\n250 8BITMIME\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go on\r\n250 2.0.0 forged",
+        ),
+    );
+    let outcome = one(&mut *handler).await;
+    let said = why(&outcome);
+    assert!(said.starts_with("cannot encrypt to smtp://127.0.0.1"), "{said}");
+    assert!(!server.commands().iter().any(|command| command.starts_with("MAIL")), "{said}");
+    assert!(one(&mut *handler).await.is_delivered(), "nobody is between any more");
+    assert!(server.next().await.encrypted);
+}
+
+#[tokio::test]
+async fn a_server_that_ends_no_line_is_given_up_before_it_fills_the_memory() {
+    for tls in [Tls::Never, Tls::Upgrade] {
+        for beginning in ["EHLO", "BODY"] {
+            let home = tempfile::tempdir().unwrap();
+            let (server, mut handler) = match tls {
+                Tls::Never => plain(home.path()).await,
+                _ => upgrading(home.path()).await,
+            };
+            server.script(beginning, Act::Flood);
+            let outcome = one(&mut *handler).await;
+            assert!(why(&outcome).contains("a reply of more than 65536 bytes"), "{beginning}: {outcome:?}");
+            // The rest of what was sent is in the buffers of the system.
+            assert!(server.flooded() < 32 << 20, "{beginning}: {}", server.flooded());
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_an_operator_can_mend_is_waited_for_and_nothing_is_sent_in_the_clear() {
     let home = tempfile::tempdir().unwrap();

@@ -103,3 +103,6 @@ pub const MAIL_DIGEST: Duration = Duration::from_secs(15 * 60);
 
 /// Bytes of the latest records that a replay keeps, so that handlers can show what events rest on.
 pub const MAX_RECENT_EVIDENCE: usize = 64 * 1024 * 1024;
+
+/// Bytes that a mail server may send in one reply.
+pub const MAX_SMTP_REPLY_BYTES: usize = 64 * 1024;

@@ -5,6 +5,7 @@ use rustls::pki_types::PrivateKeyDer;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,6 +20,8 @@ pub(crate) enum Act {
     Drop,
     /// Says nothing, and keeps the connection open.
     Hang,
+    /// Says something that never ends, not even its line.
+    Flood,
 }
 
 /// A mail as it was taken.
@@ -48,6 +51,7 @@ struct Shared {
     script: Mutex<VecDeque<(&'static str, Act)>>,
     commands: Mutex<Vec<String>>,
     taken: mpsc::Sender<Taken>,
+    flooded: AtomicUsize,
 }
 
 /// A running server.
@@ -85,6 +89,7 @@ impl Server {
             script: Mutex::default(),
             commands: Mutex::default(),
             taken: sender,
+            flooded: AtomicUsize::new(0),
         });
         let accepting = Arc::clone(&shared);
         tokio::spawn(async move {
@@ -105,6 +110,11 @@ impl Server {
     /// The commands so far.
     pub(crate) fn commands(&self) -> Vec<String> {
         self.shared.commands.lock().unwrap().clone()
+    }
+
+    /// Bytes that a client has let come in floods, with those that the system holds for it.
+    pub(crate) fn flooded(&self) -> usize {
+        self.shared.flooded.load(SeqCst)
     }
 
     /// The next mail.
@@ -268,6 +278,10 @@ impl Session {
             Some(Act::Say(said)) => (said, false),
             Some(Act::Drop) => return None,
             Some(Act::Hang) => std::future::pending().await,
+            Some(Act::Flood) => loop {
+                stream.write_all(&[b'A'; 4096]).await.ok()?;
+                self.shared.flooded.fetch_add(4096, SeqCst);
+            },
         };
         stream.write_all(format!("{said}\r\n").as_bytes()).await.ok()?;
         stream.flush().await.ok()?;

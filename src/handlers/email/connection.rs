@@ -1,33 +1,49 @@
 //! Floor 4: connections to a mail server: opened, encrypted, logged in, and kept open for a while.
 //!
-//! Invariant: every wait for the server ends; without TLS nothing is sent to a server that is not on this machine; a
-//! password is in no message of an error.
+//! Invariant: every wait for the server ends; without TLS nothing is sent to a server that is not on this machine;
+//! nothing that came in the clear is taken for what came encrypted; a password is in no message of an error.
 
 use super::options::{Options, Server};
+use super::replies::Replies;
 use crate::credentials::{CredentialName, Given, Secrets};
 use crate::handlers::probe::Place;
+use crate::handlers::tls;
 use crate::limits;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{
-    AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters, TlsParametersBuilder,
+    AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters, TlsParametersBuilder,
 };
 use lettre::transport::smtp::extension::ClientId;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 /// How the server is reached.
 pub(super) struct Route {
     server: Server,
-    tls: Option<TlsParameters>,
+    encryption: Encryption,
     login: Option<(Given, CredentialName)>,
     secrets: Arc<Secrets>,
     timeout: Duration,
     hello: ClientId,
+}
+
+/// How connections are encrypted.
+enum Encryption {
+    /// Not at all.
+    Never,
+    /// From the beginning.
+    AtOnce(Arc<ClientConfig>),
+    /// When the server has agreed to it (STARTTLS).
+    Upgrade(TlsParameters),
 }
 
 /// What a server, or the way to it, did not do.
@@ -66,6 +82,12 @@ impl From<Error> for Trouble {
     }
 }
 
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::new(one_line(&error.to_string()))
+    }
+}
+
 /// Text of a server as one line of limited length.
 pub(super) fn one_line(text: &str) -> String {
     let flat = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
@@ -80,8 +102,9 @@ impl Route {
     pub(super) fn new(options: &Options, directory: &Path, secrets: Arc<Secrets>) -> io::Result<Self> {
         let server = options.smtp.clone().ok_or_else(|| io::Error::other("there is no mail server"))?;
         let login = options.username.clone().zip(options.password.clone());
-        let tls = tls(&server, options.ca.as_deref().map(|path| directory.join(path)).as_deref())?;
-        Ok(Self { server, tls, login, secrets, timeout: options.timeout, hello: ClientId::default() })
+        let ca = options.ca.as_deref().map(|path| directory.join(path));
+        let encryption = Encryption::new(&server, ca.as_deref())?;
+        Ok(Self { server, encryption, login, secrets, timeout: options.timeout, hello: ClientId::default() })
     }
 
     /// Where the server is.
@@ -91,22 +114,22 @@ impl Route {
 
     /// How a connection that is open has been opened.
     pub(super) fn manner(&self) -> String {
-        let tls = match (&self.tls, self.server.is_tls) {
-            (None, _) => "in the clear",
-            (Some(_), true) => "TLS",
-            (Some(_), false) => "STARTTLS",
+        let tls = match self.encryption {
+            Encryption::Never => "in the clear",
+            Encryption::AtOnce(_) => "TLS",
+            Encryption::Upgrade(_) => "STARTTLS",
         };
         let login = if self.login.is_some() { "logged in" } else { "without a login" };
         format!("port {}, {tls}, {login}", self.server.port)
     }
 
     /// Waits for an answer of the server.
-    pub(super) async fn within<T>(
+    pub(super) async fn within<T, E: Into<Trouble>>(
         &self,
-        answer: impl Future<Output = Result<T, Error>> + Send,
+        answer: impl Future<Output = Result<T, E>> + Send,
     ) -> Result<T, Trouble> {
         match timeout(self.timeout, answer).await {
-            Ok(answer) => answer.map_err(Trouble::from),
+            Ok(answer) => answer.map_err(Into::into),
             Err(_) => Err(Trouble::new(format!("no answer within {} s", self.timeout.as_secs_f32()))),
         }
     }
@@ -121,18 +144,14 @@ impl Route {
             why: format!("{what} {}: {}", self.server, trouble.why),
             code: trouble.code,
         };
-        let address = (self.server.host.as_str(), self.server.port);
-        let at_once = self.tls.clone().filter(|_| self.server.is_tls);
-        let connecting =
-            AsyncSmtpConnection::connect_tokio1(address, Some(self.timeout), &self.hello, at_once, None);
-        let mut connection =
-            self.within(connecting).await.map_err(|trouble| says("cannot connect to", trouble))?;
-        if let Some(tls) = self.tls.clone().filter(|_| !self.server.is_tls) {
+        let connecting = self.within(self.connect()).await;
+        let mut connection = connecting.map_err(|trouble| says("cannot connect to", trouble))?;
+        if let Encryption::Upgrade(tls) = &self.encryption {
             if !connection.can_starttls() {
                 self.close(connection).await;
                 return Err(says("cannot encrypt to", Trouble::new("it offers no STARTTLS")));
             }
-            let upgrade = connection.starttls(tls, &self.hello);
+            let upgrade = connection.starttls(tls.clone(), &self.hello);
             self.within(upgrade).await.map_err(|trouble| says("cannot encrypt to", trouble))?;
         }
         match self.log_in(&mut connection).await {
@@ -142,6 +161,22 @@ impl Route {
                 Err(says("cannot log in to", trouble))
             }
         }
+    }
+
+    /// Connects, encrypts where that comes first, and is greeted.
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Trouble> {
+        let host = self.server.host.as_str();
+        let stream = TcpStream::connect((host, self.server.port)).await?;
+        let peer = stream.peer_addr()?;
+        let replies: Box<dyn AsyncTokioStream> = match &self.encryption {
+            Encryption::AtOnce(config) => {
+                let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+                let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await?;
+                Box::new(Replies::new(stream, peer))
+            }
+            Encryption::Never | Encryption::Upgrade(_) => Box::new(Replies::new(stream, peer)),
+        };
+        Ok(AsyncSmtpConnection::connect_with_transport(replies, &self.hello).await?)
     }
 
     async fn log_in(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Trouble> {
@@ -165,23 +200,27 @@ impl Route {
     }
 }
 
-/// What encrypts connections; nothing where none of it is wanted.
-fn tls(server: &Server, ca: Option<&Path>) -> io::Result<Option<TlsParameters>> {
-    // What leads to this machine itself is read by nobody else; a server there seldom has a certificate to prove it.
-    if !server.is_tls && server.is_loopback() && ca.is_none() {
-        return Ok(None);
-    }
-    let mut builder = TlsParametersBuilder::new(server.host.clone());
-    if let Some(path) = ca {
-        let wrong = |why: String| io::Error::other(format!("cannot use {}: {why}", path.display()));
-        let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-        if !pem.windows(BEGIN.len()).any(|window| window == BEGIN) {
-            return Err(wrong("it holds no certificate in PEM".to_owned()));
+impl Encryption {
+    fn new(server: &Server, ca: Option<&Path>) -> io::Result<Self> {
+        if server.is_tls {
+            return Ok(Self::AtOnce(Arc::new(tls::client(ca, None)?)));
         }
-        let certificate = Certificate::from_pem(&pem).map_err(|error| wrong(error.to_string()))?;
-        builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
+        // What leads to this machine itself is read by nobody else; a server there seldom has a certificate to prove it.
+        if server.is_loopback() && ca.is_none() {
+            return Ok(Self::Never);
+        }
+        let mut builder = TlsParametersBuilder::new(server.host.clone());
+        if let Some(path) = ca {
+            let wrong = |why: String| io::Error::other(format!("cannot use {}: {why}", path.display()));
+            let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+            if !pem.windows(BEGIN.len()).any(|window| window == BEGIN) {
+                return Err(wrong("it holds no certificate in PEM".to_owned()));
+            }
+            let certificate = Certificate::from_pem(&pem).map_err(|error| wrong(error.to_string()))?;
+            builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
+        }
+        builder.build().map(Self::Upgrade).map_err(|error| io::Error::other(error.to_string()))
     }
-    builder.build().map(Some).map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// How a certificate begins in PEM (RFC 7468 section 5).

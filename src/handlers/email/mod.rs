@@ -13,6 +13,7 @@ mod memory;
 mod message;
 mod options;
 mod post;
+mod replies;
 mod templates;
 mod view;
 
