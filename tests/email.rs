@@ -11,7 +11,7 @@
 #[path = "email/server.rs"]
 mod server;
 
-use correlator::credentials::{CredentialName, Secret, Secrets};
+use correlator::credentials::{CredentialName, Given, Secret, Secrets};
 use correlator::event::{Event, EventBlock, Field, Head, Kind, ModuleName, Severity, Stamp, StreamId};
 use correlator::handlers::email::{self, Options, mailbox};
 use correlator::handlers::{
@@ -318,6 +318,50 @@ async fn what_an_operator_can_mend_is_waited_for_and_nothing_is_sent_in_the_clea
         let commands = server.commands();
         assert!(expected.starts_with("535") || !commands.iter().any(|command| command.starts_with("AUTH")));
         assert!(!commands.iter().any(|command| command.starts_with("MAIL")), "{commands:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_a_server_repeats_is_in_no_note_whatever_its_form() {
+    let home = tempfile::tempdir().unwrap();
+    let config = certificate(&["127.0.0.1"], &home.path().join("ca.pem"));
+    let server = Server::start(Tls::Upgrade, config, Some(("s3nd3r@example.com", "hunter2"))).await;
+    let options = Options {
+        ca: Some("ca.pem".into()),
+        username: Some(Given::Credential(CredentialName::new("smtp/user").unwrap())),
+        password: Some(CredentialName::new("smtp/oncall").unwrap()),
+        ..options(&server)
+    };
+    let mut environment = environment(home.path(), "hunter2");
+    let mut secrets = Secrets::clone(&environment.secrets);
+    let user = Secret::new("s3nd3r@example.com".to_owned());
+    secrets.insert(CredentialName::new("smtp/user").unwrap(), user);
+    environment.secrets = Arc::new(secrets);
+    // The name, the password, and both as LOGIN and PLAIN send them.
+    let forms = [
+        "s3nd3r@example.com",
+        "hunter2",
+        "czNuZDNyQGV4YW1wbGUuY29t",
+        "aHVudGVyMg",
+        "AHMzbmQzckBleGFtcGxlLmNvbQBodW50ZXIy",
+    ];
+    const REPEATED: &str = "451 s3nd3r@example.com hunter2 czNuZDNyQGV4YW1wbGUuY29t aHVudGVyMg== \
+                            AHMzbmQzckBleGFtcGxlLmNvbQBodW50ZXIy";
+    const ACCEPTED: &str = "250 ok for AHMzbmQzckBleGFtcGxlLmNvbQBodW50ZXIy";
+    for (beginning, said) in
+        [("AUTH", REPEATED), ("MAIL", REPEATED), ("RCPT", REPEATED), ("DATA", REPEATED), ("BODY", ACCEPTED)]
+    {
+        let mut handler = email::build(&options, &environment).unwrap();
+        server.script(beginning, Act::Say(said));
+        let outcome = one(&mut *handler).await;
+        let note = format!("{outcome:?}");
+        assert!(note.contains("[secret]"), "{beginning}: {note}");
+        for form in forms {
+            assert!(!note.contains(form), "{beginning}: {note}");
+        }
+        server.script("AUTH", Act::Say(REPEATED));
+        let trials = format!("{:?}", email::build(&options, &environment).unwrap().probe().await);
+        assert!(trials.contains("[secret]") && forms.iter().all(|form| !trials.contains(form)), "{trials}");
     }
 }
 

@@ -4,7 +4,8 @@
 //! alarms people when it does not come.
 
 use super::Outcome;
-use super::http::{Client, Hushed, send};
+use super::http::{Client, send};
+use super::secrecy::Hushed;
 use crate::limits;
 use reqwest::Url;
 use std::io;
@@ -24,15 +25,16 @@ impl Heartbeat {
     /// When it is none, or the system has no certificate authorities.
     pub fn new(url: &str) -> io::Result<Self> {
         let mut hushed = Hushed::default();
-        hushed.add(url);
-        let url = Url::parse(url).map_err(io::Error::other)?;
-        hushed.add(url.path());
+        let text = url;
+        let url = Url::parse(text).map_err(io::Error::other)?;
+        hushed.add_url(text, &url);
+        hushed.add_login_of(&url);
         Ok(Self { client: Client::new(None, limits::HEARTBEAT_DEADLINE)?, url, hushed })
     }
 
     /// Sends one GET; what came of it.
     pub async fn beat(&self) -> Outcome {
-        match send(self.client.get(self.url.clone())).await {
+        match send(self.client.get(self.url.clone()), &self.hushed).await {
             Ok(answer) => answer.outcome(&self.hushed),
             Err(failed) => failed,
         }

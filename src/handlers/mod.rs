@@ -27,6 +27,7 @@ pub mod log;
 mod occasion;
 pub mod privacy;
 mod probe;
+mod secrecy;
 mod sink;
 pub mod sms;
 pub mod syslog;

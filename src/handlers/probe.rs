@@ -1,7 +1,8 @@
 //! Floor 4: whether the servers of handlers can be reached, tried without anything being sent to a person.
 //!
-//! Invariant: each trial ends, and those behind one that failed are not made.
+//! Invariant: each trial ends, those behind one that failed are not made, and none tells a secret.
 
+use super::secrecy::Hushed;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -38,12 +39,18 @@ pub(super) struct Place<'a> {
 pub(super) struct Trials {
     made: Vec<Trial>,
     time: Duration,
+    hushed: Hushed,
 }
 
 impl Trials {
     /// Makes trials of which each may take so long.
     pub(super) fn within(time: Duration) -> Self {
-        Self { made: Vec::new(), time }
+        Self { made: Vec::new(), time, hushed: Hushed::default() }
+    }
+
+    /// Tells no secrets of these.
+    pub(super) fn hushing(self, hushed: &Hushed) -> Self {
+        Self { hushed: hushed.clone(), ..self }
     }
 
     /// Tries something, unless something before has failed; gives what came of it.
@@ -58,7 +65,11 @@ impl Trials {
         }
         let no_answer = |_| format!("no answer within {} s", self.time.as_secs_f32());
         let result = timeout(self.time, done).await.map_err(no_answer).flatten();
-        self.made.push(Trial { what: what.into(), result: result.as_ref().map(says).map_err(Clone::clone) });
+        let told = match &result {
+            Ok(done) => Ok(self.hushed.text(&says(done))),
+            Err(why) => Err(self.hushed.text(why)),
+        };
+        self.made.push(Trial { what: what.into(), result: told });
         result.ok()
     }
 

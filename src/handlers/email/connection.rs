@@ -1,12 +1,13 @@
 //! Floor 4: connections to a mail server: opened, encrypted, logged in, and kept open for a while.
 //!
 //! Invariant: every wait for the server ends; without TLS nothing is sent to a server that is not on this machine;
-//! nothing that came in the clear is taken for what came encrypted; a password is in no message of an error.
+//! nothing that came in the clear is taken for what came encrypted; a login is in no note, in none of its forms.
 
 use super::options::{Options, Server};
 use super::replies::Replies;
-use crate::credentials::{CredentialName, Given, Secrets};
+use crate::credentials::{CredentialName, Given, Missing, Secret, Secrets};
 use crate::handlers::probe::Place;
+use crate::handlers::secrecy::Hushed;
 use crate::handlers::tls;
 use crate::limits;
 use lettre::transport::smtp::Error;
@@ -30,10 +31,17 @@ use tokio_rustls::TlsConnector;
 pub(super) struct Route {
     server: Server,
     encryption: Encryption,
-    login: Option<(Given, CredentialName)>,
-    secrets: Arc<Secrets>,
+    login: Option<Login>,
+    /// What must not come back in replies.
+    hushed: Hushed,
     timeout: Duration,
     hello: ClientId,
+}
+
+/// What is shown to a server that wants to know who sends.
+struct Login {
+    username: Secret,
+    password: Secret,
 }
 
 /// How connections are encrypted.
@@ -74,7 +82,7 @@ impl From<Error> for Trouble {
         while let Some(source) = cause.source() {
             cause = source;
         }
-        let why = one_line(&cause.to_string());
+        let why = cause.to_string();
         match code {
             Some(code) => Self { code: Some(code), why: format!("{code} {why}") },
             None => Self::new(why),
@@ -84,12 +92,12 @@ impl From<Error> for Trouble {
 
 impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Self {
-        Self::new(one_line(&error.to_string()))
+        Self::new(error.to_string())
     }
 }
 
 /// Text of a server as one line of limited length.
-pub(super) fn one_line(text: &str) -> String {
+fn one_line(text: &str) -> String {
     let flat = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
     flat.take(limits::MAX_SMTP_REPLY).collect()
 }
@@ -98,13 +106,16 @@ impl Route {
     /// Works out how the server is reached.
     ///
     /// # Errors
-    /// When the file of certificates cannot be read.
-    pub(super) fn new(options: &Options, directory: &Path, secrets: Arc<Secrets>) -> io::Result<Self> {
+    /// When a credential is missing, or the file of certificates cannot be read.
+    pub(super) fn new(options: &Options, directory: &Path, secrets: &Secrets) -> io::Result<Self> {
         let server = options.smtp.clone().ok_or_else(|| io::Error::other("there is no mail server"))?;
-        let login = options.username.clone().zip(options.password.clone());
+        let mut hushed = Hushed::default();
+        let login = options.username.as_ref().zip(options.password.as_ref());
+        let login = login.map(|(username, password)| Login::new(username, password, secrets, &mut hushed));
+        let login = login.transpose().map_err(io::Error::other)?;
         let ca = options.ca.as_deref().map(|path| directory.join(path));
         let encryption = Encryption::new(&server, ca.as_deref())?;
-        Ok(Self { server, encryption, login, secrets, timeout: options.timeout, hello: ClientId::default() })
+        Ok(Self { server, encryption, login, hushed, timeout: options.timeout, hello: ClientId::default() })
     }
 
     /// Where the server is.
@@ -123,13 +134,26 @@ impl Route {
         format!("port {}, {tls}, {login}", self.server.port)
     }
 
+    /// What must not be told of it.
+    pub(super) fn hushed(&self) -> &Hushed {
+        &self.hushed
+    }
+
+    /// Text of the server as one short line, without what it repeats of the login.
+    pub(super) fn line(&self, text: &str) -> String {
+        one_line(&self.hushed.text(text))
+    }
+
     /// Waits for an answer of the server.
     pub(super) async fn within<T, E: Into<Trouble>>(
         &self,
         answer: impl Future<Output = Result<T, E>> + Send,
     ) -> Result<T, Trouble> {
         match timeout(self.timeout, answer).await {
-            Ok(answer) => answer.map_err(Into::into),
+            Ok(answer) => answer.map_err(|error| {
+                let trouble: Trouble = error.into();
+                Trouble { why: self.line(&trouble.why), ..trouble }
+            }),
             Err(_) => Err(Trouble::new(format!("no answer within {} s", self.timeout.as_secs_f32()))),
         }
     }
@@ -180,14 +204,11 @@ impl Route {
     }
 
     async fn log_in(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Trouble> {
-        let Some((username, password)) = &self.login else { return Ok(()) };
-        let missing = |missing: crate::credentials::Missing| Trouble::new(missing.to_string());
-        let username = self.secrets.resolve(username).map_err(missing)?;
-        let password = self.secrets.get(password).map_err(missing)?;
+        let Some(Login { username, password }) = &self.login else { return Ok(()) };
         let credentials = Credentials::new(username.expose().to_owned(), password.expose().to_owned());
         let answer = self.within(connection.auth(DEFAULT_MECHANISMS, &credentials)).await;
         answer.map(drop).map_err(|trouble| {
-            // A server may repeat what it was given.
+            // A password that is too short to be looked for elsewhere may be repeated here.
             let repeats = !password.expose().is_empty() && trouble.why.contains(password.expose());
             if repeats { Trouble { why: "it refuses the login".to_owned(), ..trouble } } else { trouble }
         })
@@ -197,6 +218,25 @@ impl Route {
     pub(super) async fn close(&self, mut connection: AsyncSmtpConnection) {
         // Whether it answers makes no difference any more.
         timeout(self.timeout, connection.quit()).await.ok();
+    }
+}
+
+impl Login {
+    fn new(
+        username: &Given,
+        password: &CredentialName,
+        secrets: &Secrets,
+        hushed: &mut Hushed,
+    ) -> Result<Self, Missing> {
+        let is_secret = username.credential().is_some();
+        let (username, password) = (secrets.resolve(username)?, secrets.get(password)?.clone());
+        if is_secret {
+            hushed.add(username.expose());
+        }
+        hushed.add(password.expose());
+        // As PLAIN sends it (RFC 4616 section 2).
+        hushed.add(&format!("\0{}\0{}", username.expose(), password.expose()));
+        Ok(Self { username, password })
     }
 }
 

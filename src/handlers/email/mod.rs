@@ -47,7 +47,7 @@ pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn
     let lacks = |what: &str| io::Error::other(format!("there is no {what}"));
     let directory = options.templates.as_deref().map(|path| environment.directory.join(path));
     let templates = Templates::load(directory.as_deref(), &environment.zone).map_err(io::Error::other)?;
-    let route = Route::new(options, &environment.directory, Arc::clone(&environment.secrets))?;
+    let route = Route::new(options, &environment.directory, &environment.secrets)?;
     let stationery = Stationery::new(options, environment.occasion).ok_or_else(|| lacks("sender"))?;
     let sender = options.from.as_ref().map(|from| from.email.clone()).ok_or_else(|| lacks("sender"))?;
     let desk = Desk {

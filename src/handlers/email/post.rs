@@ -3,7 +3,7 @@
 //! Invariant: who has had a mail is remembered before anything else is waited for, so that a delivery that is given up
 //! half-way sends nobody the same mail again.
 
-use super::connection::{Kept, Route, Trouble, one_line};
+use super::connection::{Kept, Route, Trouble};
 use super::memory::Memory;
 use crate::handlers::Outcome;
 use crate::handlers::probe::{Trial, Trials};
@@ -61,7 +61,7 @@ impl Post {
     /// Tries whether the server can be reached, encrypts as it should, and takes the login.
     pub(super) async fn probe(&self) -> Vec<Trial> {
         let route = &self.route;
-        let mut trials = Trials::within(limits::PROBE_TIME);
+        let mut trials = Trials::within(limits::PROBE_TIME).hushing(route.hushed());
         trials.resolve(route.place()).await;
         let open = async { route.open().await.map_err(|trouble| trouble.why) };
         let what = format!("SMTP {}", route.place().shown);
@@ -180,7 +180,7 @@ impl Post {
         self.route.within(connection.command(Data)).await?;
         let reply = self.route.within(connection.message(bytes)).await?;
         let text: Vec<_> = reply.message().collect();
-        Ok(one_line(&format!("{} {}", reply.code(), text.join(" "))))
+        Ok(self.route.line(&format!("{} {}", reply.code(), text.join(" "))))
     }
 
     /// What became of a mail, by what became of it for each recipient now and before.

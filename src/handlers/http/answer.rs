@@ -1,7 +1,7 @@
 //! Floor 4: answers to requests, and what they mean for an event.
 
-use super::Hushed;
 use crate::handlers::Outcome;
+use crate::handlers::secrecy::Hushed;
 use crate::limits;
 use crate::time::Timestamp;
 use jiff::fmt::rfc2822;

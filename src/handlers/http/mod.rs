@@ -6,15 +6,14 @@
 //! Invariant: no secret is in a note, not even where the answer repeats it.
 
 mod answer;
-mod secrecy;
 
 #[cfg(test)]
 pub(super) mod server;
 
 pub(super) use answer::{Answer, Class};
-pub(super) use secrecy::Hushed;
 
 use super::probe::{Place, Trials};
+use super::secrecy::Hushed;
 use super::{Outcome, tls};
 use crate::limits;
 use reqwest::redirect::Policy;
@@ -65,8 +64,8 @@ impl Client {
     }
 
     /// Tries whether the server of a URL can be reached, and is who it should be. Nothing is sent to it.
-    pub(super) async fn reach(&self, url: &Url, is_secret: bool) -> Trials {
-        let mut trials = Trials::within(limits::PROBE_TIME);
+    pub(super) async fn reach(&self, url: &Url, is_secret: bool, hushed: &Hushed) -> Trials {
+        let mut trials = Trials::within(limits::PROBE_TIME).hushing(hushed);
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return trials };
         let host = host.trim_matches(['[', ']']);
         let place = Place { host, port, shown: if is_secret { "of a URL that is a secret" } else { host } };
@@ -86,11 +85,11 @@ pub(super) fn origin(url: &str) -> String {
 ///
 /// # Errors
 /// A temporary outcome, when there is no answer.
-pub(super) async fn send(request: RequestBuilder) -> Result<Answer, Outcome> {
+pub(super) async fn send(request: RequestBuilder, hushed: &Hushed) -> Result<Answer, Outcome> {
     let failed = |error: reqwest::Error| {
         let error = error.without_url();
         let why = if error.is_timeout() { "it gave no answer in time".to_owned() } else { chain(&error) };
-        Outcome::Temporary(why)
+        Outcome::Temporary(hushed.text(&why))
     };
     let response = request.send().await.map_err(failed)?;
     let (status, retry_after) = (response.status(), answer::retry_after(response.headers()));

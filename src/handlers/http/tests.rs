@@ -6,7 +6,7 @@ use reqwest::Url;
 
 async fn ask(server: &Server, reply_within: Duration) -> Result<Answer, Outcome> {
     let client = Client::new(None, reply_within).unwrap();
-    send(client.post(Url::parse(&server.url("/hook")).unwrap()).body("x")).await
+    send(client.post(Url::parse(&server.url("/hook")).unwrap()).body("x"), &Hushed::default()).await
 }
 
 fn why(result: Result<Answer, Outcome>) -> String {
@@ -25,7 +25,7 @@ async fn no_answer_is_temporary_and_says_why() {
     assert!(dropped.contains("connection"), "{dropped}");
     let url = format!("http://127.0.0.1:{}/hook/s3cret", server::free_port());
     let client = Client::new(None, Duration::from_secs(10)).unwrap();
-    let refused = why(send(client.post(Url::parse(&url).unwrap())).await);
+    let refused = why(send(client.post(Url::parse(&url).unwrap()), &Hushed::default()).await);
     assert!(refused.contains("Connection refused") && !refused.contains("s3cret"), "{refused}");
 }
 
@@ -59,7 +59,7 @@ async fn connections_are_used_again() {
     let client = Client::new(None, Duration::from_secs(10)).unwrap();
     for _ in 0..5 {
         let request = client.post(Url::parse(&server.url("/")).unwrap()).body("x");
-        assert_eq!(send(request).await.unwrap().status.as_u16(), 200);
+        assert_eq!(send(request, &Hushed::default()).await.unwrap().status.as_u16(), 200);
     }
     assert_eq!((server.requests().len(), server.connections()), (5, 1));
 }
@@ -70,10 +70,17 @@ async fn a_private_authority_vouches_for_its_own_servers_and_no_others() {
     let server = Server::with_tls(dir.path(), |_| Reply::status(200)).await;
     let (ca, url) = (dir.path().join("ca.pem"), Url::parse(&server.url("/")).unwrap());
     let client = Client::new(Some(&ca), Duration::from_secs(10)).unwrap();
-    assert_eq!(send(client.post(url.clone())).await.unwrap().status.as_u16(), 200);
+    assert_eq!(send(client.post(url.clone()), &Hushed::default()).await.unwrap().status.as_u16(), 200);
     let stranger = Client::new(None, Duration::from_secs(10)).unwrap();
-    let refused = why(send(stranger.post(url)).await);
+    let refused = why(send(stranger.post(url), &Hushed::default()).await);
     assert!(refused.contains("invalid peer certificate"), "{refused}");
     let plain = Server::start(|_| Reply::status(200)).await;
-    assert_eq!(send(client.post(Url::parse(&plain.url("/")).unwrap())).await.unwrap().status.as_u16(), 200);
+    assert_eq!(
+        send(client.post(Url::parse(&plain.url("/")).unwrap()), &Hushed::default())
+            .await
+            .unwrap()
+            .status
+            .as_u16(),
+        200
+    );
 }

@@ -5,7 +5,8 @@
 use super::Options;
 use super::memory::Settled;
 use crate::credentials::{Given, Missing, Secret, Secrets};
-use crate::handlers::http::{self, Answer, Class, Client, Hushed};
+use crate::handlers::http::{self, Answer, Class, Client};
+use crate::handlers::secrecy::Hushed;
 use crate::handlers::{Outcome, Trial};
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
@@ -54,12 +55,14 @@ impl Account {
         let sid = secret(options.account_sid.as_ref().ok_or(AccountError::Absent("account_sid"))?)?;
         let token = options.auth_token.clone().ok_or(AccountError::Absent("auth_token"))?;
         let token = secret(&Given::Credential(token))?;
+        let login = format!("{}:{}", sid.expose(), token.expose());
         let sender = match (&options.messaging_service_sid, &options.from) {
             (Some(service), _) => ("MessagingServiceSid", secret(service)?),
             (None, Some(from)) => ("From", secret(from)?),
             (None, None) => return Err(AccountError::Absent("from")),
         };
         let recipients = options.to.iter().map(secret).collect::<Result<_, _>>()?;
+        hushed.add(&login);
         let mut url = Url::parse(&options.api_url).map_err(|_| AccountError::Url)?;
         url.path_segments_mut().map_err(|()| AccountError::Url)?.pop_if_empty().extend([
             "2010-04-01",
@@ -72,14 +75,14 @@ impl Account {
 
     /// Tries whether the API can be reached, and takes the login: asks for the account, which tells nobody anything.
     pub(super) async fn probe(&self, client: &Client) -> Vec<Trial> {
-        let mut trials = client.reach(&self.url, false).await;
+        let mut trials = client.reach(&self.url, false, &self.hushed).await;
         let mut url = self.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop().pop().push(&format!("{}.json", self.sid.expose()));
         }
         let ask = async {
             let request = client.get(url).basic_auth(self.sid.expose(), Some(self.token.expose()));
-            let answer = http::send(request).await;
+            let answer = http::send(request, &self.hushed).await;
             let answer = answer.map_err(|outcome| outcome.failure().unwrap_or_default().to_owned())?;
             match answer.status.as_u16() {
                 200..=299 => Ok("the account is known"),
@@ -102,7 +105,8 @@ impl Account {
         let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
         let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
         let request = client.post(self.url.clone()).basic_auth(self.sid.expose(), Some(self.token.expose()));
-        let answer = http::send(request.header(CONTENT_TYPE, form_type).body(form)).await?;
+        let request = request.header(CONTENT_TYPE, form_type).body(form);
+        let answer = http::send(request, &self.hushed).await?;
         let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
         match answer.class() {
             Class::Delivered => {

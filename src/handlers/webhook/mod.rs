@@ -148,7 +148,7 @@ impl Webhook {
     async fn send(&self, message: Message) -> Sent {
         let target = &self.target;
         let request = target.request(&self.client, message, self.clock.now());
-        match http::send(request).await {
+        match http::send(request, &target.hushed).await {
             Err(outcome) => Sent::Unreachable(outcome),
             Ok(answer) if answer.wants_rest() => Sent::Unreachable(answer.outcome(&target.hushed)),
             Ok(answer) => Sent::Answered(answer.outcome(&target.hushed)),

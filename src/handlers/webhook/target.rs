@@ -6,7 +6,7 @@ use super::message::Message;
 use super::signature::{SIGNATURE, Signer, TIMESTAMP};
 use super::{Client, Options};
 use crate::credentials::{Given, Missing};
-use crate::handlers::http::Hushed;
+use crate::handlers::secrecy::Hushed;
 use crate::handlers::{Environment, Trial};
 use crate::time::{MICROS_PER_SECOND, Timestamp};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -48,8 +48,9 @@ impl Target {
         let url = parse(text.expose()).ok_or(TargetError::Url)?;
         let is_secret = given.credential().is_some();
         if is_secret {
-            hush(&mut hushed, text.expose(), &url);
+            hushed.add_url(text.expose(), &url);
         }
+        hushed.add_login_of(&url);
         let occasion = environment.occasion.name();
         let occasion = occasion.map(|name| (OCCASION, HeaderValue::from_static(name)));
         let mut headers: HeaderMap = occasion.into_iter().collect();
@@ -61,6 +62,8 @@ impl Target {
             if matches!(given, Given::Credential(_)) {
                 sent.set_sensitive(true);
                 hushed.add(value.expose());
+                // What comes behind the scheme, as in `Bearer token`, may be repeated alone.
+                value.expose().split_once(' ').into_iter().for_each(|(_, token)| hushed.add(token));
             }
             headers.insert(name, sent);
         }
@@ -74,7 +77,7 @@ impl Target {
 
     /// Tries whether the server can be reached. What a request would tell people, nobody can know.
     pub(super) async fn reach(&self, client: &Client) -> Vec<Trial> {
-        client.reach(&self.url, self.is_secret).await.made()
+        client.reach(&self.url, self.is_secret, &self.hushed).await.made()
     }
 
     /// Makes a request of a message, signed with the present time.
@@ -105,16 +108,4 @@ pub(super) fn is_telling(text: &str) -> bool {
 fn parse(text: &str) -> Option<Url> {
     let url = Url::parse(text.trim()).ok()?;
     (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
-}
-
-/// Keeps out of notes what of a secret URL an answer may repeat: all of it, its path, and what is behind the path.
-fn hush(hushed: &mut Hushed, text: &str, url: &Url) {
-    for part in [text.trim(), url.as_str(), url.path(), url.path().trim_matches('/')] {
-        hushed.add(part);
-    }
-    url.path_segments().into_iter().flatten().for_each(|segment| hushed.add(segment));
-    for part in [url.query(), url.password()].into_iter().flatten() {
-        hushed.add(part);
-    }
-    url.query_pairs().for_each(|(_, value)| hushed.add(&value));
 }

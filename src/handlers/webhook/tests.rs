@@ -128,6 +128,59 @@ async fn secrets_sign_and_authorise_and_do_not_come_back() {
     }
 }
 
+#[tokio::test]
+async fn a_login_is_no_note_in_base64_and_neither_is_the_host_of_a_secret_url() {
+    let server = Server::start(|request| {
+        let credentials = request.header("authorization").unwrap_or_default();
+        let token = credentials.split(' ').next_back().unwrap_or_default();
+        Reply::with(401, &format!("not {token}"))
+    })
+    .await;
+    let place = server.url("/");
+    let with_login = place.replace("http://", "http://me:p%40ss%20w0rd@");
+    let url = |name: &str| Options { url: Some(Given::Credential(credential(name))), ..Options::default() };
+    let header = ("Authorization".into(), Given::Credential(credential("token")));
+    let secrets = environment(&[
+        ("login", &with_login),
+        ("plain", &place),
+        ("token", "Bearer t0k3nt0k3n"),
+        ("away", "https://s3cr3t-host.invalid/"),
+    ]);
+    for options in [
+        url("login"),
+        Options { url: Some(with_login.as_str().into()), ..Options::default() },
+        Options { headers: vec![header], ..url("plain") },
+    ] {
+        let outcomes = build(&options, &secrets).unwrap().deliver(&events(1)).await;
+        let note = outcomes[0].failure().unwrap();
+        assert!(
+            note == "it answered 401: not [secret]" || note == "it answered 401: not [secret]==",
+            "{note}"
+        );
+    }
+    let mut handler = build(&url("away"), &secrets).unwrap();
+    let outcomes = handler.deliver(&events(1)).await;
+    let told = format!("{outcomes:?} {:?}", handler.probe().await);
+    assert!(!told.contains("s3cr3t-host"), "{told}");
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_does_not_tell_the_host_of_a_secret_url() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::with_tls(dir.path(), |_| Reply::status(204)).await;
+    let url = server.url("/").replace("localhost", "127.0.0.1");
+    let secrets = environment(&[("url", &url)]);
+    let options = Options {
+        url: Some(Given::Credential(credential("url"))),
+        ca: Some(dir.path().join("ca.pem")),
+        ..Options::default()
+    };
+    let mut handler = build(&options, &secrets).unwrap();
+    let outcomes = handler.deliver(&events(1)).await;
+    let told = format!("{outcomes:?} {:?}", handler.probe().await);
+    assert!(told.contains("[secret]") && !told.contains("127.0.0.1"), "{told}");
+}
+
 #[test]
 fn secrets_in_plain_are_noticed() {
     let exposed = |url: Given, header: Given| {
