@@ -215,7 +215,7 @@ impl Handler for Sms {
         Box::pin(async move {
             let mut outcomes = Vec::with_capacity(events.len());
             for event in events.events() {
-                let text = self.template.render(&template::event(event, &mut self.times));
+                let text = self.template.render(&template::event(event, self.occasion, &mut self.times));
                 outcomes.push(self.send(&event.id().to_string(), text).await);
             }
             outcomes
@@ -233,7 +233,7 @@ impl Handler for Sms {
 
     fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {
         Box::pin(async move {
-            let text = self.template.render(&template::digest(gathered, &mut self.times));
+            let text = self.template.render(&template::digest(gathered, self.occasion, &mut self.times));
             self.send(&template::digest_id(gathered), text).await
         })
     }

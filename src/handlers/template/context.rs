@@ -4,7 +4,7 @@
 
 use crate::event::render::{self, Fraction, LocalTime};
 use crate::event::{Event, Severity, Value};
-use crate::handlers::{Gathered, Group};
+use crate::handlers::{Gathered, Group, Occasion};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use tera::Context;
@@ -56,17 +56,19 @@ struct GroupView {
 struct Message {
     #[serde(flatten)]
     view: View,
+    occasion: Option<&'static str>,
     digest: Option<Counts>,
     events: Vec<View>,
 }
 
 /// What a template can name of an event.
-pub(in crate::handlers) fn event(event: Event<'_>, times: &mut LocalTime) -> Context {
-    context(&Message { view: view(event, times), digest: None, events: Vec::new() })
+pub(in crate::handlers) fn event(event: Event<'_>, occasion: Occasion, times: &mut LocalTime) -> Context {
+    let view = view(event, times);
+    context(&Message { view, occasion: occasion.name(), digest: None, events: Vec::new() })
 }
 
 /// What a template can name of a digest.
-pub(in crate::handlers) fn digest(gathered: &Gathered, times: &mut LocalTime) -> Context {
+pub(in crate::handlers) fn digest(gathered: &Gathered, occasion: Occasion, times: &mut LocalTime) -> Context {
     let groups = gathered.digest.groups();
     let span = gathered.digest.span();
     let mut time = |time| text(|out| times.write(out, time, Fraction::Millis));
@@ -89,7 +91,7 @@ pub(in crate::handlers) fn digest(gathered: &Gathered, times: &mut LocalTime) ->
         groups: groups.iter().map(group_view).collect(),
     };
     let events = gathered.events().map(|event| self::view(event, times)).collect();
-    context(&Message { view, digest: Some(counts), events })
+    context(&Message { view, occasion: occasion.name(), digest: Some(counts), events })
 }
 
 /// One line that says what a digest holds: `17 events: 12 SSHDLoginFailed (NOTICE), ...`.

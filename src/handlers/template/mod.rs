@@ -15,6 +15,7 @@ mod tests;
 pub(super) use context::{digest, digest_id, digest_json, digest_summary, event};
 
 use crate::event::{Kind, render};
+use crate::handlers::Occasion;
 use crate::limits;
 use crate::time::Zone;
 use std::error::Error;
@@ -129,10 +130,10 @@ impl Template {
         for kind in Kind::ALL {
             let block = sample::events(*kind);
             for shown in block.iter() {
-                self.try_out(&event(shown, &mut times), kind.spec().name)?;
+                self.try_out(&event(shown, Occasion::Live, &mut times), kind.spec().name)?;
             }
         }
-        self.try_out(&digest(&sample::gathered(), &mut times), "a digest")
+        self.try_out(&digest(&sample::gathered(), Occasion::Live, &mut times), "a digest")
     }
 
     fn try_out(&self, context: &Context, what: &str) -> Result<(), TemplateError> {

@@ -12,7 +12,7 @@ fn load(name: &str, text: &str) -> Result<Template, String> {
 
 fn full(kind: Kind) -> Context {
     let block = sample::events(kind);
-    event(block.iter().next().unwrap(), &mut render::LocalTime::new(Zone::UTC))
+    event(block.iter().next().unwrap(), Occasion::Live, &mut render::LocalTime::new(Zone::UTC))
 }
 
 #[test]
@@ -34,7 +34,9 @@ fn one_template_serves_events_and_digests() {
                 {% for event in events %} {{ event.kind }}{% endfor %}{% endif %}";
     let template = Template::new(text, Escape::Not).unwrap();
     template.check().unwrap();
-    let text = template.render(&digest(&sample::gathered(), &mut render::LocalTime::new(Zone::UTC))).unwrap();
+    let text = template
+        .render(&digest(&sample::gathered(), Occasion::Live, &mut render::LocalTime::new(Zone::UTC)))
+        .unwrap();
     assert_eq!(
         text,
         "CRITICAL: 6 events, 1 of them late: 2 SSHDChildCrash (CRITICAL), 2 SSHDAttemptsExceeded (WARNING), 2 \
@@ -50,7 +52,9 @@ fn hostile_values_break_neither_json_nor_html() {
         serde_json::from_str(&json.render(&full(Kind::SSHDUserDenied)).unwrap()).unwrap();
     assert!(parsed["text"].as_str().unwrap().contains(r#""quoted""#));
     assert_eq!(parsed["all"]["kind"], "SSHDUserDenied");
-    let text = json.render(&digest(&sample::gathered(), &mut render::LocalTime::new(Zone::UTC))).unwrap();
+    let text = json
+        .render(&digest(&sample::gathered(), Occasion::Live, &mut render::LocalTime::new(Zone::UTC)))
+        .unwrap();
     let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(parsed["all"]["digest"]["count"], 6);
     let html = Template::new("{{ fields.user }}", Escape::Html).unwrap();

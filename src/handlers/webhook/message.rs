@@ -31,7 +31,7 @@ pub(super) enum Format {
     Records,
     Slack(Occasion),
     Ntfy(Occasion),
-    Template(Box<Template>),
+    Template(Occasion, Box<Template>),
 }
 
 impl Format {
@@ -46,7 +46,7 @@ impl Format {
             Body::Records => Self::Records,
             Body::Slack => Self::Slack(*occasion),
             Body::Ntfy => Self::Ntfy(*occasion),
-            Body::File(path) => Self::Template(Box::new(Template::load(&directory.join(path))?)),
+            Body::File(path) => Self::Template(*occasion, Box::new(Template::load(&directory.join(path))?)),
         })
     }
 
@@ -79,7 +79,9 @@ impl Format {
             }
             Self::Slack(occasion) => Message::new(id, JSON, slack::event(*occasion, event, times)),
             Self::Ntfy(occasion) => ntfy::event(id, *occasion, event, times),
-            Self::Template(template) => of_template(id, template, &template::event(event, times))?,
+            Self::Template(occasion, template) => {
+                of_template(id, template, *occasion, template::event(event, *occasion, times))?
+            }
         })
     }
 
@@ -99,7 +101,9 @@ impl Format {
             }
             Self::Slack(occasion) => Message::new(id, JSON, slack::digest(*occasion, gathered, times)),
             Self::Ntfy(occasion) => ntfy::digest(id, *occasion, gathered, times),
-            Self::Template(template) => of_template(id, template, &template::digest(gathered, times))?,
+            Self::Template(occasion, template) => {
+                of_template(id, template, *occasion, template::digest(gathered, *occasion, times))?
+            }
         })
     }
 }
@@ -110,11 +114,21 @@ impl Message {
     }
 }
 
-fn of_template(id: String, template: &Template, context: &Context) -> Result<Message, TemplateError> {
+/// What a template gives. A text for people nearly always shows the summary, so that this is what bears the mark.
+fn of_template(
+    id: String,
+    template: &Template,
+    occasion: Occasion,
+    mut context: Context,
+) -> Result<Message, TemplateError> {
+    if let Some(summary) = context.get("summary").and_then(|summary| summary.as_str()) {
+        let marked = format!("{}{summary}", occasion.mark());
+        context.insert("summary", &marked);
+    }
     let content_type = match template.escape() {
         Escape::Not => TEXT,
         Escape::Json => JSON,
         Escape::Html => HTML,
     };
-    Ok(Message::new(id, content_type, template.render(context)?.into_bytes()))
+    Ok(Message::new(id, content_type, template.render(&context)?.into_bytes()))
 }

@@ -328,9 +328,15 @@ async fn the_records_that_an_event_rests_on_are_sent_where_they_are_asked_for() 
 #[tokio::test]
 async fn a_test_is_marked_for_programs_and_people() {
     let server = Server::start(|_| Reply::status(204)).await;
-    for (template, marked) in
-        [(Body::Json, ""), (Body::Slack, "[test] WARNING: "), (Body::Ntfy, "[test] WARNING SSHDUserDenied")]
-    {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("message.txt");
+    fs::write(&file, "{{ occasion }}: {{ summary }}").unwrap();
+    for (template, marked) in [
+        (Body::Json, ""),
+        (Body::Slack, "[test] WARNING: "),
+        (Body::Ntfy, "[test] WARNING SSHDUserDenied"),
+        (Body::File(file), "test: [test] "),
+    ] {
         let options = Options { template, ..options(&server.url("/")) };
         let environment = Environment { occasion: Occasion::Test, ..environment(&[]) };
         let mut handler = build(&options, &environment).unwrap();
