@@ -1,4 +1,4 @@
-//! Floor 2: the user whom a message names, and whether the message is proof that the host knows that user.
+//! Floor 2: the users whom a message names, and whether the message is proof that the host knows that user.
 //!
 //! People type passwords where a name is asked for. Whoever shows messages to others asks here which part of one may
 //! be such a name.
@@ -6,7 +6,7 @@
 //! Invariant: a name is [`NamedUser::known`] only where sshd or PAM logs the message of existing users alone.
 
 use super::reader::{App, Message};
-use super::{Detector, Flags, Kind};
+use super::{Detector, Flags, Kind, pam};
 use crate::limits::SSHD_MESSAGE_CUT;
 use crate::span::Span;
 
@@ -22,13 +22,30 @@ pub struct NamedUser {
 }
 
 impl Detector {
-    /// The user whom a program's message names; `truncated` says whether its end may be missing. Where a message is not
-    /// understood, or cut in its middle, and speaks of a user, all that follows the word is taken for the name.
-    /// Nothing when the program is not one whose messages are known.
-    pub fn named_user(&self, app_name: &[u8], text: &[u8], truncated: bool) -> Option<NamedUser> {
-        let app = App::of(app_name)?;
+    /// The users whom a program's message names, in the order in which they stand in it, none over another; `truncated`
+    /// says whether its end may be missing. Where a message is not understood, or cut in its middle, and speaks of a
+    /// user, all that follows the word is taken for the name. Nothing when the program is not one whose messages are
+    /// known.
+    pub fn named_users(&self, app_name: &[u8], text: &[u8], truncated: bool) -> Vec<NamedUser> {
+        let Some(app) = App::of(app_name) else { return Vec::new() };
         let cut = truncated || text.len() >= SSHD_MESSAGE_CUT;
-        let message = Message { app, whole: text, text, cut };
+        let named = self.named_user(Message { app, whole: text, text, cut });
+        let mut users = Vec::new();
+        if app != App::Helper {
+            let end = named.as_ref().map_or(text.len(), |user| user.span.start as usize);
+            users.extend(pam::account_names(text.get(..end).unwrap_or_default()).map(|span| NamedUser {
+                span,
+                name: span.of(text).to_vec(),
+                known: false,
+            }));
+        }
+        users.extend(named);
+        users
+    }
+
+    /// The user whom a message is about.
+    fn named_user(&self, message: Message<'_>) -> Option<NamedUser> {
+        let Message { text, cut, .. } = message;
         let reading = self.reader()?.read(self.scratch().caches.as_mut()?, message)?.reading;
         let Some(span) = reading.user else {
             let vague = cut || matches!(reading.kind, Kind::Noise | Kind::Unrecognized | Kind::PamOther);
@@ -85,7 +102,7 @@ mod tests {
 
     fn named(app: &str, msg: &[u8], truncated: bool) -> Option<(String, String, bool)> {
         let detector = Detector::new(Interest { sshd: true, records: false });
-        let user = detector.named_user(app.as_bytes(), msg, truncated)?;
+        let user = detector.named_users(app.as_bytes(), msg, truncated).pop()?;
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         Some((text(user.span.of(msg)), text(&user.name), user.known))
     }
@@ -117,6 +134,48 @@ mod tests {
         assert_eq!(named("sshd", b"pam_unix(sshd:auth): check pass; user unknown", false), None);
         assert_eq!(named("sshd", b"User child is on pid 99", false), None);
         assert_eq!(named("cron", b"Invalid user hunter2 from 203.0.113.9 port 5555", false), None);
+    }
+
+    #[test]
+    fn the_names_that_pam_was_told_are_named_too() {
+        let detector = Detector::new(Interest { sshd: true, records: false });
+        let rest = "rhost=203.0.113.9";
+        for (msg, expected) in [
+            (
+                format!(
+                    "authentication failure; logname=s3cret uid=0 euid=0 tty=ssh ruser=hunter2 {rest}  user=alice"
+                ),
+                &["s3cret", "hunter2", "alice"][..],
+            ),
+            (
+                format!("authentication failure; logname= uid=0 euid=0 tty=ssh ruser=hunter2 {rest}"),
+                &["hunter2"],
+            ),
+            (
+                format!("authentication success; logname=a uid=0 euid=0 tty=ssh ruser= {rest} user=b"),
+                &["a", "b"],
+            ),
+            (format!("2 more authentication failures; logname=x uid=0 euid=0 tty=ssh ruser= {rest}"), &["x"]),
+            // No name moves what is taken for one, and what is not understood hides no less.
+            (
+                format!(
+                    "authentication failure; logname=a uid=0 euid=0 tty=ssh ruser=b {rest}  user=c ruser=d logname=e"
+                ),
+                &["a", "b", "c ruser=d logname=e"],
+            ),
+            (
+                "authentication failure; logname=my secret uid=0 euid=0 tty=ssh ruser=other one rhost=x y"
+                    .to_owned(),
+                &["my secret", "other one rhost=x y"],
+            ),
+            ("authentication failure; logname=cut of".to_owned(), &["cut of"]),
+        ] {
+            let msg = format!("pam_unix(sshd:auth): {msg}");
+            let users = detector.named_users(b"sshd", msg.as_bytes(), false);
+            let names: Vec<_> = users.iter().map(|user| str::from_utf8(&user.name).unwrap()).collect();
+            assert_eq!(names, expected, "{msg}");
+            assert!(users.is_sorted_by_key(|user| user.span.start));
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use super::row::{Row, Trust, row};
 use super::{Flags, Kind};
+use crate::span::Span;
+use memchr::memmem;
 
 /// Where a PAM module's message begins, and whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,19 @@ impl<'m> Message<'m> {
         let named = module.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
         (named && (service == b"sshd" || service.starts_with(b"sshd-"))).then_some(Self { module, body })
     }
+}
+
+/// What Linux-PAM writes of the accounts from which somebody logs in, and what ends it.
+const ACCOUNTS: [(&[u8], &[u8]); 2] = [(b" logname=", b" uid="), (b" ruser=", b" rhost=")];
+
+/// Where the names of those accounts stand, as far as they are not empty, in a text up to the user whom it names. These
+/// are what an application, and so perhaps a person, has called itself.
+pub(super) fn account_names(text: &[u8]) -> impl Iterator<Item = Span> {
+    ACCOUNTS.iter().filter_map(|(before, behind)| {
+        let rest = text.get(memmem::find(text, before)? + before.len()..)?;
+        let name = rest.get(..memmem::find(rest, behind).unwrap_or(rest.len()))?;
+        (!name.is_empty()).then(|| Span::locate(text, name))
+    })
 }
 
 /// What the modules of Linux-PAM and SSSD say, without their prefix.

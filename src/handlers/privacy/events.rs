@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// The one user that every host has.
 const ROOT: &[u8] = b"root";
 
+/// Digits of an exit code, a signal or a status.
+const MOST_DIGITS: usize = 3;
+
 /// The selected events, masked.
 pub(super) fn masked(events: &Selection) -> Selection {
     let mut block = EventBlock::new(Arc::clone(events.block.stamp()));
@@ -31,6 +34,9 @@ fn copy(event: Event<'_>, block: &mut EventBlock) {
                 let names: Vec<_> =
                     names.iter().filter_map(text).map(|name| masked_name(name, known)).collect();
                 to.texts(field, names.iter().map(|name| &**name))
+            }
+            (Field::Reason, Value::Text(note)) if tells_of_deliveries(event.kind()) => {
+                to.text(field, class(note).as_bytes())
             }
             (Field::Message, Value::Text(message)) => to.text(field, &masked_report(event, message)),
             _ => to.value(field, value),
@@ -77,6 +83,24 @@ fn tells_of_existing_users(kind: Kind) -> bool {
             | Kind::SSHDMfaPartial
             | Kind::SSHDSubsystem
     )
+}
+
+/// Whether events of a kind repeat what a program or a server has said to a handler, who may show names that this one
+/// may not.
+fn tells_of_deliveries(kind: Kind) -> bool {
+    matches!(kind, Kind::ServerHandlerFailing | Kind::ServerDeadLetters)
+}
+
+/// What may be told of a note about a delivery: what class of failure it tells of, and nothing that others said.
+fn class(note: &[u8]) -> String {
+    let classes = ["exit code ", "ended by signal ", "it answered "];
+    let number = |class: &str| {
+        let rest = note.strip_prefix(class.as_bytes())?;
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let number = str::from_utf8(rest.get(..digits)?).ok()?;
+        (1..=MOST_DIGITS).contains(&digits).then(|| format!("{class}{number}"))
+    };
+    classes.into_iter().find_map(number).unwrap_or_else(|| "see `events show`".to_owned())
 }
 
 /// The message of a record that is reported as such.

@@ -38,18 +38,19 @@ fn masked_frame(record: &EvidenceRecord, known: Option<&[u8]>) -> Option<Vec<u8>
     Some(replaced(frame, place, &message))
 }
 
-/// A program's message without the name that may not be shown, if there is one in it.
+/// A program's message without the names that may not be shown, if there are any in it.
 pub(super) fn mask_message<'m>(
     program: &[u8],
     message: &'m [u8],
     truncated: bool,
     known: Option<&[u8]>,
 ) -> Cow<'m, [u8]> {
-    let named = DETECTOR.named_user(program, message, truncated);
-    match named.filter(|user| !user.known && !may_be_shown(&user.name, known)) {
-        Some(user) => Cow::Owned(replaced(message, user.span, mask(&user.name).as_bytes())),
-        None => Cow::Borrowed(message),
-    }
+    let named = DETECTOR.named_users(program, message, truncated);
+    let hidden = named.iter().rev().filter(|user| !user.known && !may_be_shown(&user.name, known));
+    // From the last to the first, so that each still stands where it was found.
+    hidden.fold(Cow::Borrowed(message), |message, user| {
+        Cow::Owned(replaced(&message, user.span, mask(&user.name).as_bytes()))
+    })
 }
 
 /// Text with another one in place of a part.

@@ -166,6 +166,45 @@ fn who_is_known_stays_readable() {
     assert_eq!(evidence(b"no record", false, &of_bob), "…".as_bytes());
 }
 
+#[test]
+fn names_that_pam_was_told_are_masked_each_for_itself() {
+    let frame = b"<38>1 - web1 sshd 1 - - pam_unix(sshd:auth): authentication failure; logname=s3cr3tpw uid=0 euid=0 \
+        tty=ssh ruser=hunter2hu rhost=203.0.113.9  user=alice";
+    let seen = evidence(frame, false, &events(b"bob"));
+    assert_eq!(
+        String::from_utf8(seen).unwrap(),
+        "<38>1 - web1 sshd 1 - - pam_unix(sshd:auth): authentication failure; logname=s3…(8) uid=0 euid=0 \
+         tty=ssh ruser=hu…(9) rhost=203.0.113.9  user=a…(5)"
+    );
+}
+
+#[test]
+fn of_another_handlers_notes_only_the_class_is_told() {
+    let modules = vec![ModuleName { app: "fleet".into(), module: "correlator".into() }];
+    let mut block = EventBlock::new(Arc::new(Stamp { stream: StreamId(1), run: 1, modules }));
+    let notes = [
+        ("exit code 1: no user hunter2hu", "exit code 1"),
+        ("ended by signal 9: hunter2hu", "ended by signal 9"),
+        ("it answered 400: hunter2hu", "it answered 400"),
+        ("it answered 4711hunter2hu", "see `events show`"),
+        ("cannot log in to smtp://h: 535 hunter2hu", "see `events show`"),
+        ("", "see `events show`"),
+    ];
+    for kind in [Kind::ServerHandlerFailing, Kind::ServerDeadLetters] {
+        for (number, (note, _)) in (1..).zip(notes) {
+            let time = Timestamp::EPOCH;
+            let head = Head { number, ordinal: 0, module: 0, kind, severity: Severity::Error, time };
+            block.push(head).text(Field::Handler, b"audit").text(Field::Reason, note.as_bytes());
+        }
+    }
+    let masked = masked(&Selection::all(Arc::new(block)));
+    let expected = notes.iter().chain(&notes).map(|(_, class)| class);
+    for (event, class) in masked.events().zip(expected) {
+        assert_eq!(event.get(Field::Reason), crate::event::Value::Text(class.as_bytes()));
+        assert_eq!(event.get(Field::Handler), crate::event::Value::Text(b"audit"));
+    }
+}
+
 /// A mail server that takes everything; gives its address and what it took.
 async fn mailbox() -> (String, Arc<Mutex<Vec<Vec<u8>>>>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
