@@ -43,7 +43,8 @@ fn life(house: &House, place: &str) {
     assert!(request.starts_with(&format!("POST /{CANARY}-path ")), "{request}");
     assert!(request.contains("x-correlator-signature: "), "{request}");
     let said = server.stop();
-    assert!(said.contains("handler    hook (webhook)\n"), "{said}");
+    let handler = format!("handler    hook (webhook, URL in the credential `{}`)\n", house.name("url"));
+    assert!(said.contains(&handler), "{said}");
 
     let removed = house.run(&["credentials", "remove", &house.name("url")]);
     assert!(removed.code == Some(0) && removed.out.contains(place), "{removed:?}");
