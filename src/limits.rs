@@ -3,10 +3,12 @@
 //! A cap that an operator may change is the default or the permitted range of an option; the others are fixed. No
 //! queue, buffer, map or loop that input can grow is without one.
 
+mod dispatch;
 mod files;
 mod handlers;
 mod streams;
 
+pub use dispatch::*;
 pub use files::*;
 pub use handlers::*;
 pub use streams::*;
@@ -419,30 +421,6 @@ pub const MAX_FILTER_PATTERN_SIZE: usize = 1024 * 1024;
 
 /// Events that go at once within the time of a digest at most; further ones are gathered.
 pub const STORM_BURST: usize = 5;
-
-/// Cool-downs that one handler keeps.
-pub const MAX_COOLDOWNS: usize = 64 * 1024;
-
-/// Bytes of what one handler knows the events in their cool-downs by.
-pub const MAX_COOLDOWN_BYTES: usize = 16 * 1024 * 1024;
-
-/// Events that a digest shows one by one; its counts are of all.
-pub const MAX_DIGEST_EVENTS: usize = 100;
-
-/// Pieces in which what a handler has gathered may lie in the journal; with more, the digest goes early.
-pub const MAX_GATHERED_RANGES: usize = 16 * 1024;
-
-/// Events before a handler's cursor among which a start looks for cool-downs that last.
-pub const COOLDOWN_RECALL_EVENTS: u64 = 16 * 1024;
-
-/// Rejected frames from which on it tells something that they are more than half of all.
-pub const TELLING_REJECTS: u64 = 10;
-
-/// Time after which a paced replay that waits looks whether anybody still reads it.
-pub const PACE_LOOK_INTERVAL: Duration = Duration::from_millis(200);
-
-/// Time for which late events are gathered where the handler has no time for digests.
-pub const LATE_GATHER_TIME: Duration = Duration::from_secs(60);
 
 /// Bytes of a credential's name.
 pub const MAX_CREDENTIAL_NAME: usize = 128;

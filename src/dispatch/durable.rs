@@ -5,12 +5,13 @@
 //! is away.
 
 use super::Target;
-use super::courier::{Command, Courier, Orders, Recall};
+use super::courier::{Command, Courier, Orders, Recall, Unwanted};
 use super::feed::{Chunk, Feed};
 use super::sieve::Sieve;
+use super::steady::Alarm;
 use super::throttle::Throttle;
 use crate::event::EventBlock;
-use crate::journal::{Ranges, Settled, Standing, Standings};
+use crate::journal::{Settled, Standing, Standings};
 use crate::limits;
 use crate::time::Clock;
 use std::path::PathBuf;
@@ -91,8 +92,11 @@ impl DurableDispatch {
                 stop: stopped.clone(),
                 reports: office.reports.clone(),
                 clock: Arc::clone(&office.clock),
+                inherited: standing.retry.clone(),
                 standing,
-                unwanted: Ranges::default(),
+                unwanted: Unwanted::default(),
+                alarm: Alarm::default(),
+                tried: None,
                 recall: Some(Recall::All),
                 failures: Throttle::default(),
             };

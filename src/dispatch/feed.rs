@@ -48,8 +48,8 @@ pub(super) struct Feed {
     /// The sequence number after the last event that is durable.
     pub(super) committed: watch::Receiver<u64>,
     pub(super) stop: watch::Receiver<bool>,
-    /// Reads what the channel had no room for.
-    pub(super) behind: Option<EventReader>,
+    /// Reads what the channel had no room for, from this event on.
+    pub(super) behind: Option<(u64, EventReader)>,
     /// What came out of turn: it waits for what is before it.
     pub(super) held: Option<Chunk>,
 }
@@ -98,8 +98,8 @@ impl Feed {
 
     fn try_reread(&mut self, cursor: u64) -> Result<Next, Box<dyn Error>> {
         let mut reader = match self.behind.take() {
-            Some(reader) => reader,
-            None => EventReader::open(&self.data, cursor)?,
+            Some((at, reader)) if at <= cursor => reader,
+            _ => EventReader::open(&self.data, cursor)?,
         };
         let mut flaw = None;
         while let Some(page) = reader.next_page()? {
@@ -109,7 +109,7 @@ impl Feed {
                     if chunk.end() <= cursor {
                         continue;
                     }
-                    self.behind = Some(reader);
+                    self.behind = Some((chunk.end(), reader));
                     if chunk.first <= cursor {
                         return Ok(Next::Chunk(chunk));
                     }

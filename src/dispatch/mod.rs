@@ -20,6 +20,7 @@ mod marks;
 mod retry;
 mod routed;
 mod sieve;
+mod steady;
 mod storm;
 mod throttle;
 mod totals;

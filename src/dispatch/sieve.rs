@@ -30,17 +30,20 @@ impl Sieve {
 
     /// What becomes of an event, by its sequence number; nothing when it is to be delivered at once.
     pub(super) fn take(&mut self, seq: u64, event: Event<'_>, now: Timestamp) -> Option<State> {
-        if !self.apps.mean(event) {
-            return Some(State::Skipped);
-        }
-        if self.filter.as_ref().is_some_and(|filter| !filter.wants(event)) {
-            return Some(State::Filtered);
-        }
-        match self.storm.take(seq, event, now) {
+        self.refuse(event).or_else(|| match self.storm.take(seq, event, now) {
             Decision::Deliver => None,
             Decision::Gather => Some(State::Gathered),
             Decision::Suppress => Some(State::Suppressed),
+        })
+    }
+
+    /// What becomes of an event that the handler does not want at all; nothing of any other.
+    pub(super) fn refuse(&self, event: Event<'_>) -> Option<State> {
+        if !self.apps.mean(event) {
+            return Some(State::Skipped);
         }
+        let is_wanted = self.filter.as_ref().is_none_or(|filter| filter.wants(event));
+        (!is_wanted).then_some(State::Filtered)
     }
 
     /// Gathers an event that was gathered before, at this time.

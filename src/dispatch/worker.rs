@@ -4,6 +4,7 @@
 use super::Target;
 use super::delivery::{guarded, guarded_digest};
 use super::sieve::Sieve;
+use super::steady::Alarm;
 use super::throttle::Throttle;
 use super::totals::Counters;
 use crate::handlers::{Gathered, Handler, Outcome, Selection};
@@ -12,9 +13,8 @@ use crate::limits;
 use crate::time::{Clock, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 /// What runs in a handler's task.
 pub(super) struct Worker {
@@ -24,6 +24,8 @@ pub(super) struct Worker {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     failures: Throttle,
+    /// When the digest is due.
+    alarm: Alarm,
     /// Events so far, which numbers them.
     seen: u64,
     /// The first events that wait for the digest.
@@ -39,6 +41,7 @@ impl Worker {
             clock,
             counters,
             failures: Throttle::default(),
+            alarm: Alarm::default(),
             seen: 0,
             shown: Vec::new(),
         }
@@ -47,17 +50,17 @@ impl Worker {
     /// Works until the channel is closed and empty.
     pub(super) async fn run(mut self, mut channel: Receiver<Selection>) {
         loop {
-            let due = self.sieve.due();
-            let wait = due.map_or(Duration::MAX, |due| due.since(self.clock.now()));
+            let due = self.alarm.at(self.sieve.due(), self.clock.now());
+            let wait = due.unwrap_or_else(Instant::now);
             tokio::select! {
                 events = channel.recv() => match events {
                     Some(events) => self.take(events).await,
                     None => break,
                 },
-                () = sleep(wait), if due.is_some() => self.send_digest(self.clock.now()).await,
+                () = sleep_until(wait), if due.is_some() => self.send_digest().await,
             }
         }
-        self.send_digest(Timestamp::MAX).await;
+        self.send_digest().await;
     }
 
     /// Delivers what is to go at once, and keeps what waits for the digest.
@@ -88,8 +91,8 @@ impl Worker {
         }
     }
 
-    async fn send_digest(&mut self, now: Timestamp) {
-        let Some(digest) = self.sieve.digest(now) else { return };
+    async fn send_digest(&mut self) {
+        let Some(digest) = self.sieve.digest(Timestamp::MAX) else { return };
         let gathered = Gathered { shown: std::mem::take(&mut self.shown), digest };
         let outcome = guarded_digest(&mut *self.handler, &gathered).await;
         self.counters.take_digest(&outcome, gathered.digest.count());

@@ -151,8 +151,7 @@ fn due(standing: &Standing, seq: u64) -> Due {
         // What is tried together was committed together.
         (retry.first..retry.first.saturating_add(limits::MAX_TRIED_TOGETHER)).contains(&seq)
     });
-    let is_waiting =
-        seq >= standing.cursor || standing.gathered.contains(seq) || standing.requeued.contains(seq);
+    let is_waiting = standing.is_waiting(seq);
     match () {
         () if seq < standing.start => Due::NotIts,
         () if is_waiting && tried => Due::Failing,

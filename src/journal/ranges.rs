@@ -48,6 +48,18 @@ impl Ranges {
         self.0.get(at).is_some_and(|range| range.contains(&number))
     }
 
+    /// Whether any number of a range is in the set.
+    pub fn touches(&self, range: &Range<u64>) -> bool {
+        let at = self.0.partition_point(|known| known.end <= range.start);
+        self.0.get(at).is_some_and(|known| known.start < range.end && !range.is_empty())
+    }
+
+    /// What is in this set and in another one.
+    pub fn common(&self, other: &Self) -> Self {
+        let mut own = self.clone();
+        other.iter().flat_map(|range| own.take(&range).0).collect()
+    }
+
     /// The smallest number.
     pub fn first(&self) -> Option<u64> {
         self.0.first().map(|range| range.start)

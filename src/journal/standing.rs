@@ -31,7 +31,8 @@ pub enum State {
     Gathered = 7,
     /// An attempt failed; it waits for the next.
     Failed = 8,
-    /// It was dead, and an operator wants it delivered.
+    /// It waits apart from the cursor: it was dead, and an operator wants it delivered, or it failed, and others behind it
+    /// are settled.
     Requeued = 9,
 }
 
@@ -113,7 +114,7 @@ pub struct Standing {
     pub cursor: u64,
     /// Events that wait for their digest.
     pub gathered: Ranges,
-    /// Events that an operator wants sent again.
+    /// Events before the cursor that are still to be delivered.
     pub requeued: Ranges,
     /// Events that were given up.
     pub dead: Ranges,
@@ -143,6 +144,11 @@ impl Standing {
         self.counts.iter().sum::<u64>() + self.waiting(next) == next.saturating_sub(self.start)
     }
 
+    /// Whether an event waits.
+    pub fn is_waiting(&self, seq: u64) -> bool {
+        seq >= self.cursor || self.gathered.contains(seq) || self.requeued.contains(seq)
+    }
+
     /// The first event that may still be needed.
     pub fn oldest_needed(&self) -> u64 {
         let waiting = [self.gathered.first(), self.requeued.first()];
@@ -155,11 +161,7 @@ impl Standing {
         let Settled { events, state, .. } = settled;
         if *state == State::Failed {
             // Several runs fail at once: the first of them is what is tried again.
-            if self
-                .retry
-                .as_ref()
-                .is_some_and(|retry| retry.first < events.start && retry.first >= self.cursor)
-            {
+            if self.retry.as_ref().is_some_and(|r| r.first < events.start && self.is_waiting(r.first)) {
                 return;
             }
             let since = self.retry.as_ref().filter(|retry| retry.first == events.start).map(|r| r.since);
@@ -171,7 +173,9 @@ impl Standing {
             });
             return;
         }
-        if self.retry.as_ref().is_some_and(|retry| events.contains(&retry.first)) {
+        // What waits apart is still what is tried again.
+        if *state != State::Requeued && self.retry.as_ref().is_some_and(|retry| events.contains(&retry.first))
+        {
             self.retry = None;
         }
         let revived = self.dead.take(events);

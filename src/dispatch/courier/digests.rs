@@ -3,37 +3,36 @@
 use super::{Courier, Flow};
 use crate::dispatch::delivery::bounded_digest;
 use crate::dispatch::marks::Marks;
+use crate::dispatch::steady::Age;
 use crate::handlers::{Gathered, Outcome, Selection};
 use crate::journal::{EventReader, Page, Settled, State};
 use crate::limits;
 use crate::time::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 impl Courier {
     /// When the digest is due, if anything is gathered: at its time, or as soon as it lies in too many pieces.
-    pub(super) fn digest_due(&self) -> Option<Timestamp> {
-        let due = self.sieve.due()?;
-        Some(if self.standing.gathered.spans() < limits::MAX_GATHERED_RANGES {
-            due
-        } else {
-            Timestamp::EPOCH
-        })
+    pub(super) fn digest_due(&mut self) -> Option<Instant> {
+        let due = self.alarm.at(self.sieve.due(), self.clock.now())?;
+        let has_room = self.standing.gathered.spans() < limits::MAX_GATHERED_RANGES;
+        Some(if has_room { due } else { Instant::now() })
     }
 
     /// Sends the digest if it is due, again and again, until it is settled or the server stops.
     pub(super) async fn send_digest(&mut self) -> Flow {
-        let begun = self.clock.now();
-        let is_due = self.digest_due().is_some_and(|due| due <= begun);
+        let is_due = self.digest_due().is_some_and(|due| due <= Instant::now());
         let Some(digest) = is_due.then(|| self.sieve.digest(Timestamp::MAX)).flatten() else {
             return Flow::On;
         };
         let gathered = Gathered { shown: self.shown(digest.shown()), digest };
-        let mut attempts = 0_u32;
+        let (mut attempts, age) = self.tried.unwrap_or_else(|| (0, Age::begin()));
         loop {
             attempts = attempts.saturating_add(1);
+            self.tried = Some((attempts, age));
             let outcome = bounded_digest(&mut *self.handler, &gathered, self.retry.deadline).await;
-            let gives_up = self.clock.now().since(begun) >= self.retry.give_up;
+            let gives_up = age.get() >= self.retry.give_up;
             let (state, note, rest) = match outcome {
                 Outcome::Delivered => (State::Digested, None, Duration::ZERO),
                 Outcome::Accepted(what) => (State::Digested, Some(what), Duration::ZERO),
@@ -47,6 +46,7 @@ impl Courier {
                 return Flow::Stop;
             }
             if state != State::Gathered || self.standing.gathered.is_empty() {
+                self.tried = None;
                 return Flow::On;
             }
             let waiting = self.standing.gathered.len();

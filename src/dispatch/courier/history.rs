@@ -4,6 +4,7 @@
 
 use super::{Courier, Flow};
 use crate::dispatch::feed::in_full;
+use crate::dispatch::steady::Age;
 use crate::journal::{EventReader, Page, Ranges, Settled, State};
 use crate::limits;
 use crate::time::Timestamp;
@@ -74,16 +75,21 @@ impl Courier {
     }
 
     /// What of this handler's history still matters: the first word on what is gathered, and what was delivered since.
-    fn runs(&self, begin: u64, cools: Option<Timestamp>) -> Result<Runs, Box<dyn Error>> {
+    fn runs(&mut self, begin: u64, cools: Option<Timestamp>) -> Result<Runs, Box<dyn Error>> {
         let mut runs = Runs::new();
         let mut missing: Ranges = self.standing.gathered.clone();
+        let mut tried: Option<(u32, Timestamp)> = None;
         let mut reader = EventReader::open(&self.feed.data, begin)?;
         while let Some(page) = next_page(&mut reader)? {
             let Page::Settled(settled) = page else { continue };
-            for Settled { events, state, time, .. } in
+            for Settled { events, state, time, attempts, .. } in
                 settled.into_iter().filter(|run| run.handler == self.name)
             {
                 match state {
+                    // A digest that failed; what went with one since is not gathered any more.
+                    State::Gathered if attempts > 0 && self.standing.gathered.touches(&events) => {
+                        tried = Some((attempts, tried.map_or(time, |(_, since)| since)));
+                    }
                     State::Gathered => {
                         let found = missing.take(&events);
                         runs.extend(found.iter().map(|range| (range.start, (range, state, time))));
@@ -97,6 +103,9 @@ impl Courier {
         }
         // Checkpoints may have outlived what they sum up.
         let now = self.clock.now();
+        if let (Some((attempts, since)), None) = (tried, self.tried) {
+            self.tried = Some((attempts, Age::since(since, now)));
+        }
         runs.extend(missing.iter().map(|range| (range.start, (range, State::Gathered, now))));
         Ok(runs)
     }

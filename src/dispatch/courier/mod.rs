@@ -1,33 +1,40 @@
 //! Floor 5: takes the events of the journal to one handler, at its own pace.
 //!
-//! Invariant: the handler sees its events in order; the cursor passes an event only once it is settled, and what settled
-//! it is on its way to the journal before the next event is looked at.
+//! Invariant: the handler sees its events in order; the cursor passes an event only once it is settled, or waits apart
+//! because others behind it are; and what settled it is on its way to the journal before the next block is looked at.
 
 mod digests;
 mod history;
 mod orders;
 #[cfg(test)]
 mod tests;
+mod unwanted;
 
 pub(super) use history::Recall;
 pub use orders::Command;
 pub(super) use orders::Orders;
+pub(super) use unwanted::Unwanted;
 
 use super::delivery::bounded;
 use super::feed::{Chunk, Feed, Next};
-use super::marks::Marks;
+use super::marks::{Marks, Upto};
 use super::retry::RetryOptions;
 use super::sieve::Sieve;
+use super::steady::{Age, Alarm};
 use super::throttle::Throttle;
 use crate::event::EventBlock;
 use crate::handlers::{Handler, Selection};
-use crate::journal::{Ranges, Settled, Standing, State};
+use crate::journal::{Retry, Settled, Standing, State};
+use crate::limits;
 use crate::time::Clock;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+
+/// Why dead letters are dropped that nobody asked for.
+const SURPLUS: &str = "there were too many dead letters apart from each other";
 
 /// Whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,20 +57,17 @@ pub(super) struct Courier {
     pub(super) clock: Arc<dyn Clock>,
     /// Where the handler stands: the same as in the journal, once all reports are there.
     pub(super) standing: Standing,
+    /// The delivery that an earlier run tried last.
+    pub(super) inherited: Option<Retry>,
     /// Events behind the cursor's that an operator does not want delivered when their turn comes.
-    pub(super) unwanted: Ranges,
+    pub(super) unwanted: Unwanted,
+    /// When the digest is due.
+    pub(super) alarm: Alarm,
+    /// How often the digest that is due was tried, and for how long.
+    pub(super) tried: Option<(u32, Age)>,
     /// What is still to be taken up from the journal.
     pub(super) recall: Option<Recall>,
     pub(super) failures: Throttle,
-}
-
-/// Where the events of a delivery stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// At the cursor, which they move.
-    Cursor,
-    /// Before it: an operator wants them sent again.
-    Before,
 }
 
 impl Courier {
@@ -79,16 +83,15 @@ impl Courier {
         if let Some(recall) = self.recall {
             return self.take_up(recall).await;
         }
-        let requeued = self.standing.requeued.iter().next();
-        if let Some(range) = requeued {
-            return self.again(range).await;
+        if let Some(first) = self.standing.requeued.first() {
+            return self.again(first).await;
         }
         let due = self.digest_due();
-        let wait = due.map_or(Duration::MAX, |due| due.since(self.clock.now()));
+        let wait = due.unwrap_or_else(Instant::now);
         tokio::select! {
             biased;
             Some(command) = self.orders.next() => self.obey(command, None).await,
-            () = tokio::time::sleep(wait), if due.is_some() => self.send_digest().await,
+            () = tokio::time::sleep_until(wait), if due.is_some() => self.send_digest().await,
             next = self.feed.next(self.standing.cursor) => match next {
                 Next::Chunk(chunk) => self.take(chunk).await,
                 Next::Gap(end, why) => self.pass_over(end, &why).await,
@@ -104,38 +107,41 @@ impl Courier {
         let index = usize::try_from(first - chunk.first).unwrap_or(usize::MAX);
         let now = self.clock.now();
         let events = (first..).zip(chunk.block.iter().skip(index));
-        let states = events.map(|(seq, event)| match self.unwanted.contains(seq) {
-            true => Some(State::Dropped),
-            false => self.sieve.take(seq, event, now),
+        let states = events.map(|(seq, event)| match self.unwanted.at(seq) {
+            Some(_) => self.sieve.refuse(event),
+            None => self.sieve.take(seq, event, now),
         });
         let mut marks = Marks::new(&self.name, first, offset(index), states);
-        if let Some(retry) = &self.standing.retry {
-            marks.resume(retry);
-        }
-        self.unwanted.take(&(0..chunk.end()));
-        let flow = self.deliver(&chunk.block, marks, Place::Cursor).await;
+        self.alarm.at(self.sieve.due(), now);
+        self.unwanted.iter().for_each(|(range, reason)| marks.drop(range, reason));
+        self.unwanted.forget(chunk.end());
+        let flow = self.deliver(&chunk.block, marks).await;
         debug_assert!(flow == Flow::Stop || self.standing.cursor >= chunk.end(), "the chunk is settled");
         flow
     }
 
     /// Delivers what is pending, again and again, until all is settled or the server stops.
-    async fn deliver(&mut self, block: &Arc<EventBlock>, mut marks: Marks, place: Place) -> Flow {
+    async fn deliver(&mut self, block: &Arc<EventBlock>, mut marks: Marks) -> Flow {
+        if let Some(retry) = &self.inherited {
+            marks.resume(retry, self.clock.now());
+        }
         loop {
             let mut indices = marks.pending();
             if indices.is_empty() {
-                return self.report(block, &mut marks, place).await;
+                return self.report(block, &mut marks, Upto::Pending).await;
             }
             indices.truncate(self.handler.most());
             let events = Selection { block: Arc::clone(block), indices };
-            let begun = self.clock.now();
+            let begun = Age::begin();
             let outcomes = bounded(&mut *self.handler, &events, self.retry.deadline).await;
             let failed = outcomes.iter().any(|outcome| outcome.is_temporary());
             let rest = marks.take(outcomes, begun);
-            marks.give_up(self.clock.now(), self.retry.give_up);
+            marks.give_up(self.retry.give_up);
             if let Some(why) = marks.trouble() {
                 self.complain(marks.pending().len() as u64, why);
             }
-            if self.report(block, &mut marks, place).await == Flow::Stop {
+            let upto = if failed { Upto::Last } else { Upto::Pending };
+            if self.report(block, &mut marks, upto).await == Flow::Stop {
                 return Flow::Stop;
             }
             let attempts = marks.attempts();
@@ -146,13 +152,9 @@ impl Courier {
     }
 
     /// Tells the journal what is settled, and what failed.
-    async fn report(&mut self, block: &Arc<EventBlock>, marks: &mut Marks, place: Place) -> Flow {
+    async fn report(&mut self, block: &Arc<EventBlock>, marks: &mut Marks, upto: Upto) -> Flow {
         let now = self.clock.now();
-        let mut runs = marks.settled(now);
-        if place == Place::Cursor {
-            // What lies before it, an operator has settled meanwhile.
-            runs.retain(|run| run.events.end > self.standing.cursor);
-        }
+        let mut runs = marks.settled(upto, now);
         for run in runs.iter().filter(|run| run.state == State::Dead) {
             marks.events(block, run).for_each(|event| self.sieve.failed(event));
         }
@@ -160,9 +162,25 @@ impl Courier {
         self.send(runs).await
     }
 
-    async fn send(&mut self, runs: Vec<Settled>) -> Flow {
+    async fn send(&mut self, mut runs: Vec<Settled>) -> Flow {
         runs.iter().for_each(|run| self.standing.apply(run));
+        let surplus = self.surplus();
+        surplus.iter().for_each(|run| self.standing.apply(run));
+        runs.extend(surplus);
         if runs.is_empty() || self.reports.send(runs).await.is_ok() { Flow::On } else { Flow::Stop }
+    }
+
+    /// Drops the oldest dead letters when they lie in so many pieces that the books would grow without bound.
+    fn surplus(&self) -> Vec<Settled> {
+        let pieces = self.standing.dead.spans();
+        if pieces <= limits::MAX_DEAD_RANGES {
+            return Vec::new();
+        }
+        let oldest = self.standing.dead.iter().take(pieces - limits::KEPT_DEAD_RANGES);
+        let runs: Vec<_> = oldest.map(|range| self.run(range, State::Dropped, SURPLUS)).collect();
+        let events: u64 = runs.iter().map(|run| run.events.end - run.events.start).sum();
+        tracing::error!(handler = &*self.name, events, "the oldest dead letters are dropped: {SURPLUS}");
+        runs
     }
 
     fn complain(&mut self, count: u64, why: &str) {
@@ -214,6 +232,9 @@ impl Courier {
     /// The journal cannot be read at present: an attempt that failed for the event whose turn it is, for none is lost by
     /// that.
     async fn unreadable(&mut self, seq: u64, why: &str) -> Flow {
+        if let Some((unwanted, reason)) = self.unwanted.at(seq) {
+            return self.settle(seq..unwanted.end, State::Dropped, reason.to_string()).await;
+        }
         let before = self.standing.retry.as_ref().filter(|retry| retry.first == seq);
         let attempts = before.map_or(0, |retry| retry.attempts).saturating_add(1);
         self.warn_of_trouble(why);
@@ -229,6 +250,11 @@ impl Courier {
     /// Gives up events that cannot be read any more.
     async fn pass_over(&mut self, end: u64, why: &str) -> Flow {
         let events = self.standing.cursor..end;
+        if let Some((unwanted, reason)) = self.unwanted.at(events.start) {
+            return self
+                .settle(events.start..unwanted.end.min(end), State::Dropped, reason.to_string())
+                .await;
+        }
         tracing::error!(
             handler = &*self.name,
             first = events.start,
@@ -250,40 +276,32 @@ impl Courier {
         Settled { handler, events, state, attempts: 0, time, note: Some(note.to_owned()) }
     }
 
-    /// Delivers events before the cursor once more, whatever the filter and the storm control would say.
-    async fn again(&mut self, range: Range<u64>) -> Flow {
-        let mut at = range.start;
-        self.feed.behind = None;
-        while at < range.end {
-            match self.feed.reread(at) {
-                Next::Chunk(chunk) => {
-                    let skipped = usize::try_from(at.saturating_sub(chunk.first)).unwrap_or(usize::MAX);
-                    let left = usize::try_from(range.end.saturating_sub(at)).unwrap_or(usize::MAX);
-                    let states = chunk.block.iter().skip(skipped).take(left).map(|_| None);
-                    let marks = Marks::new(&self.name, at, offset(skipped), states);
-                    at = chunk.end();
-                    if self.deliver(&chunk.block, marks, Place::Before).await == Flow::Stop {
-                        return Flow::Stop;
-                    }
-                }
-                Next::Gap(end, why) => {
-                    let end = end.min(range.end).max(at + 1);
-                    let note = format!("the event cannot be read: {why}");
-                    if self.settle(at..end, State::Dead, note).await == Flow::Stop {
-                        return Flow::Stop;
-                    }
-                    at = end;
-                }
-                Next::Trouble(why) => {
-                    if self.unreadable(at, &why).await == Flow::Stop {
-                        return Flow::Stop;
-                    }
-                }
-                Next::End => return Flow::Stop,
+    /// Delivers what waits before the cursor, whatever the filter and the storm control would say: the events of a block
+    /// together, as far as they wait.
+    async fn again(&mut self, first: u64) -> Flow {
+        let flow = match self.feed.reread(first) {
+            Next::Chunk(chunk) => {
+                let skipped = usize::try_from(first.saturating_sub(chunk.first)).unwrap_or(usize::MAX);
+                let passed = first..chunk.end().min(self.standing.cursor);
+                let waits = passed.map(|seq| self.standing.requeued.contains(seq));
+                let marks = Marks::again(&self.name, first, offset(skipped), waits);
+                self.deliver(&chunk.block, marks).await
             }
+            Next::Gap(end, why) => {
+                let mut waiting = self.standing.requeued.clone();
+                let lost = waiting.take(&(first..end));
+                let note = format!("the event cannot be read: {why}");
+                let runs = lost.iter().map(|range| self.run(range, State::Dead, &note)).collect();
+                self.send(runs).await
+            }
+            Next::Trouble(why) => self.unreadable(first, &why).await,
+            Next::End => Flow::Stop,
+        };
+        if self.standing.requeued.is_empty() {
+            // What comes next may stand far behind.
+            self.feed.behind = None;
         }
-        self.feed.behind = None;
-        Flow::On
+        flow
     }
 }
 

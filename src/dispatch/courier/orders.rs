@@ -1,8 +1,9 @@
 //! Floor 5: what operators ask of a handler, obeyed between deliveries and while one waits for its next attempt.
 
 use super::{Courier, Flow, Recall};
-use crate::dispatch::marks::Marks;
+use crate::dispatch::marks::{Marks, Upto};
 use crate::journal::{Ranges, State};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// What an operator asks for.
@@ -38,24 +39,33 @@ impl Courier {
     }
 
     async fn requeue(&mut self, again: &Ranges) -> Flow {
-        let mut dead = self.standing.dead.clone();
-        let again = again.iter().flat_map(|range| dead.take(&range).iter().collect::<Vec<_>>());
-        let note = "sent again by an operator";
-        let runs = again.map(|range| self.run(range, State::Requeued, note)).collect();
+        let (again, note) = (self.standing.dead.common(again), "sent again by an operator");
+        let runs = again.iter().map(|range| self.run(range, State::Requeued, note)).collect();
         self.send(runs).await
     }
 
-    async fn give_up(&mut self, gone: &Ranges, reason: &str, mut marks: Option<&mut Marks>) -> Flow {
-        for range in gone.iter() {
-            if let Some(marks) = &mut marks {
-                marks.drop(&range, reason);
-            }
-            if range.start > self.standing.cursor {
-                self.unwanted.insert(range);
+    /// Gives up what of these is open, and nothing else.
+    async fn give_up(&mut self, gone: &Ranges, reason: &str, marks: Option<&mut Marks>) -> Flow {
+        let mut ahead = self.standing.cursor;
+        if let Some(marks) = marks {
+            gone.iter().for_each(|range| marks.drop(&range, reason));
+            let runs = marks.settled(Upto::Last, self.clock.now());
+            ahead = ahead.max(marks.end());
+            if self.send(runs).await == Flow::Stop {
+                return Flow::Stop;
             }
         }
-        let was_gathered = self.standing.gathered.len();
-        let runs = gone.iter().map(|range| self.run(range, State::Dropped, reason)).collect();
+        let reason: Arc<str> = Arc::from(reason);
+        for range in gone.iter().filter(|range| range.end > ahead) {
+            if !self.unwanted.add(range.start.max(ahead)..range.end, &reason) {
+                tracing::warn!(handler = &*self.name, "too much is to be dropped at once: ask again later");
+            }
+        }
+        let standing = &self.standing;
+        let open = [&standing.dead, &standing.gathered, &standing.requeued].map(|open| open.common(gone));
+        let was_gathered = standing.gathered.len();
+        let runs = open.iter().flat_map(Ranges::iter).map(|range| self.run(range, State::Dropped, &reason));
+        let runs = runs.collect();
         let flow = self.send(runs).await;
         if self.standing.gathered.len() < was_gathered {
             self.recall.get_or_insert(Recall::Gathered);

@@ -10,8 +10,9 @@ use crate::journal::{Group, Identity, Journal, Options, Ranges, Settled, Standin
 use crate::limits;
 use crate::segment::Disk;
 use crate::time::{Clock, Timestamp};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -22,12 +23,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The runtime's clock, from a day well after the epoch on.
-struct Paused(Instant);
+/// The runtime's clock, from a day well after the epoch on, and by how many seconds somebody has set it since.
+struct Paused(Instant, Arc<AtomicU64>);
 
 impl Clock for Paused {
     fn now(&self) -> Timestamp {
-        Timestamp::EPOCH.plus(1_000 * DAY).plus(self.0.elapsed())
+        Timestamp::EPOCH.plus(Duration::from_secs(self.1.load(Relaxed))).plus(self.0.elapsed())
     }
 }
 
@@ -47,6 +48,8 @@ struct Scripted {
     always: Arc<Mutex<Option<Outcome>>>,
     hangs: bool,
     most: Option<usize>,
+    /// The numbers of events that fail, while others of the same delivery are taken.
+    fails: Arc<Mutex<BTreeSet<u64>>>,
     patience: Option<Duration>,
 }
 
@@ -88,8 +91,11 @@ fn numbers<'a>(events: impl Iterator<Item = crate::event::Event<'a>>) -> Vec<u64
 impl Handler for Scripted {
     fn deliver<'a>(&'a mut self, events: &'a Selection) -> Delivery<'a> {
         Box::pin(async move {
-            let outcome = self.take(Seen::Events(numbers(events.events()))).await;
-            vec![outcome; events.len()]
+            let all = numbers(events.events());
+            let fails = self.fails.lock().unwrap().clone();
+            let taken = all.iter().copied().filter(|number| !fails.contains(number)).collect();
+            let outcome = self.take(Seen::Events(taken)).await;
+            all.iter().map(|number| if fails.contains(number) { failed() } else { outcome.clone() }).collect()
         })
     }
 
@@ -111,6 +117,8 @@ impl Handler for Scripted {
 struct Scene {
     home: tempfile::TempDir,
     clock: Arc<dyn Clock>,
+    /// The day of the clock, in seconds.
+    set: Arc<AtomicU64>,
     run: Option<Run>,
     /// Numbers the events.
     raised: u64,
@@ -126,8 +134,9 @@ struct Run {
 
 impl Scene {
     fn new() -> Self {
-        let clock = Arc::new(Paused(Instant::now()));
-        Self { home: tempfile::tempdir().unwrap(), clock, run: None, raised: 0 }
+        let set = Arc::new(AtomicU64::new(1_000 * DAY.as_secs()));
+        let clock = Arc::new(Paused(Instant::now(), Arc::clone(&set)));
+        Self { home: tempfile::tempdir().unwrap(), clock, set, run: None, raised: 0 }
     }
 
     /// Starts a run with these handlers.
@@ -618,4 +627,120 @@ async fn orders_do_not_shorten_the_pause_after_a_failure() {
     assert_eq!(scene.attempts("h"), 3);
     scene.pass(2 * MINUTE).await;
     assert_eq!(scene.attempts("h"), 4);
+}
+
+/// Six events of one block, of which the first fails and the last is not wanted.
+fn six(scene: &mut Scene, handler: &Scripted) {
+    handler.fails.lock().unwrap().insert(0);
+    scene.start(&[("h", handler, filtered("severity >= NOTICE"))]);
+    let severity = |n| if n < 5 { Severity::Notice } else { Severity::Info };
+    scene.raise((0..6).map(|n| (severity(n), A, 0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_delivered_behind_a_failure_is_not_delivered_again_after_a_stop() {
+    let (mut scene, handler) = (Scene::new(), Scripted { most: Some(4), ..Scripted::default() });
+    six(&mut scene, &handler);
+    scene.settle().await;
+    assert_eq!(handler.delivered(), [1, 2, 3]);
+    assert_eq!((scene.counts("h", &[State::Delivered]), scene.waiting("h")), (vec![3], 3));
+    let before = scene.standing("h").retry.unwrap();
+    scene.stop().await;
+    scene.start(&[("h", &handler, filtered("severity >= NOTICE"))]);
+    scene.settle().await;
+    let after = scene.standing("h").retry.unwrap();
+    assert_eq!((after.first, after.attempts, after.since), (0, before.attempts + 1, before.since));
+    handler.fails.lock().unwrap().clear();
+    scene.pass(limits::RETRY_MOST).await;
+    assert_eq!(handler.delivered(), [0, 4], "each once, and in order as far as that goes");
+    assert_eq!(scene.counts("h", &[State::Delivered, State::Filtered]), [5, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drop_gives_up_what_is_open_and_nothing_else() {
+    let (mut scene, handler) = (Scene::new(), Scripted { most: Some(4), ..Scripted::default() });
+    six(&mut scene, &handler);
+    // Blocks that the handler has not come to: of each the filter leaves one out.
+    for _ in 0..2 * limits::HANDLER_QUEUE_BLOCKS {
+        scene.raise([(Severity::Notice, A, 0), (Severity::Info, A, 0)]);
+    }
+    scene.settle().await;
+    let blocks = 2 * limits::HANDLER_QUEUE_BLOCKS as u64;
+    let open: Ranges = [0..1, 4..6 + 2 * blocks].into_iter().collect();
+    scene.order(Command::Drop(open, "in vain".into())).await;
+    scene.pass(MINUTE).await;
+    let states = [State::Delivered, State::Dropped, State::Filtered];
+    assert_eq!(scene.counts("h", &states), [3, 2 + blocks, 1 + blocks]);
+    let later = scene.raise_one(Severity::Notice, A);
+    scene.settle().await;
+    assert_eq!(handler.delivered(), [1, 2, 3, later]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_of_the_clock_neither_gives_up_nor_delays() {
+    for set in [500 * DAY, 2_000 * DAY] {
+        let (mut scene, fails, gathers) = (Scene::new(), Scripted::default(), Scripted::default());
+        *fails.always.lock().unwrap() = Some(failed());
+        let options = [TargetOptions::default(), storm(None, Some(15 * MINUTE))];
+        scene.start(&[("fails", &fails, options[0].clone()), ("gathers", &gathers, options[1].clone())]);
+        scene.raise_one(Severity::Warning, A);
+        scene.settle().await;
+        scene.set.store(set.as_secs(), Relaxed);
+        scene.pass(14 * MINUTE).await;
+        assert_eq!(gathers.seen(), []);
+        scene.pass(2 * MINUTE).await;
+        assert_eq!(gathers.seen(), [Seen::Digest(1, 0, vec![0])]);
+        assert!(scene.attempts("fails") > 3);
+        scene.pass(23 * HOUR).await;
+        assert_eq!(scene.counts("fails", &[State::Dead]), [0]);
+        scene.pass(HOUR).await;
+        assert_eq!(scene.counts("fails", &[State::Dead]), [1]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_digest_that_fails_is_given_up_in_time_across_restarts() {
+    let (mut scene, handler) = (Scene::new(), Scripted::default());
+    *handler.always.lock().unwrap() = Some(failed());
+    let start = |scene: &mut Scene| scene.start(&[("h", &handler, storm(None, Some(MINUTE)))]);
+    start(&mut scene);
+    scene.raise_one(Severity::Warning, A);
+    scene.pass(20 * HOUR).await;
+    scene.stop().await;
+    start(&mut scene);
+    scene.pass(3 * HOUR).await;
+    assert_eq!(scene.waiting("h"), 1);
+    scene.pass(HOUR + 2 * limits::RETRY_MOST).await;
+    assert_eq!(scene.counts("h", &[State::Dead]), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_in_too_many_pieces_are_dropped_and_that_is_told() {
+    let (mut scene, handler) = (Scene::new(), Scripted { hangs: true, ..Scripted::default() });
+    scene.start(&[("h", &handler, TargetOptions::default())]);
+    let pieces = limits::MAX_DEAD_RANGES as u64;
+    for _ in 0..2 {
+        scene.raise(std::iter::repeat_n((Severity::Notice, A, 0), limits::MAX_DEAD_RANGES));
+    }
+    let run = |seq: u64| Settled {
+        handler: "h".into(),
+        events: seq..seq + 1,
+        state: if seq.is_multiple_of(2) { State::Dead } else { State::Delivered },
+        attempts: 1,
+        time: scene.clock.now(),
+        note: None,
+    };
+    let runs: Vec<_> = (0..2 * pieces).map(run).collect();
+    scene.run().journal.lock().unwrap().settle(&runs, scene.clock.now()).unwrap();
+    scene.stop().await;
+    let refuses = Scripted::default();
+    *refuses.always.lock().unwrap() = Some(Outcome::Permanent("550".into()));
+    scene.start(&[("h", &refuses, TargetOptions::default())]);
+    assert_eq!(scene.standing("h").dead.spans(), limits::MAX_DEAD_RANGES);
+    let last = scene.raise_one(Severity::Notice, A);
+    scene.settle().await;
+    let standing = scene.standing("h");
+    assert_eq!(standing.dead.spans(), limits::KEPT_DEAD_RANGES);
+    assert!(standing.dead.contains(last) && !standing.dead.contains(0), "the newest are kept");
+    assert_eq!(standing.count(State::Dropped) + standing.count(State::Dead), pieces + 1);
 }
