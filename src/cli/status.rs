@@ -80,7 +80,7 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
 }
 
 fn handler(text: &mut String, delivery: &Delivery) -> std::fmt::Result {
-    let gone = if delivery.runs { "" } else { "  (does not run)" };
+    let gone = if delivery.runs { "" } else { "  (not configured any more)" };
     let parts = [
         (delivery.delivered, "delivered"),
         (delivery.filtered, "filtered"),

@@ -2,11 +2,12 @@
 
 use super::error::{Flaw, ReadError};
 use super::inputs::{self, RecoveredBlock};
-use super::layout;
 use super::reader::{Item, StreamReader};
 use super::recovery;
 use super::schema::{Deliveries, Events};
 use super::standing::Settled;
+use super::tail::first_block;
+use super::{files, layout};
 use crate::event::EventBlock;
 use crate::segment::{Entry, Fault, Schema, Segment};
 use crate::time::Timestamp;
@@ -136,6 +137,14 @@ fn events(segment: &Arc<Segment>, entry: &Entry) -> Result<Page, Flaw> {
     let block = thawed
         .map_err(|error| segment.damage(entry.offset, Fault::Contents(Events::TAG, error.to_string())))?;
     Ok(Page::Events { first: entry.first, time: entry.arrival, block })
+}
+
+/// A sequence number before which the journal of a data directory holds no event any more; nothing where that cannot be
+/// told.
+pub fn first_kept(data: &Path) -> Option<u64> {
+    let [_, events, _] = layout::rooms(data);
+    let (_, path) = files::segments(&events).ok()?.into_iter().next()?;
+    Some(first_block(&Segment::map(&path).ok()?)?.first)
 }
 
 /// The sequence numbers of the events that were committed in one block with an event, and when; nothing where that cannot

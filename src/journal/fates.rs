@@ -19,6 +19,8 @@ pub struct Fate<'a> {
     pub error: Option<&'a str>,
     /// Why it is in its state, where there was something to say.
     pub note: Option<&'a str>,
+    /// Whether the handler is not configured any more.
+    pub orphan: bool,
 }
 
 /// What became of some events.
@@ -111,7 +113,10 @@ impl Fates {
                 (Some(state), _) => Some(state),
             };
             let (error, note) = (self.notes.text(row.error), self.notes.text(row.note));
-            Some((column.handler.as_str(), Fate { state, attempts: row.attempts, error, note }))
+            Some((
+                column.handler.as_str(),
+                Fate { state, attempts: row.attempts, error, note, orphan: column.standing.end.is_some() },
+            ))
         })
     }
 }
@@ -153,7 +158,7 @@ fn due(standing: &Standing, seq: u64) -> Due {
     });
     let is_waiting = standing.is_waiting(seq);
     match () {
-        () if seq < standing.start => Due::NotIts,
+        () if seq < standing.start || seq >= standing.upto(u64::MAX) => Due::NotIts,
         () if is_waiting && tried => Due::Failing,
         () if is_waiting => Due::Waiting,
         () if standing.dead.contains(seq) => Due::Dead,

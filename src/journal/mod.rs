@@ -38,7 +38,7 @@ mod tests;
 
 pub use audit::{Audit, Chapter};
 pub use error::{Flaw, JournalError, ReadError, StartError};
-pub use events::{EventReader, InputReader, Page, committed_with};
+pub use events::{EventReader, InputReader, Page, committed_with, first_kept};
 pub use evidence::{EvidenceRecord, evidence, write_records};
 pub use fates::Fate;
 pub use follow::{FollowError, Follower};

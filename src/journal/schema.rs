@@ -171,7 +171,8 @@ pub(super) struct StandingRow {
     pub(super) name: String,
     pub(super) start: u64,
     pub(super) cursor: u64,
-    /// How many events ended in each state, by the state's code.
+    /// How many events ended in each state, by the state's code; one more is the end of a handler that is not configured
+    /// any more. Older versions pass over it.
     pub(super) counts: Vec<u64>,
     pub(super) gathered: Vec<RangeRow>,
     pub(super) requeued: Vec<RangeRow>,

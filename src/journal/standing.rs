@@ -92,6 +92,24 @@ pub struct Settled {
     pub note: Option<String>,
 }
 
+impl Settled {
+    /// Tells that a handler is not configured any more: no event from this one on is its, until it is back. A run of no
+    /// events, which older versions pass over.
+    pub fn leaves(handler: &str, next: u64, time: Timestamp) -> Self {
+        Self::of_none(handler, next, State::Skipped, time, "it is not configured any more")
+    }
+
+    /// Tells that a handler is back, and gets what it missed.
+    pub fn returns(handler: &str, next: u64, time: Timestamp) -> Self {
+        Self::of_none(handler, next, State::Requeued, time, "it is configured again")
+    }
+
+    fn of_none(handler: &str, next: u64, state: State, time: Timestamp, note: &str) -> Self {
+        let (handler, note) = (Arc::from(handler), Some(note.to_owned()));
+        Self { handler, events: next..next, state, attempts: 0, time, note }
+    }
+}
+
 /// A delivery that is being tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
@@ -112,6 +130,8 @@ pub struct Standing {
     pub start: u64,
     /// The next event to look at.
     pub cursor: u64,
+    /// The event after the last that is its, where it is an orphan: not configured any more.
+    pub end: Option<u64>,
     /// Events that wait for their digest.
     pub gathered: Ranges,
     /// Events before the cursor that are still to be delivered.
@@ -136,17 +156,23 @@ impl Standing {
 
     /// How many events wait, of a journal whose next event is `next`.
     pub fn waiting(&self, next: u64) -> u64 {
-        next.saturating_sub(self.cursor) + self.gathered.len() + self.requeued.len()
+        self.upto(next).saturating_sub(self.cursor) + self.gathered.len() + self.requeued.len()
+    }
+
+    /// The event after the last that is its, of a journal whose next event is `next`.
+    pub fn upto(&self, next: u64) -> u64 {
+        self.end.unwrap_or(next)
     }
 
     /// Whether every event up to `next` is accounted for.
     pub fn is_balanced(&self, next: u64) -> bool {
-        self.counts.iter().sum::<u64>() + self.waiting(next) == next.saturating_sub(self.start)
+        self.counts.iter().sum::<u64>() + self.waiting(next) == self.upto(next).saturating_sub(self.start)
     }
 
     /// Whether an event waits.
     pub fn is_waiting(&self, seq: u64) -> bool {
-        seq >= self.cursor || self.gathered.contains(seq) || self.requeued.contains(seq)
+        let ahead = self.cursor..self.upto(u64::MAX);
+        ahead.contains(&seq) || self.gathered.contains(seq) || self.requeued.contains(seq)
     }
 
     /// The first event that may still be needed.
@@ -159,6 +185,14 @@ impl Standing {
     /// before: it is left as it is.
     pub fn apply(&mut self, settled: &Settled) {
         let Settled { events, state, .. } = settled;
+        if events.is_empty() {
+            match state {
+                State::Skipped => self.end = Some(events.start.max(self.cursor)),
+                State::Requeued => self.end = None,
+                _ => {}
+            }
+            return;
+        }
         if *state == State::Failed {
             // Several runs fail at once: the first of them is what is tried again.
             if self.retry.as_ref().is_some_and(|r| r.first < events.start && self.is_waiting(r.first)) {
@@ -182,6 +216,7 @@ impl Standing {
         self.uncount(State::Dead, revived.len());
         let fresh = if events.start <= self.cursor { self.cursor..events.end.max(self.cursor) } else { 0..0 };
         self.cursor = self.cursor.max(fresh.end);
+        self.end = self.end.map(|end| end.max(self.cursor));
         let mut affected = revived;
         affected.extend(self.gathered.take(events));
         affected.extend(self.requeued.take(events));
@@ -209,7 +244,7 @@ impl Standing {
             name: name.to_owned(),
             start: self.start,
             cursor: self.cursor,
-            counts: self.counts.to_vec(),
+            counts: self.counts.into_iter().chain(self.end).collect(),
             gathered: rows(&self.gathered),
             requeued: rows(&self.requeued),
             dead: rows(&self.dead),
@@ -233,6 +268,7 @@ impl Standing {
         Self {
             start: row.start.to_native(),
             cursor: row.cursor.to_native(),
+            end: row.counts.get(State::ALL.len()).map(|end| end.to_native()),
             gathered: ranges(&row.gathered),
             requeued: ranges(&row.requeued),
             dead: ranges(&row.dead),
@@ -281,6 +317,19 @@ mod tests {
         standing.apply(&settled(0..4, State::Digested));
         assert_eq!((standing.oldest_needed(), standing.waiting(9)), (9, 0));
         assert!(standing.is_balanced(9));
+    }
+
+    #[test]
+    fn an_orphan_ends_where_it_left_and_gets_what_it_missed_when_it_is_back() {
+        let mut standing = Standing::new(0);
+        standing.apply(&settled(0..4, State::Delivered));
+        standing.apply(&Settled::leaves("h", 6, Timestamp::EPOCH));
+        assert_eq!((standing.waiting(9), standing.end), (2, Some(6)));
+        assert!(standing.is_balanced(9) && standing.is_waiting(5) && !standing.is_waiting(6));
+        standing.apply(&settled(4..6, State::Dropped));
+        assert!(standing.waiting(9) == 0 && standing.is_balanced(9));
+        standing.apply(&Settled::returns("h", 9, Timestamp::EPOCH));
+        assert!(standing.waiting(9) == 3 && standing.is_balanced(9));
     }
 
     proptest! {

@@ -212,3 +212,45 @@ fn a_server_whose_socket_is_gone_is_not_taken_for_none() {
     server.stop();
     assert!(run(&data, 3, &["status"]).1.contains("no server runs on "));
 }
+
+#[test]
+fn an_orphan_collects_nothing_and_can_be_cleared() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let handler = |name: &str, script: &str| {
+        let path = home.path().join(format!("{name}.toml"));
+        let text = format!(
+            "[apps.ssh]\nhandlers = [\"{name}\"]\n[apps.ssh.modules.sshd]\ntype = \"sshd\"\n\
+             [handlers.{name}]\ntype = \"exec\"\ncommand = [\"/bin/sh\", \"-c\", \"{script}\"]\n"
+        );
+        fs::write(&path, text).unwrap();
+        path.into_os_string().into_string().unwrap()
+    };
+    let (old, new) = (handler("x", "exit 75"), handler("y", "exit 0"));
+    let server = Server::start(&data, &["--config", &old]);
+    server.send("127.0.0.1", &failures("root", "203.0.113.9", 2000..2003));
+    server.stop();
+    let waited = listed(&data, &["--handler", "x", "--state", "waiting"]).len();
+    assert!(waited > 0);
+
+    let server = Server::start(&data, &["--config", &new]);
+    server.send("127.0.0.1", &failures("adm", "203.0.113.9", 2000..2003));
+    let of_x = || {
+        let told = status(&data, 0);
+        let handlers = told["handlers"].as_array().unwrap();
+        handlers.iter().find(|handler| handler["handler"] == "x").unwrap().clone()
+    };
+    assert_eq!((&of_x()["waiting"], &of_x()["runs"]), (&json!(waited), &json!(false)));
+    let listed_of_x = listed(&data, &["--handler", "x"]);
+    assert_eq!(listed_of_x.len(), waited, "what is raised without it is not its");
+    assert_eq!(listed_of_x[0]["deliveries"]["x"]["orphan"], true);
+    assert!(run(&data, 0, &["events", "list"]).0.contains("  x (orphan) waiting"));
+    let refused = run(&data, 1, &["events", "retry", "--handler", "x"]).1;
+    assert!(refused.contains("not configured any more"), "{refused}");
+    let (said, _) = run(&data, 0, &["events", "drop", "--handler", "x", "--reason", "renamed"]);
+    assert_eq!(said, format!("x: {waited} events given up\n"));
+    server.stop();
+    assert_eq!(listed(&data, &["--handler", "x", "--state", "dropped"]).len(), waited);
+    assert!(listed(&data, &["--handler", "x", "--state", "waiting"]).is_empty());
+    assert!(run(&data, 0, &["journal", "verify"]).0.contains(": sound: "));
+}

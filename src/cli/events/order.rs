@@ -23,7 +23,8 @@ pub(super) struct RetryArgs {
 /// Give up events: dead letters, or what waits for a handler
 ///
 /// Asks the running server. The events stay in the journal, and the reason with them. With `--handler` alone, everything
-/// that waits there is given up, too. An event that waits behind others cannot be given up alone.
+/// that waits there is given up, too, also where the handler is not configured any more. An event that waits behind others
+/// cannot be given up alone.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct DropArgs {
     #[command(flatten)]

@@ -34,7 +34,7 @@ pub(super) fn text<'a>(
     for (handler, fate) in fates.filter(|(_, fate)| is_shown(fate)) {
         out.extend_from_slice(b"  ");
         render::readable(out, handler.as_bytes());
-        out.push(b' ');
+        out.extend_from_slice(if fate.orphan { b" (orphan) " } else { b" " });
         out.extend_from_slice(state_name(&fate).as_bytes());
         if fate.attempts > 1 || fate.error.is_some() {
             let attempts = if fate.attempts == 1 { "attempt" } else { "attempts" };
@@ -70,7 +70,7 @@ pub(super) fn json<'a>(
         write!(out, ":{{\"state\":\"{}\",\"attempts\":{},\"last_error\":", state_name(&fate), fate.attempts)
             .unwrap_or_default();
         string_or_null(out, fate.error);
-        out.push(b'}');
+        out.extend_from_slice(if fate.orphan { b",\"orphan\":true}" } else { b"}" });
     }
     out.extend_from_slice(b"}}\n");
 }

@@ -10,11 +10,13 @@ use crate::credentials::Secrets;
 use crate::dispatch::{self, DurableDispatch, Office, Start, Target, Totals};
 use crate::handlers::{Evidence, JournalEvidence, NoEvidence};
 use crate::ingest::Bookmarks;
-use crate::journal::{self, Identity, IdentityError, Journal, JournalError, Standing, Standings, State};
+use crate::journal::{
+    self, Identity, IdentityError, Journal, JournalError, Settled, Standing, Standings, State,
+};
 use crate::limits;
 use crate::pipeline::{Committer, Desk, Errand, EventSink, Options, Pulse, Reading, Vitals, recover};
 use crate::segment::Disk;
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, SystemClock, Timestamp};
 use anyhow::Context;
 use std::hash::Hasher;
 use std::sync::Arc;
@@ -149,6 +151,8 @@ impl Durable {
         );
         say_orphans(&journal, &targets);
         journal.begin_run(identity.run, recovery.base, now).map_err(failure)?;
+        journal.settle(&comings_and_goings(&journal, &targets, now), now).map_err(failure)?;
+        journal.flush().map_err(failure)?;
         let mut correlator = recovered.correlator;
         correlator.begin_run(recovery.base);
 
@@ -283,6 +287,20 @@ fn say_what_was_recovered(recovered: &crate::pipeline::Recovered) {
     }
 }
 
+/// Which handlers are not configured any more since this run, and which are again.
+fn comings_and_goings(journal: &Journal, targets: &[Target], now: Timestamp) -> Vec<Settled> {
+    let next = journal.next();
+    let change = |(name, standing): (&String, &Standing)| {
+        let is_there = targets.iter().any(|target| target.name == *name);
+        match (is_there, standing.end) {
+            (false, None) => Some(Settled::leaves(name, next, now)),
+            (true, Some(_)) => Some(Settled::returns(name, next, now)),
+            _ => None,
+        }
+    };
+    journal.standings().iter().filter_map(change).collect()
+}
+
 /// Names what a handler that is no longer there, or has another name, has left.
 fn say_orphans(journal: &Journal, targets: &[Target]) {
     for (name, standing) in journal.standings() {
@@ -291,7 +309,8 @@ fn say_orphans(journal: &Journal, targets: &[Target]) {
             tracing::warn!(
                 handler = name,
                 waiting,
-                "no such handler runs; its events wait, and hold nothing back"
+                "the handler is not configured any more; what waited for it waits until it is back, or `events drop \
+                 --handler` gives it up"
             );
         }
     }

@@ -4,15 +4,19 @@
 //! was settled and what waits. Where that is not so, the program has a fault, and says so.
 
 use super::Work;
+use crate::dispatch::Command;
 use crate::event::{Field, Kind};
 use crate::ingest::tls::Expiring;
-use crate::journal::Standings;
+use crate::journal::{Ranges, Settled, Standings, State, first_kept};
 use crate::limits;
 use crate::pipeline::Ledger;
 use crate::time::Timestamp;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+
+/// Why dead letters are dropped once retention has removed their events.
+const GONE: &str = "the journal no longer holds the event";
 
 /// What the journal's thread is asked by others.
 #[derive(Debug)]
@@ -21,6 +25,8 @@ pub enum Errand {
     Watch(Arc<Mutex<Ledger>>),
     /// Tell the handlers of a certificate that expires.
     Expiring(Box<Expiring>),
+    /// Take note of what an operator does with the events of a handler that does not run.
+    Settle(Vec<Settled>),
     /// Tell where things stand.
     Tell(oneshot::Sender<Present>),
 }
@@ -44,6 +50,7 @@ impl Work {
         match errand {
             Errand::Watch(ledger) => self.ledger = Some(ledger),
             Errand::Expiring(expiring) => self.tell_expiring(&expiring),
+            Errand::Settle(settled) => self.note(settled),
             Errand::Tell(to) => {
                 let present = Present {
                     standings: self.desk.journal.standings().clone(),
@@ -70,6 +77,7 @@ impl Work {
 
     /// Checks the books of all handlers, and, when that is due, what came in.
     pub(super) fn check_books(&mut self, now: Timestamp) {
+        self.drop_what_is_gone(now);
         let next = self.desk.journal.next();
         let wrong = self.desk.journal.standings().iter().find(|(_, standing)| !standing.is_balanced(next));
         if let Some(name) = wrong.map(|(name, _)| name.clone()) {
@@ -79,6 +87,35 @@ impl Work {
         if Instant::now() >= self.ledger_due {
             self.ledger_due = Instant::now() + limits::LEDGER_INTERVAL;
             self.check_ledger(now);
+        }
+    }
+
+    /// Drops dead letters that retention has removed from the journal: nobody could deliver them any more.
+    fn drop_what_is_gone(&mut self, now: Timestamp) {
+        let journal = &self.desk.journal;
+        if journal.standings().values().all(|standing| standing.dead.is_empty()) {
+            return;
+        }
+        let Some(first) = journal.directory().parent().and_then(first_kept) else { return };
+        let mut settled = Vec::new();
+        for (name, gone) in gone_letters(journal.standings(), first) {
+            tracing::warn!(handler = name, events = gone.len(), "dead letters are dropped: {GONE}");
+            if self.desk.dispatch.has(name) {
+                // One that can take no order now gets it the next time.
+                self.desk.dispatch.command(name, Command::Drop(gone, GONE.to_owned()));
+                continue;
+            }
+            settled.extend(gone.iter().map(|events| Settled {
+                handler: Arc::from(name.as_str()),
+                events,
+                state: State::Dropped,
+                attempts: 0,
+                time: now,
+                note: Some(GONE.to_owned()),
+            }));
+        }
+        if !settled.is_empty() {
+            self.note(settled);
         }
     }
 
@@ -106,12 +143,18 @@ impl Work {
     }
 }
 
+/// The dead letters of each handler of which the journal holds no event any more, but those from `first` on.
+fn gone_letters(standings: &Standings, first: u64) -> Vec<(&String, Ranges)> {
+    let gone = standings.iter().map(|(name, standing)| (name, standing.dead.clone().take(&(0..first))));
+    gone.filter(|(_, gone)| !gone.is_empty()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::dispatch::{self, DurableDispatch, Office};
-    use crate::event::{Stamp, render};
-    use crate::journal::{EventReader, Identity, Journal, Options, Page};
+    use crate::event::{EventBlock, Head, Severity, Stamp, render};
+    use crate::journal::{EventReader, Group, Identity, Journal, Options, Page};
     use crate::pipeline::{Committer, Desk};
     use crate::segment::Disk;
     use crate::time::SystemClock;
@@ -173,5 +216,43 @@ mod tests {
         let expected =
             "the books do not add up: of all peers 3 received are not 2 parsed, 0 rejected and 0 failed";
         assert_eq!(told, [expected]);
+    }
+
+    #[test]
+    fn dead_letters_go_when_retention_takes_their_events() {
+        let home = tempfile::tempdir().unwrap();
+        let identity = Identity::claim(home.path()).unwrap();
+        let options = Options { events_segment: 64 * 1024, ..Options::default() };
+        let (mut journal, _) = Journal::open(home.path(), &identity, options, Arc::new(Disk)).unwrap();
+        journal.enrol([("h", true)]);
+        let stamp = Arc::new(Stamp { stream: identity.stream, run: identity.run, modules: Vec::new() });
+        let then = Timestamp::EPOCH;
+        for _ in 0..64 {
+            let mut block = EventBlock::new(Arc::clone(&stamp));
+            for number in 0..100 {
+                let (kind, severity) = (Kind::SSHDLoginFailed, Severity::Notice);
+                block.push(Head { number, ordinal: 0, module: 0, kind, severity, time: then });
+            }
+            let mut group = Group::new(identity.run, 0, 0);
+            group.blocks.push(Arc::new(block));
+            journal.commit(&mut group, then).unwrap();
+        }
+        let last = journal.next() - 1;
+        let run = |events, state| Settled {
+            handler: "h".into(),
+            events,
+            state,
+            attempts: 1,
+            time: then,
+            note: None,
+        };
+        let runs = [run(0..1, State::Dead), run(1..last, State::Delivered), run(last..last + 1, State::Dead)];
+        journal.settle(&runs, then).unwrap();
+        journal.flush().unwrap();
+        assert!(gone_letters(journal.standings(), first_kept(home.path()).unwrap()).is_empty());
+        journal.prune(then.plus(2 * limits::JOURNAL_RETENTION_AGE)).unwrap();
+        let gone = gone_letters(journal.standings(), first_kept(home.path()).unwrap());
+        let gone: Vec<_> = gone.iter().map(|(name, gone)| (name.as_str(), gone.len())).collect();
+        assert_eq!(gone, [("h", 1)], "the other one can still be sent again");
     }
 }

@@ -3,9 +3,10 @@
 use super::{Desk, Handlers, present};
 use crate::cli::control::{Done, Which};
 use crate::dispatch::{Command, DurableDispatch};
-use crate::journal::{Ranges, Standing, committed_with};
+use crate::journal::{Ranges, Settled, Standing, State, committed_with};
 use crate::limits;
-use crate::pipeline::Present;
+use crate::pipeline::{Errand, Present};
+use crate::time::{Clock, SystemClock};
 use anyhow::{Context, bail, ensure};
 use std::ops::Range;
 use std::path::Path;
@@ -16,8 +17,11 @@ impl Desk {
     /// Has dead letters delivered again.
     pub(super) async fn retry(&self, which: &Which) -> anyhow::Result<Vec<Done>> {
         let (dispatch, present) = self.handlers_of(which).await?;
+        if let Some(handler) = which.handler.as_ref().filter(|handler| !dispatch.has(handler)) {
+            bail!("handler `{handler}` is not configured any more: its events can only be dropped");
+        }
         let mut done = Vec::new();
-        for (name, standing) in concerned(&present, which, &dispatch) {
+        for (name, standing) in concerned(&present, which).filter(|(name, _)| dispatch.has(name)) {
             let again: Ranges = dead(standing, which).collect();
             // What fails at present is tried at once.
             let fails = standing.retry.is_some() && which.event.is_none() && !which.dead;
@@ -32,8 +36,8 @@ impl Desk {
             done.push(Done { handler: name.clone(), events, hastened });
         }
         if let (Some(event), true) = (which.event, done.is_empty()) {
-            let mut concerned = concerned(&present, which, &dispatch);
-            match concerned.find(|(_, standing)| waits(standing, event, present.next)) {
+            let mut running = concerned(&present, which).filter(|(name, _)| dispatch.has(name));
+            match running.find(|(_, standing)| event < present.next && standing.is_waiting(event)) {
                 Some((name, _)) => bail!(
                     "the event is no dead letter: it waits for handler `{name}`, which will try it by itself; `events retry \
                      --handler {name}` has what fails there tried at once"
@@ -50,11 +54,14 @@ impl Desk {
         ensure!(reason.len() <= limits::MAX_REASON, "the reason is longer than {} bytes", limits::MAX_REASON);
         let (dispatch, present) = self.handlers_of(which).await?;
         let (mut done, mut behind) = (Vec::new(), None);
-        for (name, standing) in concerned(&present, which, &dispatch) {
+        for (name, standing) in concerned(&present, which) {
             let ranges: Ranges = match which.event {
                 None => dead(standing, which).chain(waiting(standing, which, present.next)).collect(),
                 Some(event) => {
-                    let front = front(&self.data, standing).await?;
+                    let front = match standing.end {
+                        Some(_) => standing.cursor..standing.cursor.saturating_add(1),
+                        None => front(&self.data, standing).await?,
+                    };
                     match one(standing, event, &front) {
                         One::Open => std::iter::once(event..event + 1).collect(),
                         One::Behind => {
@@ -69,7 +76,11 @@ impl Desk {
                 continue;
             }
             let events = ranges.len();
-            order(&dispatch, name, [Command::Drop(ranges, reason.to_owned())]).await?;
+            if dispatch.has(name) {
+                order(&dispatch, name, [Command::Drop(ranges, reason.to_owned())]).await?;
+            } else {
+                self.drop_of_orphan(name, &ranges, reason).await?;
+            }
             done.push(Done { handler: name.clone(), events, hastened: 0 });
         }
         if let (Some(name), true) = (behind, done.is_empty()) {
@@ -91,7 +102,7 @@ impl Desk {
         };
         let present = present(errands).await?;
         if let Some(handler) = &which.handler
-            && !dispatch.has(handler)
+            && !present.standings.contains_key(handler)
         {
             let running = present.standings.keys().filter(|name| dispatch.has(name));
             let running: Vec<&str> = running.map(String::as_str).collect();
@@ -99,16 +110,30 @@ impl Desk {
         }
         Ok((Arc::clone(dispatch), present))
     }
+
+    /// Has the journal's thread give up events of a handler that does not run: nobody else settles any of them.
+    async fn drop_of_orphan(&self, name: &str, gone: &Ranges, reason: &str) -> anyhow::Result<()> {
+        let Handlers::Durable { errands, .. } = &self.handlers else { return Ok(()) };
+        let (handler, time): (Arc<str>, _) = (Arc::from(name), SystemClock.now());
+        let dropped = |events| Settled {
+            handler: Arc::clone(&handler),
+            events,
+            state: State::Dropped,
+            attempts: 0,
+            time,
+            note: Some(reason.to_owned()),
+        };
+        let errand = Errand::Settle(gone.iter().map(dropped).collect());
+        let passed = timeout(limits::CONTROL_TIMEOUT, errands.send(errand)).await;
+        let sent = passed.context("the journal's thread does not answer; the disk may be at a standstill")?;
+        sent.context("the server ends")
+    }
 }
 
-/// The handlers that are meant and run.
-fn concerned<'a>(
-    present: &'a Present,
-    which: &'a Which,
-    dispatch: &'a DurableDispatch,
-) -> impl Iterator<Item = (&'a String, &'a Standing)> {
+/// The handlers that are meant, orphans among them.
+fn concerned<'a>(present: &'a Present, which: &'a Which) -> impl Iterator<Item = (&'a String, &'a Standing)> {
     let is_meant = |name: &str| which.handler.as_deref().is_none_or(|wanted| wanted == name);
-    present.standings.iter().filter(move |(name, _)| is_meant(name) && dispatch.has(name))
+    present.standings.iter().filter(move |(name, _)| is_meant(name))
 }
 
 /// The dead letters that are meant.
@@ -120,15 +145,9 @@ fn dead(standing: &Standing, which: &Which) -> impl Iterator<Item = Range<u64>> 
 
 /// What waits, where not only dead letters are meant.
 fn waiting(standing: &Standing, which: &Which, next: u64) -> impl Iterator<Item = Range<u64>> {
-    let rest = std::iter::once(standing.cursor..next).filter(|range| !range.is_empty());
+    let rest = std::iter::once(standing.cursor..standing.upto(next)).filter(|range| !range.is_empty());
     let is_meant = !which.dead;
     standing.gathered.iter().chain(standing.requeued.iter()).chain(rest).filter(move |_| is_meant)
-}
-
-/// Whether an event is still to be delivered, or part of what is.
-fn waits(standing: &Standing, event: u64, next: u64) -> bool {
-    let apart = standing.gathered.contains(event) || standing.requeued.contains(event);
-    apart || (standing.cursor..next).contains(&event)
 }
 
 /// Whether one event can be given up.

@@ -114,7 +114,7 @@ fn durable(name: &str, standing: &Standing, next: u64, runs: bool) -> Delivery {
     Delivery {
         handler: name.to_owned(),
         runs,
-        all: next.saturating_sub(skipped),
+        all: standing.upto(next).saturating_sub(skipped),
         delivered: count(State::Delivered),
         filtered: count(State::Filtered),
         suppressed: count(State::Suppressed),
