@@ -242,13 +242,13 @@ fn the_command_line_is_checked_like_a_file() {
     }
     let request = Request {
         apps: vec!["ssh-reprot".to_owned()],
-        listen: vec!["relp://[::]:1".to_owned()],
+        listen: vec!["gopher://[::]:1".to_owned()],
         ..Request::default()
     };
     assert_eq!(
         Settings::load(&request, &environment()).unwrap_err().to_string(),
         "error: there is no application `ssh-reprot`\n  --> --app ssh-reprot   did you mean `ssh-report`?\n\
-         error: scheme `relp` is not supported by this version\n  --> --listen relp://[::]:1   supported: `tcp`, `tls`, `udp`, `unix`, `unix-datagram`"
+         error: unknown scheme `gopher`\n  --> --listen gopher://[::]:1   supported: `tcp`, `tls`, `relp`, `relps`, `udp`, `unix`, `unix-datagram`"
     );
 }
 

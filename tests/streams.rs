@@ -15,6 +15,8 @@ mod admission;
 mod pki;
 #[path = "streams/proxy.rs"]
 mod proxy;
+#[path = "streams/relp.rs"]
+mod relp;
 #[path = "streams/renewal.rs"]
 mod renewal;
 #[path = "streams/rig.rs"]

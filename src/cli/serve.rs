@@ -104,6 +104,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let (hang_up, hang_ups) = crossbeam_channel::bounded(1);
     let signals = Signals::new(backend.runtime(), hang_up)?;
     let outputs = Outputs { events: ends.events, recorder, rejects: Arc::new(rejects), state: ends.state };
+    let bound = bound.with_answering(ends.answering);
     let live =
         Live::start(bound, options, outputs, SystemClock, ends.reading).map_err(anyhow::Error::from)?;
     certificates::watch(live.papers().to_vec(), hang_ups, backend.errands())?;

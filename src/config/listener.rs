@@ -91,7 +91,7 @@ impl Listener {
 pub(super) fn check_streams(listener: &Listener, given: Given<'_>, problems: &mut Problems) {
     let Given { path, at, table } = given;
     let tls = &listener.tls;
-    if listener.addresses.iter().any(|address| ENCRYPTED.contains(&address.scheme())) {
+    if listener.addresses.iter().any(|address| address.scheme().is_encrypted()) {
         for (option, is_given) in [("certificate", tls.certificate.is_some()), ("key", tls.key.is_some())] {
             if !is_given && table.get(option).is_none() {
                 let problem = Problem::new(at, format!("`{path}` lacks `{option}`"));
@@ -120,12 +120,14 @@ pub(super) fn check_streams(listener: &Listener, given: Given<'_>, problems: &mu
 
 /// Streams.
 const STREAMS: &[Scheme] = &[Scheme::Tcp, Scheme::Tls, Scheme::Unix];
+/// What has connections.
+const CONNECTIONS: &[Scheme] = &[Scheme::Tcp, Scheme::Tls, Scheme::Relp, Scheme::Relps, Scheme::Unix];
 /// What hosts reach.
-const NETWORK: &[Scheme] = &[Scheme::Tcp, Scheme::Tls, Scheme::Udp];
+const NETWORK: &[Scheme] = &[Scheme::Tcp, Scheme::Tls, Scheme::Relp, Scheme::Relps, Scheme::Udp];
 /// What a proxy passes on.
-const PROXIED: &[Scheme] = &[Scheme::Tcp, Scheme::Tls];
+const PROXIED: &[Scheme] = &[Scheme::Tcp, Scheme::Tls, Scheme::Relp, Scheme::Relps];
 /// What is encrypted.
-const ENCRYPTED: &[Scheme] = &[Scheme::Tls];
+const ENCRYPTED: &[Scheme] = &[Scheme::Tls, Scheme::Relps];
 /// What has a file.
 const FILES: &[Scheme] = &[Scheme::Unix, Scheme::UnixDatagram];
 
@@ -134,8 +136,8 @@ const PARTICULAR: &[(&str, &[Scheme])] = &[
     ("allow_from", NETWORK),
     ("framing", STREAMS),
     ("delimiter", STREAMS),
-    ("max_connections_per_peer", STREAMS),
-    ("frame_timeout", STREAMS),
+    ("max_connections_per_peer", CONNECTIONS),
+    ("frame_timeout", CONNECTIONS),
     ("receive_buffer", &[Scheme::Udp, Scheme::UnixDatagram]),
     ("sockets", &[Scheme::Udp]),
     ("mode", FILES),
@@ -174,8 +176,8 @@ impl Choice for framing::Mode {
 impl Section for Listener {
     const OPTIONS: &'static [Opt<Self>] = options! { Self:
         (required) address = addresses as Addresses,
-            "Where to listen: `tcp://`, `tls://`, `udp://`, `unix://PATH` or `unix-datagram://PATH`. `[::]` takes IPv4 as \
-             well.";
+            "Where to listen: `tcp://`, `tls://`, `relp://`, `relps://`, `udp://`, `unix://PATH` or `unix-datagram://PATH`. \
+             `[::]` takes IPv4 as well.";
         allow_from = allow_from as Networks,
             "Networks whose hosts may send; empty for all, which is warned about unless the address is loopback.";
         framing = framing.mode as OneOf<framing::Mode>,

@@ -8,6 +8,7 @@ use super::listener::{Environment, Options};
 use super::notices::Refusal;
 use super::peer::{Peer, Peers, Place};
 use super::proxy;
+use super::repeats::Tails;
 use super::stream::Stream;
 use super::tcp::keep_alive;
 use super::tls;
@@ -171,7 +172,8 @@ impl Acceptor {
         environment: Environment,
     ) -> Self {
         let Environment { intake, notices, connections, stop } = environment;
-        let shared = Arc::new(Shared { options, intake, notices, stop });
+        let tails = Tails::new(intake.remembered());
+        let shared = Arc::new(Shared { options, intake, notices, stop, tails });
         let lobby = Lobby { gate: gate.map(Arc::new), shared, peers: Arc::default() };
         Self { door, lobby, connections }
     }

@@ -106,7 +106,7 @@ fn open(
     let at = bound.as_ref().and_then(socket2::SockAddr::as_socket);
     let path = bound.as_ref().and_then(|bound| bound.as_pathname().map(ToOwned::to_owned));
     let address = match scheme {
-        Scheme::Tcp | Scheme::Tls => at.map(Address::Tcp),
+        Scheme::Tcp | Scheme::Tls | Scheme::Relp | Scheme::Relps => at.map(Address::Tcp),
         Scheme::Udp => at.map(Address::Udp),
         Scheme::Unix => path.map(Address::Unix),
         Scheme::UnixDatagram => path.map(Address::UnixDatagram),

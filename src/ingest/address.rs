@@ -13,6 +13,10 @@ pub enum Address {
     Tcp(SocketAddr),
     /// `tls://`, RFC 5425.
     Tls(SocketAddr),
+    /// `relp://`, rsyslog's reliable protocol.
+    Relp(SocketAddr),
+    /// `relps://`: the same over TLS.
+    Relps(SocketAddr),
     /// `udp://`, RFC 5426.
     Udp(SocketAddr),
     /// `unix://`: a stream socket of this machine.
@@ -28,6 +32,10 @@ pub enum Scheme {
     Tcp,
     /// Streams over TLS.
     Tls,
+    /// RELP over TCP.
+    Relp,
+    /// RELP over TLS.
+    Relps,
     /// Datagrams over UDP.
     Udp,
     /// Streams over a Unix socket.
@@ -38,13 +46,26 @@ pub enum Scheme {
 
 impl Scheme {
     /// All schemes.
-    pub const ALL: [Self; 5] = [Self::Tcp, Self::Tls, Self::Udp, Self::Unix, Self::UnixDatagram];
+    pub const ALL: [Self; 7] =
+        [Self::Tcp, Self::Tls, Self::Relp, Self::Relps, Self::Udp, Self::Unix, Self::UnixDatagram];
+
+    /// Whether it is encrypted.
+    pub const fn is_encrypted(self) -> bool {
+        matches!(self, Self::Tls | Self::Relps)
+    }
+
+    /// Whether records are answered, by RELP.
+    pub const fn is_answered(self) -> bool {
+        matches!(self, Self::Relp | Self::Relps)
+    }
 
     /// What stands before `://`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::Relp => "relp",
+            Self::Relps => "relps",
             Self::Udp => "udp",
             Self::Unix => "unix",
             Self::UnixDatagram => "unix-datagram",
@@ -58,6 +79,8 @@ impl Address {
         match self {
             Self::Tcp(_) => Scheme::Tcp,
             Self::Tls(_) => Scheme::Tls,
+            Self::Relp(_) => Scheme::Relp,
+            Self::Relps(_) => Scheme::Relps,
             Self::Udp(_) => Scheme::Udp,
             Self::Unix(_) => Scheme::Unix,
             Self::UnixDatagram(_) => Scheme::UnixDatagram,
@@ -67,7 +90,11 @@ impl Address {
     /// The address and port, where it has those.
     pub const fn socket(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(address) | Self::Tls(address) | Self::Udp(address) => Some(*address),
+            Self::Tcp(address)
+            | Self::Tls(address)
+            | Self::Relp(address)
+            | Self::Relps(address)
+            | Self::Udp(address) => Some(*address),
             Self::Unix(_) | Self::UnixDatagram(_) => None,
         }
     }
@@ -76,7 +103,7 @@ impl Address {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Unix(path) | Self::UnixDatagram(path) => Some(path),
-            Self::Tcp(_) | Self::Tls(_) | Self::Udp(_) => None,
+            Self::Tcp(_) | Self::Tls(_) | Self::Relp(_) | Self::Relps(_) | Self::Udp(_) => None,
         }
     }
 
@@ -86,6 +113,8 @@ impl Address {
         match self {
             Self::Tcp(_) => Self::Tcp(address),
             Self::Tls(_) => Self::Tls(address),
+            Self::Relp(_) => Self::Relp(address),
+            Self::Relps(_) => Self::Relps(address),
             Self::Udp(_) => Self::Udp(address),
             Self::Unix(_) | Self::UnixDatagram(_) => self.clone(),
         }
@@ -95,7 +124,7 @@ impl Address {
     #[must_use]
     pub(super) fn plain(&self) -> Self {
         match self {
-            Self::Tls(address) => Self::Tcp(*address),
+            Self::Tls(address) | Self::Relp(address) | Self::Relps(address) => Self::Tcp(*address),
             other => other.clone(),
         }
     }
@@ -116,7 +145,11 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", self.scheme().name())?;
         match self {
-            Self::Tcp(address) | Self::Tls(address) | Self::Udp(address) => address.fmt(f),
+            Self::Tcp(address)
+            | Self::Tls(address)
+            | Self::Relp(address)
+            | Self::Relps(address)
+            | Self::Udp(address) => address.fmt(f),
             Self::Unix(path) | Self::UnixDatagram(path) => path.display().fmt(f),
         }
     }

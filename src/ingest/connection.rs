@@ -3,10 +3,13 @@
 //! Invariant: an idle connection owns no buffer. What it keeps of an incomplete frame is as large as that frame, and
 //! a frame that arrives in small pieces costs time linear in its length.
 
-use super::intake::{Intake, Permit};
+use super::intake::{Durable, Intake, Permit};
 use super::listener::Options;
 use super::notices::{Notices, Refusal};
 use super::pool::Buffer;
+use super::relp::Relp;
+use super::repeats::Tails;
+use super::speech::Speech;
 use super::stream::Stream;
 use crate::batch::{FrameSpan, Origin};
 use crate::limits;
@@ -15,7 +18,7 @@ use bytes::{Buf, Bytes};
 use std::io;
 use std::sync::Arc;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// What all connections of a listener share.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(super) struct Shared {
     pub(super) notices: Arc<Notices>,
     /// Turns true when the server stops.
     pub(super) stop: watch::Receiver<bool>,
+    /// The last records of all peers, where records are answered.
+    pub(super) tails: Tails,
 }
 
 /// One connection.
@@ -34,7 +39,8 @@ pub(super) struct Connection {
     shared: Arc<Shared>,
     stop: watch::Receiver<bool>,
     origin: Arc<Origin>,
-    framer: Framer,
+    speech: Speech,
+    durable: Durable,
     /// The beginning of a frame whose end has not come yet.
     tail: Tail,
     /// Bytes that the tail counts for in the memory of all connections.
@@ -61,9 +67,20 @@ enum Rest {
     CutOff,
 }
 
+/// What a connection has to do.
+#[derive(Debug)]
+enum Wake {
+    /// To read.
+    Ready,
+    /// To read what is left, for the server stops.
+    Stop,
+    /// To answer, for more inputs are durable.
+    Durable,
+}
+
 /// Why a connection is over.
 #[derive(Debug)]
-enum Over {
+pub(super) enum Over {
     /// The peer closed it.
     End,
     /// The peer is gone, and did not say that this was all; what carries the stream has a way to say so.
@@ -90,10 +107,17 @@ impl From<io::Error> for Over {
 
 impl Connection {
     pub(super) fn new(stream: Stream, shared: Arc<Shared>, origin: Arc<Origin>) -> Self {
+        let framing = &shared.options.framing;
+        let speech = if shared.options.address.scheme().is_answered() {
+            Speech::Relp(Box::new(Relp::new(framing.max_message_size, shared.tails.begin(&origin))))
+        } else {
+            Speech::Syslog(Box::new(Framer::new(framing.clone())))
+        };
         Self {
             stream,
             stop: shared.stop.clone(),
-            framer: Framer::new(shared.options.framing.clone()),
+            speech,
+            durable: shared.intake.durable(),
             tail: Tail::Short(Vec::new()),
             reserved: 0,
             deadline: Some(Instant::now() + shared.options.frame_timeout),
@@ -118,6 +142,7 @@ impl Connection {
             }
             Over::Stopped => {
                 self.finish(Rest::CutOff).await;
+                self.conclude().await;
                 None
             }
             Over::End if self.finish(Rest::AsSent).await => {
@@ -138,14 +163,19 @@ impl Connection {
 
     /// One read, and what it completes.
     async fn turn(&mut self) -> Result<(), Over> {
-        let stopping = self.readable().await?;
+        let stopping = match self.wake().await? {
+            Wake::Ready => false,
+            Wake::Stop => true,
+            Wake::Durable => return self.answer().await,
+        };
         let Some(permit) = self.shared.intake.permit().await else { return Err(Over::Stopped) };
         let mut buffer = self.buffer();
         let read = self.stream.read(buffer.room(), stopping);
         match read {
             Ok(count) if count > 0 => {
                 buffer.advance(count);
-                return self.frames(permit, buffer).await;
+                self.frames(permit, buffer).await?;
+                return self.answer().await;
             }
             _ => self.put_back(buffer),
         }
@@ -157,8 +187,8 @@ impl Connection {
         }
     }
 
-    /// Waits until there is something to read, or the server stops: then, and only then, it gives true.
-    async fn readable(&mut self) -> Result<bool, Over> {
+    /// Waits until there is something to do.
+    async fn wake(&mut self) -> Result<Wake, Over> {
         let deadline = self.deadline;
         let timeout = async {
             match deadline {
@@ -168,8 +198,9 @@ impl Connection {
         };
         tokio::select! {
             biased;
-            _ = self.stop.wait_for(|stop| *stop) => Ok(true),
-            ready = self.stream.readable() => ready.map(|()| false).map_err(Over::from),
+            _ = self.stop.wait_for(|stop| *stop) => Ok(Wake::Stop),
+            () = self.durable.further(), if !self.speech.is_settled() => Ok(Wake::Durable),
+            ready = self.stream.readable(), if !self.speech.is_full() => ready.map(|()| Wake::Ready).map_err(Over::from),
             () = timeout => Err(Over::Refused(
                 Refusal::FrameTimeout,
                 format!("no complete frame within {} s", self.shared.options.frame_timeout.as_secs()),
@@ -208,18 +239,19 @@ impl Connection {
         // The buffer begins with it; kept beside it, it could be framed a second time.
         self.tail = Tail::Short(Vec::new());
         let mut frames = Vec::new();
-        let done = self.framer.advance(buffer.as_ref(), &mut frames, limits::MAX_BATCH_FRAMES);
+        let done = self.speech.advance(buffer.as_ref(), &mut frames, limits::MAX_BATCH_FRAMES);
         if frames.is_empty() {
             let done = done?;
-            let awaited = self.framer.is_mid_frame(buffer.as_ref().len() - done);
+            let awaited = self.speech.is_mid_frame(buffer.as_ref().len() - done);
+            let was_whole = done > 0 && self.speech.has_other_frames();
             self.keep(buffer, done)?;
-            if awaited && self.deadline.is_none() {
-                self.deadline = Some(Instant::now() + self.shared.options.frame_timeout);
+            if was_whole || awaited && self.deadline.is_none() {
+                self.deadline = awaited.then(|| Instant::now() + self.shared.options.frame_timeout);
             }
             return Ok(());
         }
         let rest = self.submit(permit, buffer.freeze(), frames, done).await?;
-        let awaited = self.framer.is_mid_frame(rest.len());
+        let awaited = self.speech.is_mid_frame(rest.len());
         self.deadline = awaited.then(|| Instant::now() + self.shared.options.frame_timeout);
         self.keep_copy(&rest)
     }
@@ -230,18 +262,19 @@ impl Connection {
         mut permit: Permit,
         mut bytes: Bytes,
         mut frames: Vec<FrameSpan>,
-        mut done: Result<usize, FramingError>,
+        mut done: Result<usize, Over>,
     ) -> Result<Bytes, Over> {
         loop {
             let full = frames.len() >= limits::MAX_BATCH_FRAMES;
-            self.shared.intake.submit(permit, &self.origin, bytes.clone(), frames);
+            let last = self.shared.intake.submit(permit, &self.origin, bytes.clone(), frames);
+            last.into_iter().for_each(|last| self.speech.numbered(last));
             bytes.advance(done?.min(bytes.len()));
             if !full {
                 return Ok(bytes);
             }
             permit = self.shared.intake.permit().await.ok_or(Over::Stopped)?;
             frames = Vec::new();
-            done = self.framer.advance(&bytes, &mut frames, limits::MAX_BATCH_FRAMES);
+            done = self.speech.advance(&bytes, &mut frames, limits::MAX_BATCH_FRAMES);
         }
     }
 
@@ -282,6 +315,33 @@ impl Connection {
         Ok(())
     }
 
+    /// Answers what can be answered now.
+    async fn answer(&mut self) -> Result<(), Over> {
+        let answers = self.speech.settle(self.durable.through());
+        self.say(&answers).await?;
+        if self.speech.is_over() { Err(Over::End) } else { Ok(()) }
+    }
+
+    async fn say(&mut self, bytes: &[u8]) -> Result<(), Over> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let said = timeout(self.shared.options.frame_timeout, self.stream.write_all(bytes)).await;
+        Ok(said.unwrap_or_else(|_| Err(io::Error::other("the peer does not read what it is answered")))?)
+    }
+
+    /// Answers everything, waiting for it to be durable, and says that the server ends the connection.
+    async fn conclude(&mut self) {
+        while self.answer().await.is_ok() {
+            if self.speech.is_settled() {
+                // A peer that has gone will find out by itself.
+                drop(self.say(&self.speech.farewell()).await);
+                return;
+            }
+            self.durable.further().await;
+        }
+    }
+
     /// Submits what the end of the stream completes; tells whether it cut a frame short.
     async fn finish(&mut self, end: Rest) -> bool {
         let rest = match std::mem::replace(&mut self.tail, Tail::Short(Vec::new())) {
@@ -289,7 +349,7 @@ impl Connection {
             Tail::Long(buffer) => buffer.freeze(),
         };
         let mut frames = Vec::new();
-        self.framer.finish(&rest, &mut frames);
+        self.speech.finish(&rest, &mut frames);
         if let (Rest::CutOff, Some(frame)) = (end, frames.last_mut()) {
             frame.truncated = true;
         }

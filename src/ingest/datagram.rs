@@ -219,7 +219,8 @@ impl Receiver {
                 leave => leave,
             };
             match leave {
-                Some(permit) => self.intake.submit(permit, &origin, bytes, frames),
+                // Nobody answers for datagrams.
+                Some(permit) => drop(self.intake.submit(permit, &origin, bytes, frames)),
                 None => {
                     let count = (Refusal::Overload, frames.len() as u64);
                     let detail = "the pipeline is full: datagrams are dropped";

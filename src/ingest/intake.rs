@@ -5,13 +5,14 @@
 
 use super::follow::Bookmarks;
 use super::pool::Pool;
+use super::repeats::Remembered;
 use crate::batch::{Batch, FrameSpan, Origin};
 use crate::journal::Mark;
 use crate::limits;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// What takes batches: the sequencer.
 pub trait Sink: Send + Sync {
@@ -23,6 +24,38 @@ pub trait Sink: Send + Sync {
 #[derive(Debug)]
 pub struct Permit(OwnedSemaphorePermit);
 
+/// By what readers answer for records.
+#[derive(Clone, Debug)]
+pub struct Answering {
+    /// The number through which inputs are durable.
+    pub durable: watch::Receiver<u64>,
+    /// The last records before a restart.
+    pub remembered: Arc<Remembered>,
+}
+
+/// How far inputs are durable.
+#[derive(Clone, Debug)]
+pub(super) struct Durable(Option<watch::Receiver<u64>>);
+
+impl Durable {
+    /// The number through which they are, now.
+    pub(super) fn through(&mut self) -> u64 {
+        self.0.as_mut().map_or(u64::MAX, |durable| *durable.borrow_and_update())
+    }
+
+    /// Waits until they are durable further than was told last.
+    pub(super) async fn further(&mut self) {
+        let told = match &mut self.0 {
+            Some(durable) => durable.changed().await.is_ok(),
+            None => false,
+        };
+        if !told {
+            // Nobody will ever tell.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 /// Hands batches of readers to the pipeline. Cheap to clone.
 #[derive(Clone)]
 pub struct Intake {
@@ -30,6 +63,8 @@ pub struct Intake {
     permits: Arc<Semaphore>,
     pool: Arc<Pool>,
     partial: Arc<AtomicUsize>,
+    /// By what readers answer for records, where somebody tells.
+    answering: Option<Answering>,
 }
 
 impl std::fmt::Debug for Intake {
@@ -41,7 +76,23 @@ impl std::fmt::Debug for Intake {
 impl Intake {
     /// Creates the door to `sink`, which gives a permit back to `permits` for each batch that it is done with.
     pub fn new(sink: Arc<dyn Sink>, permits: Arc<Semaphore>) -> Self {
-        Self { sink, permits, pool: Arc::default(), partial: Arc::default() }
+        Self { sink, permits, pool: Arc::default(), partial: Arc::default(), answering: None }
+    }
+
+    /// The same, and how far inputs are durable. Where nobody tells, they are as durable as they will be once submitted.
+    #[must_use]
+    pub fn with_answering(self, answering: Option<Answering>) -> Self {
+        Self { answering, ..self }
+    }
+
+    /// Tells how far inputs are durable.
+    pub(super) fn durable(&self) -> Durable {
+        Durable(self.answering.as_ref().map(|answering| answering.durable.clone()))
+    }
+
+    /// The last records before a restart.
+    pub(super) fn remembered(&self) -> Arc<Remembered> {
+        self.answering.as_ref().map(|answering| Arc::clone(&answering.remembered)).unwrap_or_default()
     }
 
     /// The pool of read buffers.
@@ -54,12 +105,18 @@ impl Intake {
         Arc::clone(&self.permits).acquire_owned().await.ok().map(Permit)
     }
 
-    /// Submits frames of `bytes`. Does nothing, and keeps the permit, when there are none.
-    pub fn submit(&self, permit: Permit, origin: &Arc<Origin>, bytes: Bytes, frames: Vec<FrameSpan>) {
-        if !frames.is_empty() {
+    /// Submits frames of `bytes`; gives the number of the last one. Does nothing, and keeps the permit, when there are none.
+    pub fn submit(
+        &self,
+        permit: Permit,
+        origin: &Arc<Origin>,
+        bytes: Bytes,
+        frames: Vec<FrameSpan>,
+    ) -> Option<u64> {
+        (!frames.is_empty()).then(|| {
             permit.0.forget();
-            self.sink.submit(Batch { origin: Arc::clone(origin), bytes, frames });
-        }
+            self.sink.submit(Batch { origin: Arc::clone(origin), bytes, frames })
+        })
     }
 
     /// Submits lines of a file, perhaps none, with how far it has been read; that is kept where anything is.

@@ -74,7 +74,7 @@ impl Options {
 
     /// Whether everybody who reaches the address may send: worth a warning.
     pub fn is_open(&self) -> bool {
-        let knows_clients = self.address.scheme() == Scheme::Tls && self.tls.knows_clients();
+        let knows_clients = self.address.scheme().is_encrypted() && self.tls.knows_clients();
         self.allow_from.is_empty() && !self.address.is_local() && !knows_clients
     }
 }
@@ -208,7 +208,7 @@ impl Bound {
 
 /// What a listener that speaks TLS goes by.
 fn papers(options: &Options) -> io::Result<Option<Arc<Papers>>> {
-    if options.address.scheme() != Scheme::Tls {
+    if !options.address.scheme().is_encrypted() {
         return Ok(None);
     }
     let papers = Papers::load(&options.name, &options.tls).map_err(io::Error::other)?;
@@ -219,7 +219,9 @@ fn papers(options: &Options) -> io::Result<Option<Arc<Papers>>> {
 fn bind(options: &Options) -> io::Result<(Vec<Socket>, Option<SocketFile>)> {
     let address = &options.address;
     Ok(match address {
-        Address::Tcp(at) | Address::Tls(at) => (vec![tcp::bind(*at)?], None),
+        Address::Tcp(at) | Address::Tls(at) | Address::Relp(at) | Address::Relps(at) => {
+            (vec![tcp::bind(*at)?], None)
+        }
         Address::Udp(at) => (udp::bind(*at, options.datagrams.sockets)?, None),
         Address::Unix(path) | Address::UnixDatagram(path) => {
             let (socket, made) = unix::bind(path, address.scheme(), &options.socket_file)?;
@@ -244,7 +246,9 @@ fn sockets(options: &Options, mut given: Vec<Socket>) -> io::Result<(Sockets, Ad
     let mut given = given.into_iter();
     let mut next = || given.next().ok_or_else(|| io::Error::other("there is no socket"));
     let sockets = match address.scheme() {
-        Scheme::Tcp | Scheme::Tls => Sockets::Stream(Door::Tcp(TcpListener::from_std(next()?.into())?)),
+        Scheme::Tcp | Scheme::Tls | Scheme::Relp | Scheme::Relps => {
+            Sockets::Stream(Door::Tcp(TcpListener::from_std(next()?.into())?))
+        }
         Scheme::Unix => Sockets::Stream(Door::Unix(UnixListener::from_std(next()?.into())?)),
         Scheme::UnixDatagram => {
             let socket = next()?;

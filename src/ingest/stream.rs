@@ -5,6 +5,7 @@
 use super::tls::Session;
 use rustix::net::{RecvFlags, recv};
 use std::io;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 
 /// A stream of bytes from a peer.
@@ -33,6 +34,15 @@ impl Stream {
             Self::Tls(session) => session.read(room, at_end),
             Self::Unix(stream) if at_end => held(&*stream, room),
             Self::Unix(stream) => stream.try_read(room),
+        }
+    }
+
+    /// Writes all of it.
+    pub(super) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.write_all(bytes).await,
+            Self::Tls(session) => session.write_all(bytes).await,
+            Self::Unix(stream) => stream.write_all(bytes).await,
         }
     }
 

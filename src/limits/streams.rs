@@ -29,3 +29,22 @@ pub const MAX_PROXY_HEADER: usize = 4096;
 
 /// Time within which a PROXY header must have come.
 pub const PROXY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of data of one frame of RELP; a longer one closes the connection.
+pub const MAX_RELP_DATA: usize = super::MAX_MESSAGE_SIZE_CEILING;
+
+/// Letters of a command of RELP (the protocol's own limit).
+pub const MAX_RELP_COMMAND: usize = 32;
+
+/// Records of one connection of RELP that wait for their answers; more are not read.
+pub const RELP_WINDOW: usize = 4096;
+
+/// The last records of a connection of RELP by which those that are sent again are known. Senders have 128 under way by
+/// default.
+pub const RELP_TAIL: usize = 1024;
+
+/// Connections of one peer whose last records are kept.
+pub const RELP_TAILS_PER_PEER: usize = 8;
+
+/// Peers whose last records are kept.
+pub const MAX_RELP_PEERS: usize = 4096;

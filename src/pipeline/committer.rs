@@ -18,6 +18,7 @@ pub use sink::JournalSink;
 use super::Ledger;
 use super::folded::Folded;
 use super::health::Health;
+use super::progress::Progress;
 use super::pulse::Pulse;
 use crate::dispatch::DurableDispatch;
 use crate::event::{EventBlock, Field, Kind, Stamp};
@@ -75,6 +76,8 @@ pub struct Desk {
     pub bookmarks: Arc<Bookmarks>,
     /// What tells the time of commits.
     pub clock: Arc<dyn Clock>,
+    /// What is told how far inputs are durable.
+    pub progress: Progress,
     /// What is done when durability is lost.
     pub on_loss: OnLoss,
     /// What is told first: when the run before was last heard of, and whether it ended as it should.
@@ -92,9 +95,15 @@ impl Committer {
         let wants_state = Arc::new(AtomicBool::new(false));
         let (spare, spares) = bounded(limits::JOURNAL_QUEUE);
         let wants_inputs = desk.observations;
-        let bookmarks = Arc::clone(&desk.bookmarks);
-        let sink =
-            JournalSink { folded, wants_state: Arc::clone(&wants_state), wants_inputs, spares, bookmarks };
+        let (wants_progress, bookmarks) = (desk.progress.is_watched(), Arc::clone(&desk.bookmarks));
+        let sink = JournalSink {
+            folded,
+            wants_state: Arc::clone(&wants_state),
+            wants_inputs,
+            wants_progress,
+            spares,
+            bookmarks,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let pulse = Arc::<Pulse>::default();
         let health = Health::new(Arc::clone(&desk.stamp));
@@ -408,6 +417,7 @@ impl Work {
         self.desk.journal.commit(group, now)?;
         self.settle_by = None;
         if let Some(mut group) = self.group.take() {
+            self.desk.progress.reached(group.through.saturating_sub(group.base));
             publish(&self.desk.dispatch, &mut group);
             self.recycle(group.inputs);
         }

@@ -34,6 +34,11 @@ pub trait EventSink: Send {
         false
     }
 
+    /// Whether it wants to know of inputs, too, of which there is nothing to hand on.
+    fn wants_progress(&self) -> bool {
+        false
+    }
+
     /// Whether it keeps the state from one run to the next, and so wants it at the end.
     fn keeps_state(&self) -> bool {
         false

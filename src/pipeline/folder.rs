@@ -83,6 +83,8 @@ pub(super) struct Folder {
     pub(super) state_size: usize,
     /// Whether it was said that most of what comes in is rejected.
     pub(super) has_told_rejects: bool,
+    /// The position through which inputs were handed on.
+    pub(super) handed_on: u64,
     /// Blocks that were offered, to be used again when the handlers are done with them.
     pub(super) offered: VecDeque<Arc<EventBlock>>,
 }
@@ -182,8 +184,10 @@ impl Folder {
     }
 
     fn flush(&mut self) {
+        let is_further = self.correlator.position() > self.handed_on && self.events.wants_progress();
         if !self.block.is_empty()
             || !self.gathered.is_empty()
+            || is_further
             || self.events.wants_state()
             || self.events.wants_word()
         {
@@ -220,6 +224,7 @@ impl Folder {
                 Err(error) => tracing::error!(%error, "the state was not saved"),
             }
         }
+        self.handed_on = folded.through;
         self.pulse.waiting(|| self.events.offer(folded));
     }
 

@@ -8,7 +8,7 @@ use crate::batch::Origin;
 use crate::correlate::End;
 use crate::ingest::tls::Papers;
 use crate::ingest::{
-    self, Address, BindError, Bookmarks, Environment, Inherited, Intake, Notices, Sink, follow,
+    self, Address, Answering, BindError, Bookmarks, Environment, Inherited, Intake, Notices, Sink, follow,
 };
 use crate::journal::Mark;
 use crate::limits;
@@ -74,6 +74,15 @@ pub struct Bound {
     listeners: Vec<ingest::Bound>,
     max_connections: usize,
     files: (Vec<follow::Options>, usize),
+    answering: Option<Answering>,
+}
+
+impl Bound {
+    /// The same, for readers that answer a record once it is durable.
+    #[must_use]
+    pub fn with_answering(self, answering: Option<Answering>) -> Self {
+        Self { answering, ..self }
+    }
 }
 
 impl Listening {
@@ -89,7 +98,7 @@ impl Listening {
         let listeners = ingest::Bound::all(self.listeners, self.inherited)?;
         drop(guard);
         let max_connections = self.max_connections.min(Semaphore::MAX_PERMITS);
-        Ok(Bound { runtime, listeners, max_connections, files: self.files })
+        Ok(Bound { runtime, listeners, max_connections, files: self.files, answering: None })
     }
 }
 
@@ -105,13 +114,13 @@ impl Live {
         clock: impl Clock + 'static,
         reading: Reading,
     ) -> Result<Self, StartError> {
-        let Bound { runtime, listeners, max_connections, files: (files, max_files) } = bound;
+        let Bound { runtime, listeners, max_connections, files: (files, max_files), answering } = bound;
         let (gate, permits) = Gate::for_tasks();
         let pipeline = Pipeline::start(options, gate, outputs).map_err(StartError::Threads)?;
         let sequencer = Arc::new(Sequencer::new(clock, pipeline.feed()));
         let (stop, stopped) = watch::channel(false);
         let environment = Environment {
-            intake: Intake::new(Arc::clone(&sequencer) as Arc<dyn Sink>, permits),
+            intake: Intake::new(Arc::clone(&sequencer) as Arc<dyn Sink>, permits).with_answering(answering),
             notices: Arc::default(),
             connections: Arc::new(Semaphore::new(max_connections)),
             stop: stopped.clone(),

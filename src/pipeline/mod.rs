@@ -12,6 +12,7 @@ mod gate;
 mod health;
 mod ledger;
 mod live;
+mod progress;
 mod pulse;
 mod recorder;
 mod recovery;
@@ -29,6 +30,7 @@ pub use folder::Recorder;
 pub use gate::Gate;
 pub use ledger::{Ledger, PeerCounts};
 pub use live::{Bound, Listening, Live, Reading, StartError};
+pub use progress::Progress;
 pub use pulse::{Pulse, Vitals};
 pub use recorder::CaptureThread;
 pub use recovery::{RecoverError, Recovered, recover};
@@ -162,6 +164,7 @@ impl Pipeline {
             gathered: KeptInputs::default(),
             state_size: 0,
             has_told_rejects: false,
+            handed_on: 0,
             offered: VecDeque::new(),
         };
         let folder = thread::Builder::new().name("correlator".to_owned()).spawn(move || folder.run())?;

@@ -11,6 +11,7 @@ use super::worker::{Counts, Shared, observe};
 use crate::correlate::{Correlator, End, Totals};
 use crate::detect::{Detector, Observations};
 use crate::event::{EventBlock, Stamp};
+use crate::ingest::Remembered;
 use crate::journal::{self, EventReader, Flaw, Group, Journal, JournalError, Page, ReadError, Recovery};
 use crate::time::Timestamp;
 use std::path::Path;
@@ -25,6 +26,8 @@ pub struct Recovered {
     pub inputs: u64,
     /// Events that were raised by them, and were not in the journal yet.
     pub events: u64,
+    /// The last records of all senders.
+    pub remembered: Remembered,
     /// What could not be read.
     pub flaws: Vec<Flaw>,
     /// What is not as it was, for which the snapshot could not be used.
@@ -74,6 +77,7 @@ pub fn recover(
         stamp: Arc::clone(&options.stamp),
         inputs: 0,
         events: 0,
+        remembered: Remembered::default(),
     };
     let mut flaws = Vec::new();
     while let Some(block) = recovery.inputs.next_block()? {
@@ -82,12 +86,12 @@ pub fn recover(
             Err(flaw) => flaws.push(flaw),
         }
     }
-    let Again { mut correlator, inputs, events, .. } = again;
+    let Again { mut correlator, inputs, events, remembered, .. } = again;
     if let Some(data) = lost_inputs {
         let next = recovery.snapshot.as_ref().map_or(0, |snapshot| snapshot.next);
         absorb(&mut correlator, EventReader::open(data, next)?, next, &mut flaws)?;
     }
-    Ok(Recovered { correlator, inputs, events, flaws, lost_state })
+    Ok(Recovered { correlator, inputs, events, remembered, flaws, lost_state })
 }
 
 /// Takes the events from a sequence number on for what is left of the inputs that raised them.
@@ -119,6 +123,7 @@ struct Again {
     stamp: Arc<Stamp>,
     inputs: u64,
     events: u64,
+    remembered: Remembered,
 }
 
 impl Again {
@@ -143,6 +148,7 @@ impl Again {
             let before = events.len();
             match input {
                 journal::Recovered::Input(sequenced) => {
+                    self.remembered.note(&sequenced.batch);
                     observations.clear();
                     observe(shared, &mut scratch, sequenced, &mut observations, &mut Counts::default());
                     self.correlator.fold(sequenced, &observations, &mut events);

@@ -10,6 +10,7 @@ mod priority;
 pub mod proxy;
 mod record;
 mod reject;
+pub mod relp;
 mod rfc3164;
 mod rfc5424;
 mod scan;

@@ -3,7 +3,7 @@
 use crate::pki::{Authority, Identity};
 use correlator::batch::Batch;
 use correlator::ingest::tls::Papers;
-use correlator::ingest::{Address, Bound, Environment, Intake, Notices, Options, Refusal, Sink};
+use correlator::ingest::{Address, Answering, Bound, Environment, Intake, Notices, Options, Refusal, Sink};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::io;
@@ -33,10 +33,11 @@ impl Sink for Collect {
         let record = |frame: &correlator::batch::FrameSpan| {
             (batch.origin.peer.clone(), frame.span.of(&batch.bytes).to_vec(), frame.truncated)
         };
-        self.records.lock().unwrap().extend(batch.frames.iter().map(record));
+        let mut records = self.records.lock().unwrap();
+        records.extend(batch.frames.iter().map(record));
         self.permits.add_permits(1);
         self.more.notify_one();
-        0
+        records.len() as u64
     }
 }
 
@@ -67,6 +68,12 @@ const PERMITS: usize = 4;
 
 impl Rig {
     pub(crate) fn start(options: Options) -> Self {
+        Self::start_with(options, None)
+    }
+
+    /// Starts with somebody who tells how far records are durable.
+    pub(crate) fn start_with(options: Options, durable: Option<watch::Receiver<u64>>) -> Self {
+        let answering = durable.map(|durable| Answering { durable, remembered: Arc::default() });
         let permits = Arc::new(Semaphore::new(PERMITS));
         let sink = Arc::new(Collect {
             records: Mutex::default(),
@@ -76,7 +83,8 @@ impl Rig {
         let notices = Arc::new(Notices::default());
         let (stop, stopped) = watch::channel(false);
         let environment = Environment {
-            intake: Intake::new(Arc::clone(&sink) as Arc<dyn Sink>, Arc::clone(&permits)),
+            intake: Intake::new(Arc::clone(&sink) as Arc<dyn Sink>, Arc::clone(&permits))
+                .with_answering(answering),
             notices: Arc::clone(&notices),
             connections: Arc::new(Semaphore::new(2000)),
             stop: stopped,

@@ -9,12 +9,14 @@ use crate::correlate::Correlator;
 use crate::credentials::Secrets;
 use crate::dispatch::{self, DurableDispatch, Office, Start, Target, Totals};
 use crate::handlers::{Evidence, JournalEvidence, NoEvidence};
-use crate::ingest::Bookmarks;
+use crate::ingest::{Answering, Bookmarks};
 use crate::journal::{
     self, Identity, IdentityError, Journal, JournalError, Settled, Standing, Standings, State,
 };
 use crate::limits;
-use crate::pipeline::{Committer, Desk, Errand, EventSink, Options, Pulse, Reading, Vitals, recover};
+use crate::pipeline::{
+    Committer, Desk, Errand, EventSink, Options, Progress, Pulse, Reading, Vitals, recover,
+};
 use crate::segment::Disk;
 use crate::time::{Clock, SystemClock, Timestamp};
 use anyhow::Context;
@@ -40,6 +42,8 @@ pub(super) struct Ends {
     pub(super) state: Option<Correlator>,
     /// How far files have been read, where that survives.
     pub(super) reading: Reading,
+    /// By what listeners answer for records, where there is a journal and a listener that does.
+    pub(super) answering: Option<Answering>,
 }
 
 impl Backend {
@@ -70,7 +74,8 @@ impl Backend {
         let patience = dispatch::Options { patience: Some(settings.server.handler_patience) };
         let delivery = Delivery::start(targets, patience, None)?;
         let events = Box::new(delivery.sink());
-        Ok((Self::Volatile(delivery), Ends { events, state: None, reading: Reading::default() }))
+        let ends = Ends { events, state: None, reading: Reading::default(), answering: None };
+        Ok((Self::Volatile(delivery), ends))
     }
 
     /// The runtime, for what else has to wait without blocking anybody.
@@ -165,7 +170,13 @@ impl Durable {
         let dispatch = Arc::new(dispatch);
         let (errands, asked) = mpsc::channel(limits::ERRAND_QUEUE);
         let bookmarks = Arc::<Bookmarks>::default();
+        let addresses = settings.listeners.iter().flat_map(|listener| &listener.addresses);
+        let is_asked = addresses.into_iter().any(|address| address.scheme().is_answered());
+        let (progress, durable) = is_asked.then(Progress::watched).unzip();
+        let remembered = Arc::new(recovered.remembered);
+        let answering = durable.map(|durable| Answering { durable, remembered });
         let desk = Desk {
+            progress: progress.unwrap_or_default(),
             journal,
             bookmarks: Arc::clone(&bookmarks),
             dispatch: Arc::clone(&dispatch),
@@ -184,7 +195,7 @@ impl Durable {
         };
         let (committer, sink) = Committer::start(desk).context("cannot start the journal's thread")?;
         let reading = Reading { marks: recovery.marks, bookmarks: Some(bookmarks) };
-        let ends = Ends { events: Box::new(sink), state: Some(correlator), reading };
+        let ends = Ends { events: Box::new(sink), state: Some(correlator), reading, answering };
         Ok((Self { runtime, dispatch, committer, errands, before }, ends))
     }
 

@@ -61,9 +61,6 @@ impl WrongAddress {
     }
 }
 
-/// Schemes of listeners that later versions bring.
-const LATER_SCHEMES: [&str; 2] = ["relp", "relps"];
-
 /// Reads the URL of a listener.
 pub(in crate::config) fn parse_address(url: &str) -> Result<Address, WrongAddress> {
     let names = Scheme::ALL.map(Scheme::name);
@@ -72,19 +69,16 @@ pub(in crate::config) fn parse_address(url: &str) -> Result<Address, WrongAddres
         let hint = meant.unwrap_or_else(|_| example(Scheme::Tcp));
         return Err(WrongAddress::new(format!("`{}` is no URL", url.escape_debug()), hint));
     };
-    if LATER_SCHEMES.contains(&scheme) {
-        let hint = format!("supported: {}", list(&names));
-        return Err(WrongAddress::new(format!("scheme `{scheme}` is not supported by this version"), hint));
-    }
     let Some(kind) = Scheme::ALL.into_iter().find(|known| known.name() == scheme) else {
-        let known = names.into_iter().chain(LATER_SCHEMES);
-        let near = suggest(scheme, known).map(|near| format!("did you mean `{near}`?"));
+        let near = suggest(scheme, names).map(|near| format!("did you mean `{near}`?"));
         let hint = near.unwrap_or_else(|| format!("supported: {}", list(&names)));
         return Err(WrongAddress::new(format!("unknown scheme `{}`", scheme.escape_debug()), hint));
     };
     match kind {
         Scheme::Tcp => socket(kind, rest).map(Address::Tcp),
         Scheme::Tls => socket(kind, rest).map(Address::Tls),
+        Scheme::Relp => socket(kind, rest).map(Address::Relp),
+        Scheme::Relps => socket(kind, rest).map(Address::Relps),
         Scheme::Udp => socket(kind, rest).map(Address::Udp),
         Scheme::Unix => path(kind, rest).map(Address::Unix),
         Scheme::UnixDatagram => path(kind, rest).map(Address::UnixDatagram),
@@ -95,8 +89,12 @@ fn example(kind: Scheme) -> String {
     let name = kind.name();
     match kind {
         Scheme::Unix | Scheme::UnixDatagram => format!("expected a path such as \"{name}:///run/log.sock\""),
-        Scheme::Tcp | Scheme::Tls | Scheme::Udp => {
-            let port = if kind == Scheme::Tls { 6514 } else { 5140 };
+        Scheme::Tcp | Scheme::Tls | Scheme::Relp | Scheme::Relps | Scheme::Udp => {
+            let port = match kind {
+                Scheme::Tls => 6514,
+                Scheme::Relp | Scheme::Relps => 2514,
+                _ => 5140,
+            };
             format!("expected an address such as \"{name}://[::]:{port}\" or \"{name}://127.0.0.1:{port}\"")
         }
     }
@@ -148,7 +146,8 @@ mod tests {
     fn what_is_no_address_is_told_with_what_would_be() {
         for (url, message, hint) in [
             ("127.0.0.1:5", "is no URL", "did you mean \"tcp://127.0.0.1:5\"?"),
-            ("relp://[::]:20514", "is not supported by this version", "`tcp`, `tls`, `udp`, `unix`"),
+            ("relp://[::]", "is no IP address and port", "\"relp://[::]:2514\""),
+            ("gopher://[::]:70", "unknown scheme `gopher`", "`tcp`, `tls`, `relp`, `relps`, `udp`, `unix`"),
             ("upd://[::]:514", "unknown scheme `upd`", "did you mean `udp`?"),
             ("udp://[::]", "is no IP address and port", "\"udp://[::]:5140\""),
             ("udp://10.0.0.1", "lacks a port", "\"udp://[::]:5140\""),

@@ -66,7 +66,7 @@ fn addresses_are_urls() {
     for (bad, says) in [
         ("[]", "expected an address"),
         ("'127.0.0.1:5140'", "did you mean \"tcp://127.0.0.1:5140\"?"),
-        ("'relp://[::]:2514'", "scheme `relp` is not supported by this version"),
+        ("'gopher://[::]:70'", "unknown scheme `gopher`"),
         ("'tpc://[::]:6514'", "did you mean `tcp`?"),
         ("'tcp://127.0.0.1'", "lacks a port"),
         ("'tcp://localhost:5140'", "is no IP address and port"),

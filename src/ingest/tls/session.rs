@@ -119,6 +119,22 @@ impl Session {
         }
     }
 
+    /// Writes all of it.
+    pub(in crate::ingest) async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let taken = self.session.writer().write(bytes)?;
+            bytes = bytes.get(taken..).unwrap_or_default();
+            while self.session.wants_write() {
+                self.stream.writable().await?;
+                match self.session.write_tls(&mut Socket(&self.stream)) {
+                    Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Tells the peer, if it listens, that nothing more is read.
     pub(in crate::ingest) fn close(&mut self) {
         self.session.send_close_notify();

@@ -185,6 +185,7 @@ mod tests {
             bookmarks: Arc::default(),
             snapshot_interval: limits::SNAPSHOT_INTERVAL,
             clock: Arc::new(SystemClock),
+            progress: crate::pipeline::Progress::default(),
             on_loss: Box::new(|error| panic!("{error}")),
             before: (None, true),
         };

@@ -105,6 +105,7 @@ fn what_finds_no_room_is_told_once_when_there_is_room_again() {
         observations: true,
         snapshot_interval: limits::SNAPSHOT_INTERVAL,
         clock: Arc::new(SystemClock),
+        progress: crate::pipeline::Progress::default(),
         on_loss: Box::new(|error| panic!("{error}")),
         before: (Some(Timestamp::EPOCH), false),
     };

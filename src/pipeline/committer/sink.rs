@@ -16,6 +16,7 @@ pub struct JournalSink {
     pub(super) folded: mpsc::Sender<Folded>,
     pub(super) wants_state: Arc<AtomicBool>,
     pub(super) wants_inputs: bool,
+    pub(super) wants_progress: bool,
     pub(super) spares: Receiver<KeptInputs>,
     pub(super) bookmarks: Arc<Bookmarks>,
 }
@@ -35,6 +36,10 @@ impl EventSink for JournalSink {
 
     fn wants_word(&self) -> bool {
         self.bookmarks.are_due()
+    }
+
+    fn wants_progress(&self) -> bool {
+        self.wants_progress
     }
 
     fn spare_inputs(&mut self) -> KeptInputs {
