@@ -422,6 +422,12 @@ pub const MAX_FILTER_PATTERN_SIZE: usize = 1024 * 1024;
 /// Events that go at once within the time of a digest at most; further ones are gathered.
 pub const STORM_BURST: usize = 5;
 
+/// Rejected frames from which on it tells something that they are more than half of all.
+pub const TELLING_REJECTS: u64 = 10;
+
+/// Time after which a paced replay that waits looks whether anybody still reads it.
+pub const PACE_LOOK_INTERVAL: Duration = Duration::from_millis(200);
+
 /// Bytes of a credential's name.
 pub const MAX_CREDENTIAL_NAME: usize = 128;
 

@@ -26,11 +26,5 @@ pub const MAX_UNWANTED_RANGES: usize = 64;
 /// Events before a handler's cursor among which a start looks for cool-downs that last.
 pub const COOLDOWN_RECALL_EVENTS: u64 = 16 * 1024;
 
-/// Rejected frames from which on it tells something that they are more than half of all.
-pub const TELLING_REJECTS: u64 = 10;
-
-/// Time after which a paced replay that waits looks whether anybody still reads it.
-pub const PACE_LOOK_INTERVAL: Duration = Duration::from_millis(200);
-
 /// Time for which late events are gathered where the handler has no time for digests.
 pub const LATE_GATHER_TIME: Duration = Duration::from_secs(60);
