@@ -67,6 +67,13 @@ fn furnish(home: &Path, handlers: &str) -> PathBuf {
     let names: Vec<_> =
         handlers.lines().filter_map(|line| line.strip_prefix("[handlers.")?.strip_suffix(']')).collect();
     assert!(!names.is_empty(), "{handlers}");
+    // What a page tells to put there.
+    let program = home.join("correlator-block");
+    if !program.exists() {
+        fs::write(&program, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    }
+    let handlers = handlers.replace("/usr/local/sbin/correlator-block", program.to_str().unwrap());
     let config = home.join("c.toml");
     let apps = format!("[apps.fleet]\nhandlers = {names:?}\n[apps.fleet.modules.openssh]\ntype = \"sshd\"\n");
     fs::write(&config, format!("{apps}{handlers}")).unwrap();
