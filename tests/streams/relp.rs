@@ -217,6 +217,33 @@ fn way_out(port: u16, more: &str) -> String {
 }
 
 #[test]
+fn what_a_killed_server_had_made_durable_is_not_taken_again_by_the_next() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let configuration = configuration("address = \"relp://127.0.0.1:0\"\n");
+    let send = |server: &mut Server, records: &[&str], last: &str| {
+        block_on(async {
+            let mut sender = Sender::open(server.address).await;
+            for record in records {
+                sender.send("syslog", &format!("<38>1 - web sshd 7 - - {record}")).await;
+            }
+            // No answer is read: whatever the server sent, the sender has not seen it.
+            // An event may be delivered again after a crash, so only the journal tells how often it was raised.
+            while server.next("ReportRecord")["fields"]["message"] != last {}
+        });
+    };
+    let mut server = Server::start(home, &configuration, &[]);
+    send(&mut server, &["one", "two", "three"], "three");
+    server.signal(Signal::KILL);
+    server.child.wait().unwrap();
+    let mut server = Server::start(home, &configuration, &[]);
+    send(&mut server, &["two", "three", "four"], "four");
+    server.stop();
+    let expected = ["four", "one", "three", "two"].map(|message| (message.to_owned(), 1));
+    assert_eq!(reported(home), BTreeMap::from(expected));
+}
+
+#[test]
 fn rsyslog_loses_nothing_and_sends_nothing_twice_when_the_server_is_killed() {
     const RECORDS: usize = 600;
     if !has(&["rsyslogd", "omrelp.so"]) {
