@@ -187,6 +187,86 @@ fn a_full_disk_makes_senders_wait_and_costs_nothing() {
     assert!(verify(&data).unwrap().flaws.is_empty());
 }
 
+fn terminate(server: &Server) {
+    let pid = rustix::process::Pid::from_child(&server.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+}
+
+/// What a server says to its end, and its exit code.
+fn ended(mut server: Server) -> (String, Option<i32>) {
+    let drain = thread::spawn(move || server.events.map_while(Result::ok).count());
+    let said: Vec<String> = server.log.map_while(Result::ok).collect();
+    let code = server.child.wait().unwrap().code();
+    drain.join().unwrap();
+    (said.join("\n"), code)
+}
+
+#[test]
+fn what_does_not_reach_a_full_disk_is_counted_at_the_end() {
+    if !is_inside("what_does_not_reach_a_full_disk_is_counted_at_the_end") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mount = ["-t", "tmpfs", "-o", "size=8m", "tmpfs"];
+    assert!(Command::new("mount").args(mount).arg(home.path()).status().unwrap().success());
+    let data = home.path().join("data");
+    let mut server = serve(correlator(), &data);
+    let mut file = File::create(home.path().join("filler")).unwrap();
+    fill(&mut file, home.path(), 0);
+    let mut sender = TcpStream::connect(server.address).unwrap();
+    let mut sent = 0;
+    // More than what is left of the segments, and less than what waits before senders have to.
+    while sent < 120 {
+        sender.write_all(record(sent).as_bytes()).unwrap();
+        sent += 1;
+    }
+    wait_for(&mut server.log, "the disk is full: no input is taken");
+    drop(sender);
+    terminate(&server);
+    wait_for(&mut server.log, "stopping: ");
+    terminate(&server);
+    let (said, code) = ended(server);
+    assert_eq!(code, Some(4), "{said}");
+    let lost = said.split("a second signal ends the server at once: ").nth(1).expect(&said);
+    let lost: u64 = lost.split(' ').next().unwrap().parse().unwrap();
+    assert!(said.contains("received and did not reach the journal"), "{said}");
+    assert!((1..=sent).contains(&lost), "{lost} of {sent}: {said}");
+    for line in ["received  ", "observations  ", "delivered     console: "] {
+        assert!(said.contains(line), "{line} in {said}");
+    }
+}
+
+#[test]
+fn an_impatient_end_loses_nothing_where_everything_is_in_the_journal() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("correlator.toml");
+    let text = "[apps.a]\nhandlers = [\"slow\"]\n[apps.a.modules.s]\ntype = \"sshd\"\n\
+                [handlers.slow]\ntype = \"exec\"\ncommand = [\"/bin/sh\", \"-c\", \"sleep 50\"]\n\
+                timeout = \"55s\"\n";
+    fs::write(&config, text).unwrap();
+    let mut command = correlator();
+    command.env("CORRELATOR_CONFIG", &config);
+    let data = home.path().join("data");
+    let mut server = serve(command, &data);
+    let mut sender = TcpStream::connect(server.address).unwrap();
+    sender.write_all(record(0).as_bytes()).unwrap();
+    drop(sender);
+    while events(&data).is_empty() {
+        thread::yield_now();
+    }
+    terminate(&server);
+    wait_for(&mut server.log, "stopping: ");
+    terminate(&server);
+    let (said, code) = ended(server);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("everything that was received is in the journal"), "{said}");
+    assert!(
+        said.contains("wait in the journal for handler `slow`") || said.contains("waits in the journal"),
+        "{said}"
+    );
+    assert!(said.contains("received      1"), "{said}");
+}
+
 fn has_strace() -> bool {
     let tried = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status();
     let works = tried.is_ok_and(|status| status.success());

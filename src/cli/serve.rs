@@ -3,13 +3,17 @@
 mod backend;
 mod certificates;
 mod control;
+mod ending;
 mod heartbeat;
 mod report;
 mod service;
+mod signals;
 
 use self::backend::Backend;
 use self::control::{Control, Desk};
+use self::ending::Ending;
 use self::service::Service;
+use self::signals::Signals;
 use super::text::{exposure, lacking, secrets_in_plain};
 use super::{ConfigArgs, Exit, Failure, credentials, logging};
 use crate::capture::{self, Writer};
@@ -25,22 +29,19 @@ use crate::pipeline::{
 };
 use crate::time::{Clock, SystemClock, Zone};
 use anyhow::Context;
-use crossbeam_channel::{Sender, TrySendError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 
 /// Receive records, detect what they mean, deliver events to handlers
 ///
 /// Listens until it is told to stop: SIGTERM or an interrupt makes it stop accepting, process what has arrived and
-/// deliver what was raised; a second one ends it at once. Standard output belongs to the handler `log`; standard
+/// deliver what was raised; a second one ends it at once, with the totals so far. Standard output belongs to the handler `log`; standard
 /// error tells the addresses it listens on, its own log, and at the end the totals. What a handler could not deliver
 /// stays in the journal, and the exit code is 0; without a journal (`durability = "none"`) it is lost, and the exit
-/// code is 3. It is 4 when nobody can know any more what is durable.
+/// code is 3. It is 4 when nobody can know any more what is durable, or when what came in did not reach the journal
+/// in time.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Args {
     /// Run this application only (may be given several times) [default: all]
@@ -102,7 +103,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let (backend, ends) = Backend::start(&settings, &identity, &options, &secrets)?;
     // Waited for from here on, so that one that comes while the server starts is not lost.
     let (hang_up, hang_ups) = crossbeam_channel::bounded(1);
-    let signals = Signals::new(backend.runtime(), hang_up)?;
+    let mut signals = Signals::new(hang_up)?;
     let outputs = Outputs { events: ends.events, recorder, rejects: Arc::new(rejects), state: ends.state };
     let bound = bound.with_answering(ends.answering);
     let live =
@@ -117,17 +118,35 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     }
     let service = Service::ready(&report::listening(live.addresses()), backend.vitals(live.pulse()))?;
 
-    signals.first(backend.runtime());
-    signals.exit_at_the_next(backend.runtime());
+    signals.first();
     service.stopping();
-    end_in_time()?;
+    let ending = Arc::new(ending(&settings, &live, &backend));
+    end_in_time(signals, Arc::clone(&ending))?;
     tracing::info!("stopping: reading what has arrived, delivering what was raised");
     drop(control);
-    let notices = Arc::clone(live.notices());
     let (ledger, _) = live.stop();
     let (totals, is_final) = backend.finish();
-    report::ended(&ledger, &notices.totals(), &totals, settings.server.log.format);
+    if !ending.is_mine() {
+        // The other thread is about to end the process.
+        loop {
+            std::thread::park();
+        }
+    }
+    report::ended(&ledger, &ending.notices.totals(), &totals, ending.format);
     Ok(say_what_is_left(&totals, is_final))
+}
+
+/// What is to be told of a server that ends before it gets to its end.
+fn ending(settings: &Settings, live: &Live, backend: &Backend) -> Ending {
+    Ending {
+        ledger: live.ledger(),
+        notices: Arc::clone(live.notices()),
+        handlers: backend.handlers(),
+        before: backend.before(),
+        reach: live.reach(),
+        format: settings.server.log.format,
+        is_told: AtomicBool::new(false),
+    }
 }
 
 /// What commands are answered by.
@@ -148,14 +167,15 @@ fn desk(settings: &Settings, identity: &Identity, live: &Live, handlers: control
     }
 }
 
-/// Ends the process when its threads do not: on a full disk they would wait for room for ever.
-fn end_in_time() -> Result<(), Failure> {
-    let end = || {
-        // Nothing ever comes on this channel: all that it gives is the wait.
-        if crossbeam_channel::never::<()>().recv_timeout(limits::STOP_TIME).is_err() {
-            tracing::error!("the server does not get to its end; what has not reached the journal is lost");
-            std::process::exit(i32::from(Exit::DurabilityLost as u8));
-        }
+/// Ends the process when its threads do not, as on a full disk, where they would wait for room for ever; or when another
+/// signal comes: whoever sends it does not want to wait.
+fn end_in_time(mut signals: Signals, ending: Arc<Ending>) -> Result<(), Failure> {
+    let end = move || {
+        let why = match signals.another_within(limits::STOP_TIME) {
+            true => "a second signal ends the server at once",
+            false => "the server does not get to its end in time",
+        };
+        ending.at_once(why, signals.runtime());
     };
     std::thread::Builder::new().name("end".to_owned()).spawn(end).context("cannot start a thread")?;
     Ok(())
@@ -236,48 +256,4 @@ fn raise_file_limit() -> usize {
         }
     }
     limit.current.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
-}
-
-/// The signals that stop the server.
-///
-/// A hang-up is caught as well: the certificates of listeners are read again.
-struct Signals(Arc<Mutex<[Signal; 2]>>);
-
-impl Signals {
-    fn new(runtime: &Runtime, hang_up: Sender<()>) -> Result<Self, Failure> {
-        let _guard = runtime.enter();
-        let mut hang_ups = signal(SignalKind::hangup()).context("cannot wait for signals")?;
-        runtime.spawn(async move {
-            while hang_ups.recv().await.is_some() {
-                // One that already waits stands for all of them.
-                if let Err(TrySendError::Disconnected(())) = hang_up.try_send(()) {
-                    tracing::info!("a hang-up changes nothing: there is nothing to read again or to reopen");
-                }
-            }
-        });
-        let both = || Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?]);
-        let both: io::Result<_> = both();
-        Ok(Self(Arc::new(Mutex::new(both.context("cannot wait for signals")?))))
-    }
-
-    /// Waits for a signal.
-    fn first(&self, runtime: &Runtime) {
-        runtime.block_on(next(&self.0));
-    }
-
-    /// Ends the process when another one comes: whoever sends it does not want to wait.
-    fn exit_at_the_next(self, runtime: &Runtime) {
-        runtime.spawn(async move {
-            next(&self.0).await;
-            std::process::exit(i32::from(Exit::Environment as u8));
-        });
-    }
-}
-
-async fn next(signals: &Mutex<[Signal; 2]>) {
-    let [terminate, interrupt] = &mut *signals.lock().await;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }

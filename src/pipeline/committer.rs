@@ -7,6 +7,7 @@
 //! Invariant: no handler sees an event before its commit, and everything that was taken is committed before the end.
 
 mod books;
+mod reports;
 mod room;
 #[cfg(test)]
 mod room_tests;
@@ -20,10 +21,11 @@ use super::folded::Folded;
 use super::health::Health;
 use super::progress::Progress;
 use super::pulse::Pulse;
+use super::reach::Reach;
 use crate::dispatch::DurableDispatch;
 use crate::event::{EventBlock, Field, Kind, Stamp};
 use crate::ingest::Bookmarks;
-use crate::journal::{Group, Journal, JournalError, KeptInputs, Settled, Snapshot, Standings, State};
+use crate::journal::{Group, Journal, JournalError, KeptInputs, Settled, Snapshot, Standings};
 use crate::limits;
 use crate::time::{Clock, Timestamp};
 use crossbeam_channel::{Sender, bounded};
@@ -96,6 +98,7 @@ impl Committer {
         let (spare, spares) = bounded(limits::JOURNAL_QUEUE);
         let wants_inputs = desk.observations;
         let (wants_progress, bookmarks) = (desk.progress.is_watched(), Arc::clone(&desk.bookmarks));
+        let reach = Arc::<Reach>::default();
         let sink = JournalSink {
             folded,
             wants_state: Arc::clone(&wants_state),
@@ -103,6 +106,7 @@ impl Committer {
             wants_progress,
             spares,
             bookmarks,
+            reach: Arc::clone(&reach),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let pulse = Arc::<Pulse>::default();
@@ -115,6 +119,8 @@ impl Committer {
             spare,
             health,
             group: None,
+            frames: 0,
+            reach,
             snapshot: None,
             own: Vec::new(),
             own_group: None,
@@ -172,6 +178,9 @@ struct Work {
     health: Health,
     /// What the correlator handed on and is not durable yet.
     group: Option<Group>,
+    /// Frames of the run that went into it, and all before them.
+    frames: u64,
+    reach: Arc<Reach>,
     /// The state behind the group.
     snapshot: Option<Snapshot>,
     /// Events about the server that are not durable yet.
@@ -278,7 +287,8 @@ impl Work {
     }
 
     fn take(&mut self, folded: Folded) {
-        let Folded { events, mut inputs, base, through, state } = folded;
+        let Folded { events, mut inputs, base, through, frames, state } = folded;
+        self.frames = self.frames.max(frames);
         let run = self.desk.stamp.run;
         let group = self.group.get_or_insert_with(|| Group::new(run, base, through));
         group.through = through;
@@ -326,45 +336,6 @@ impl Work {
             sleep_until(earliest).await;
             self.gather();
         }
-    }
-
-    /// Takes note of what handlers report.
-    fn note(&mut self, settled: Vec<Settled>) {
-        self.settle_by.get_or_insert_with(|| Instant::now() + limits::SETTLE_INTERVAL);
-        for settled in settled {
-            self.look_at(&settled);
-            match self.settled.last_mut().filter(|last| continues(last, &settled)) {
-                Some(last) => (last.events.end, last.time) = (settled.events.end, settled.time),
-                None => self.settled.push(settled),
-            }
-        }
-    }
-
-    /// Raises an event when a report means trouble.
-    fn look_at(&mut self, settled: &Settled) {
-        let kind = match settled.state {
-            State::Failed | State::Gathered if settled.attempts >= limits::FAILING_ATTEMPTS => {
-                Kind::ServerHandlerFailing
-            }
-            State::Dead => Kind::ServerDeadLetters,
-            _ => return,
-        };
-        let now = self.desk.clock.now();
-        if !self.health.is_news(kind, &settled.handler, now) {
-            return;
-        }
-        let standing = self.desk.journal.standings().get(&*settled.handler);
-        let waiting = standing.map_or(0, |standing| standing.waiting(self.desk.journal.next()));
-        let dead = standing.map_or(0, |standing| standing.count(State::Dead));
-        let dead = dead + settled.events.end.saturating_sub(settled.events.start);
-        let block = self.health.raise(kind, now, |event| {
-            event
-                .text(Field::Handler, settled.handler.as_bytes())
-                .text(Field::Reason, settled.note.as_deref().unwrap_or_default().as_bytes())
-                .count(Field::Waiting, waiting)
-                .count(Field::Dead, dead);
-        });
-        self.own.push(block);
     }
 
     /// Tells for how long nobody watched, except at the very first start, before which there was nobody to watch.
@@ -416,6 +387,7 @@ impl Work {
         let Some(group) = &mut self.group else { return Ok(()) };
         self.desk.journal.commit(group, now)?;
         self.settle_by = None;
+        self.reach.commit(self.frames);
         if let Some(mut group) = self.group.take() {
             self.desk.progress.reached(group.through.saturating_sub(group.base));
             publish(&self.desk.dispatch, &mut group);
@@ -490,11 +462,4 @@ fn publish(dispatch: &DurableDispatch, group: &mut Group) {
 fn is_large(group: &Group) -> bool {
     let events = group.blocks.iter().map(|block| block.size()).sum::<usize>();
     group.inputs.size() + events >= limits::COMMIT_BYTES
-}
-
-/// Whether a report goes on where the one before it ended, with the same.
-fn continues(last: &Settled, next: &Settled) -> bool {
-    last.handler == next.handler
-        && last.events.end == next.events.start
-        && (last.state, last.attempts, &last.note) == (next.state, next.attempts, &next.note)
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: an input's events are in the same piece as the input, and pieces are in the order of the inputs.
 
+use super::reach::Reach;
 use crate::event::EventBlock;
 use crate::journal::KeptInputs;
 use rkyv::util::AlignedVec;
@@ -18,6 +19,8 @@ pub struct Folded {
     pub base: u64,
     /// The position of the last of them.
     pub through: u64,
+    /// Frames of the run so far, up to the last of them; 0 where they came to nothing.
+    pub frames: u64,
     /// The correlator's state behind them, if the sink wanted it.
     pub state: Option<AlignedVec>,
 }
@@ -52,6 +55,11 @@ pub trait EventSink: Send {
     /// Whether it wants to hear how far inputs have been folded, also where nothing came of them.
     fn wants_word(&self) -> bool {
         false
+    }
+
+    /// Where it is told how far things have come, if somebody wants to know.
+    fn reach(&self) -> Option<Arc<Reach>> {
+        None
     }
 
     /// Takes a piece. May block: that slows the senders.

@@ -6,6 +6,7 @@ use super::folded::{EventSink, Folded};
 use super::gate::Gate;
 use super::ledger::{Ledger, PeerCounts};
 use super::pulse::Pulse;
+use super::reach::Reach;
 use super::reorder::Ring;
 use super::worker::{Observed, Observer};
 use crate::batch::Sequenced;
@@ -77,6 +78,7 @@ pub(super) struct Folder {
     pub(super) recorder: Option<Box<dyn Recorder>>,
     pub(super) ledger: Arc<Mutex<Ledger>>,
     pub(super) pulse: Arc<Pulse>,
+    pub(super) reach: Arc<Reach>,
     /// Inputs that meant something, and have not been handed on.
     pub(super) gathered: KeptInputs,
     /// Length of the state when it was last saved, in bytes.
@@ -167,6 +169,7 @@ impl Folder {
     fn end(mut self) -> Ledger {
         // Without a word about the end the inputs simply ended.
         let end = self.ended.recv().unwrap_or(End::OfInput);
+        self.flush();
         let totals = self.ledger().totals();
         self.correlator.finish(end, totals, &mut self.block);
         let at = match end {
@@ -192,17 +195,28 @@ impl Folder {
             || self.events.wants_word()
         {
             self.hand_on(false);
+        } else {
+            self.reach.pass_over(self.ledger().total.received);
         }
     }
 
     /// Hands on what was folded since the last time.
     fn hand_on(&mut self, at_end: bool) {
+        let is_nothing = self.block.is_empty() && self.gathered.is_empty();
+        let is_something = !(at_end || is_nothing);
+        let received = self.ledger().total.received;
+        if is_something {
+            self.reach.hand_on(received);
+        } else {
+            self.reach.pass_over(received);
+        }
         let next = if self.gathered.is_empty() { KeptInputs::default() } else { self.events.spare_inputs() };
         let mut folded = Folded {
             events: None,
             inputs: std::mem::replace(&mut self.gathered, next),
             base: self.correlator.base(),
             through: self.correlator.position(),
+            frames: if is_something { received } else { 0 },
             state: None,
         };
         if !self.block.is_empty() {

@@ -3,7 +3,7 @@
 //! Invariant: what the sockets of accepted connections hold when the server stops is read, within
 //! [`limits::DRAIN_TIME`], and all of it is folded before the end.
 
-use super::{Gate, Ledger, Options, Outputs, Pipeline, Pulse, Sequencer};
+use super::{Gate, Ledger, Options, Outputs, Pipeline, Pulse, Reach, Sequencer};
 use crate::batch::Origin;
 use crate::correlate::End;
 use crate::ingest::tls::Papers;
@@ -117,7 +117,7 @@ impl Live {
         let Bound { runtime, listeners, max_connections, files: (files, max_files), answering } = bound;
         let (gate, permits) = Gate::for_tasks();
         let pipeline = Pipeline::start(options, gate, outputs).map_err(StartError::Threads)?;
-        let sequencer = Arc::new(Sequencer::new(clock, pipeline.feed()));
+        let sequencer = Arc::new(Sequencer::new(clock, pipeline.feed(), pipeline.reach()));
         let (stop, stopped) = watch::channel(false);
         let environment = Environment {
             intake: Intake::new(Arc::clone(&sequencer) as Arc<dyn Sink>, permits).with_answering(answering),
@@ -174,6 +174,11 @@ impl Live {
     /// The pulse of the correlator's thread.
     pub fn pulse(&self) -> Arc<Pulse> {
         self.pipeline.pulse()
+    }
+
+    /// How far what came in has got.
+    pub fn reach(&self) -> Arc<Reach> {
+        self.pipeline.reach()
     }
 
     /// What was refused and cut so far.

@@ -14,6 +14,7 @@ mod ledger;
 mod live;
 mod progress;
 mod pulse;
+mod reach;
 mod recorder;
 mod recovery;
 mod rejects;
@@ -32,6 +33,7 @@ pub use ledger::{Ledger, PeerCounts};
 pub use live::{Bound, Listening, Live, Reading, StartError};
 pub use progress::Progress;
 pub use pulse::{Pulse, Vitals};
+pub use reach::Reach;
 pub use recorder::CaptureThread;
 pub use recovery::{RecoverError, Recovered, recover};
 pub use rejects::{Discard, RejectFile};
@@ -112,6 +114,7 @@ pub struct Pipeline {
     folder: JoinHandle<Ledger>,
     ledger: Arc<Mutex<Ledger>>,
     pulse: Arc<Pulse>,
+    reach: Arc<Reach>,
 }
 
 impl Pipeline {
@@ -151,6 +154,7 @@ impl Pipeline {
             outputs.state.unwrap_or_else(|| Correlator::new(&options.apps, options.zone.clone()));
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let pulse = Arc::<Pulse>::default();
+        let reach = outputs.events.reach().unwrap_or_default();
         let folder = folder::Folder {
             inputs,
             ended,
@@ -161,6 +165,7 @@ impl Pipeline {
             recorder: outputs.recorder,
             ledger: Arc::clone(&ledger),
             pulse: Arc::clone(&pulse),
+            reach: Arc::clone(&reach),
             gathered: KeptInputs::default(),
             state_size: 0,
             has_told_rejects: false,
@@ -168,7 +173,7 @@ impl Pipeline {
             offered: VecDeque::new(),
         };
         let folder = thread::Builder::new().name("correlator".to_owned()).spawn(move || folder.run())?;
-        Ok(Self { feed, end, workers, folder, ledger, pulse })
+        Ok(Self { feed, end, workers, folder, ledger, pulse, reach })
     }
 
     /// Where sequenced batches go in. Whoever sends one holds a permit of the gate, so there is room.
@@ -184,6 +189,11 @@ impl Pipeline {
     /// The pulse of the correlator's thread, which gets on with each batch; ticks are batches too.
     pub fn pulse(&self) -> Arc<Pulse> {
         Arc::clone(&self.pulse)
+    }
+
+    /// How far what came in has got.
+    pub fn reach(&self) -> Arc<Reach> {
+        Arc::clone(&self.reach)
     }
 
     /// Ends the pipeline: what was fed is folded, then the end, and the ledger tells what went through. All other

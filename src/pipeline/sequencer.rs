@@ -2,17 +2,19 @@
 //!
 //! Invariant: numbers and slots have no gaps, and arrivals never go back, whatever the clock does.
 
+use super::reach::Reach;
 use crate::batch::{Arrivals, Batch, Sequenced};
 use crate::ingest::Sink;
 use crate::time::{Clock, Timestamp};
 use crossbeam_channel::Sender;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Numbers batches and sends them to the workers.
 pub struct Sequencer {
     clock: Box<dyn Clock>,
     place: Mutex<Place>,
     workers: Sender<Sequenced>,
+    reach: Arc<Reach>,
 }
 
 impl std::fmt::Debug for Sequencer {
@@ -31,9 +33,9 @@ struct Place {
 
 impl Sequencer {
     /// Creates the sequencer of a run, whose numbers begin at 1.
-    pub fn new(clock: impl Clock + 'static, workers: Sender<Sequenced>) -> Self {
+    pub fn new(clock: impl Clock + 'static, workers: Sender<Sequenced>, reach: Arc<Reach>) -> Self {
         let place = Place { slot: 0, number: 1, arrival: Timestamp::MIN };
-        Self { clock: Box::new(clock), place: Mutex::new(place), workers }
+        Self { clock: Box::new(clock), place: Mutex::new(place), workers, reach }
     }
 
     /// The time at which the inputs end: now, and not before the last arrival.
@@ -45,6 +47,7 @@ impl Sequencer {
 
 impl Sink for Sequencer {
     fn submit(&self, batch: Batch) -> u64 {
+        self.reach.receive(batch.frames.len() as u64);
         let (sequenced, last) = {
             let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
             // Read under the lock, so that the order of numbers is the order of arrivals.
@@ -68,7 +71,6 @@ mod tests {
     use crate::batch::{FrameSpan, Origin};
     use crate::span::Span;
     use bytes::Bytes;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicI64, Ordering};
 
     struct Stepping(Arc<AtomicI64>);
@@ -83,7 +85,7 @@ mod tests {
     fn numbers_have_no_gaps_and_time_never_goes_back() {
         let (workers, batches) = crossbeam_channel::bounded(8);
         let now = Arc::new(AtomicI64::new(50));
-        let sequencer = Sequencer::new(Stepping(Arc::clone(&now)), workers);
+        let sequencer = Sequencer::new(Stepping(Arc::clone(&now)), workers, Arc::default());
         let origin = Arc::new(Origin { listener: "lan".into(), peer: "192.0.2.1".into() });
         let frame = FrameSpan { span: Span::EMPTY, truncated: false };
         for (frames, micros) in [(3, 50), (0, 40), (1, 60)] {

@@ -105,6 +105,14 @@ impl Backend {
         }
     }
 
+    /// Where the handlers stood at the start, as far as a journal knows.
+    pub(super) fn before(&self) -> Standings {
+        match self {
+            Self::Volatile(_) => Standings::default(),
+            Self::Durable(durable) => durable.before.clone(),
+        }
+    }
+
     /// The threads that a record's way leads through, beginning with the correlator's.
     pub(super) fn vitals(&self, correlator: Arc<Pulse>) -> Vitals {
         let journal = match self {
@@ -207,14 +215,22 @@ impl Durable {
         });
         runtime.shutdown_background();
         let closed = committer.join();
-        let active = |name: &str| dispatch.has(name);
-        let handlers = closed.standings.iter().filter(|(name, _)| active(name));
-        handlers.map(|(name, standing)| totals(name, before.get(name), standing, closed.next)).collect()
+        totals(&dispatch, &before, &closed.standings, closed.next)
     }
 }
 
-/// What became of the events of this run.
-fn totals(name: &str, before: Option<&Standing>, now: &Standing, next: u64) -> Totals {
+/// What became of the events of this run in the handlers that run.
+pub(super) fn totals(
+    dispatch: &DurableDispatch,
+    before: &Standings,
+    now: &Standings,
+    next: u64,
+) -> Vec<Totals> {
+    let runs = now.iter().filter(|(name, _)| dispatch.has(name));
+    runs.map(|(name, standing)| totals_of(name, before.get(name), standing, next)).collect()
+}
+
+fn totals_of(name: &str, before: Option<&Standing>, now: &Standing, next: u64) -> Totals {
     let count =
         |state| now.count(state) - before.map_or(0, |before| before.count(state)).min(now.count(state));
     let (delivered, dead) = (count(State::Delivered), count(State::Dead));

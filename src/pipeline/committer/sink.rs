@@ -3,6 +3,7 @@
 //! Invariant: what is handed on waits in a bounded channel; what inputs were gathered in comes back to be used again.
 
 use super::super::folded::{EventSink, Folded};
+use super::super::reach::Reach;
 use crate::ingest::Bookmarks;
 use crate::journal::KeptInputs;
 use crossbeam_channel::Receiver;
@@ -19,6 +20,7 @@ pub struct JournalSink {
     pub(super) wants_progress: bool,
     pub(super) spares: Receiver<KeptInputs>,
     pub(super) bookmarks: Arc<Bookmarks>,
+    pub(super) reach: Arc<Reach>,
 }
 
 impl EventSink for JournalSink {
@@ -44,6 +46,10 @@ impl EventSink for JournalSink {
 
     fn spare_inputs(&mut self) -> KeptInputs {
         self.spares.try_recv().unwrap_or_default()
+    }
+
+    fn reach(&self) -> Option<Arc<Reach>> {
+        Some(Arc::clone(&self.reach))
     }
 
     fn offer(&mut self, folded: Folded) {

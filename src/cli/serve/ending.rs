@@ -1,0 +1,72 @@
+//! Floor 8: the end of a server that does not get to its end: the disk stays full, a handler hangs, or whoever told it to
+//! stop does not want to wait.
+//!
+//! Invariant: how a server ended is told once, by whoever is first.
+
+use super::backend::totals;
+use super::control::{Handlers, present};
+use super::{report, say_what_is_left};
+use crate::cli::Exit;
+use crate::config::LogFormat;
+use crate::dispatch::Totals;
+use crate::ingest::Notices;
+use crate::journal::Standings;
+use crate::pipeline::{Ledger, Present, Reach};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::runtime::Runtime;
+
+/// What is known of a server while it ends.
+pub(super) struct Ending {
+    pub(super) ledger: Arc<Mutex<Ledger>>,
+    pub(super) notices: Arc<Notices>,
+    pub(super) handlers: Handlers,
+    /// Where the handlers stood at the start.
+    pub(super) before: Standings,
+    /// How far what came in has got on its way to the journal.
+    pub(super) reach: Arc<Reach>,
+    pub(super) format: LogFormat,
+    pub(super) is_told: AtomicBool,
+}
+
+impl Ending {
+    /// Whether it is for the caller to tell how the server ended; others that ask later are told no.
+    pub(super) fn is_mine(&self) -> bool {
+        !self.is_told.swap(true, SeqCst)
+    }
+
+    /// Ends the process, once it has told what is lost, what is left, and the totals.
+    pub(super) fn at_once(&self, why: &str, runtime: &Runtime) {
+        if !self.is_mine() {
+            return;
+        }
+        let (totals, missing) = match &self.handlers {
+            Handlers::Volatile(sink) => (sink.totals(), None),
+            Handlers::Durable { dispatch, errands } => {
+                // A journal's thread that does not answer has told nobody that anything is durable since.
+                let present = runtime.block_on(present(errands)).ok();
+                let totals = present
+                    .map(|Present { standings, next, .. }| totals(dispatch, &self.before, &standings, next));
+                (totals.unwrap_or_default(), Some(self.reach.missing()))
+            }
+        };
+        let exit = self.tell(why, missing, &totals);
+        std::process::exit(i32::from(exit as u8));
+    }
+
+    fn tell(&self, why: &str, missing: Option<u64>, totals: &[Totals]) -> Exit {
+        let lost = missing.unwrap_or_default();
+        if lost > 0 {
+            let inputs = if lost == 1 { "1 input was" } else { &format!("{lost} inputs were") };
+            tracing::error!(
+                "{why}: {inputs} received and did not reach the journal; they are lost, but for what is read again from followed files"
+            );
+        } else {
+            tracing::warn!("{why}; everything that was received is in the journal");
+        }
+        let ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        report::ended(&ledger, &self.notices.totals(), totals, self.format);
+        let exit = say_what_is_left(totals, missing.is_none());
+        if lost > 0 { Exit::DurabilityLost } else { exit }
+    }
+}
