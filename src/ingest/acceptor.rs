@@ -192,7 +192,7 @@ impl Acceptor {
                     let Some(arrival) = self.lobby.receive(incoming, peer) else { continue };
                     // One that came before the stop is read to its end, with a permit or without.
                     let permit = tokio::select! {
-                        permit = self.permit() => permit,
+                        permit = self.permit(peer) => permit,
                         _ = stop.wait_for(|stop| *stop) => None,
                     };
                     let alive = alive.clone();
@@ -213,16 +213,16 @@ impl Acceptor {
     }
 
     /// Waits until fewer connections than the limit are open.
-    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+    async fn permit(&self, peer: Peer) -> Option<OwnedSemaphorePermit> {
         if let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() {
             return Some(permit);
         }
         let Shared { options, notices, .. } = &*self.lobby.shared;
         notices.refuse(
             &options.name,
-            "",
+            &peer.to_string(),
             Refusal::ConnectionLimit,
-            &"further connections wait for one to end",
+            &"the limit of connections is reached: the connection waits for another to end",
         );
         Arc::clone(&self.connections).acquire_owned().await.ok()
     }

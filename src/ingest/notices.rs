@@ -59,7 +59,7 @@ impl Refusal {
             Self::BufferMemory => "buffer-memory",
             Self::Broken => "broken",
             Self::CutShort => "cut-short",
-            Self::ConnectionLimit => "connection-limit",
+            Self::ConnectionLimit => "waited-for-connection-limit",
             Self::ProxyHeader => "proxy-header",
             Self::HandshakeTimeout => "handshake-timeout",
             Self::Handshake => "handshake",
