@@ -339,3 +339,24 @@ fn a_sync_that_fails_ends_the_server_with_its_own_exit_code() {
     let after = events(&data);
     before.iter().for_each(|(seq, event)| assert_eq!(after.get(seq), Some(event)));
 }
+
+#[test]
+fn a_disk_that_is_too_small_from_the_start_is_told_with_the_remedy() {
+    if !is_inside("a_disk_that_is_too_small_from_the_start_is_told_with_the_remedy") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mount = ["-t", "tmpfs", "-o", "size=64m", "tmpfs"];
+    assert!(Command::new("mount").args(mount).arg(home.path()).status().unwrap().success());
+    let check = |size: &[&str]| {
+        let mut command = correlator();
+        command.args(["check", "--listen", "tcp://127.0.0.1:0", "--data-dir"]).arg(home.path().join("data"));
+        let output = command.args(size).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = check(&[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("take 96 MiB, one of them 64 MiB, and 64 MiB are free"), "{said}");
+    assert!(said.contains("`journal_segment_size` in [server]"), "{said}");
+    assert_eq!(check(&["--set", "server.journal_segment_size=16MiB"]), (Some(0), String::new()));
+}

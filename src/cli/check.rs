@@ -5,7 +5,7 @@ mod online;
 use super::apps::{handlers, modules};
 use super::delivery::{environment, target};
 use super::probe::try_directory;
-use super::text::{exposure, lacking, secrets_in_plain};
+use super::text::{exposure, lacking, lacking_room, secrets_in_plain};
 use super::{ConfigArgs, Exit, Failure, credentials};
 use crate::config::Settings;
 use crate::dispatch::Target;
@@ -93,6 +93,9 @@ impl Findings {
                 self.errors.push(format!("{error:#}"));
                 unwritable.push(directory);
             }
+        }
+        if unwritable.is_empty() {
+            self.errors.extend(lacking_room(settings));
         }
     }
 

@@ -14,9 +14,9 @@ use self::control::{Control, Desk};
 use self::ending::Ending;
 use self::service::Service;
 use self::signals::Signals;
-use super::text::{exposure, lacking, secrets_in_plain};
+use super::text::{exposure, lacking, lacking_room, secrets_in_plain};
 use super::{ConfigArgs, Exit, Failure, credentials, logging};
-use crate::capture::{self, Writer};
+use crate::capture::{self, CreateError, Writer};
 use crate::config::{Files, Listener, Settings};
 use crate::correlate::Correlator;
 use crate::dispatch::Totals;
@@ -30,7 +30,8 @@ use crate::pipeline::{
 use crate::time::{Clock, SystemClock, Zone};
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -57,6 +58,8 @@ pub(super) struct Args {
     follow: Vec<String>,
 
     /// Write what is received to this capture, for `replay` and `capture`
+    ///
+    /// Where PATH exists, as after a restart, the run gets a capture of its own beside it, PATH.runN.
     #[arg(long, value_name = "PATH")]
     capture: Option<PathBuf>,
 
@@ -79,14 +82,17 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     for warning in settings.active_handlers().flat_map(secrets_in_plain).chain(waiting).chain(lacking) {
         tracing::warn!("{warning}");
     }
+    if let Some(lacking) = lacking_room(&settings) {
+        tracing::error!("{lacking}");
+    }
     let heartbeat = heartbeat::find(&settings)?;
     let identity = Identity::claim(&settings.server.data_dir).map_err(backend::failure)?;
     let apps = settings.modules();
     let stamp = Stamp { stream: identity.stream, run: identity.run, modules: Correlator::modules(&apps) };
 
     let bound = listening(&settings, inherited).bind().map_err(anyhow::Error::from)?;
-    let recorder =
-        args.capture.as_deref().map(|path| recorder(path, &identity, settings.server.capture)).transpose()?;
+    let recorder = args.capture.map(|path| recorder(path, &identity, settings.server.capture)).transpose()?;
+    let (recorder, capture) = recorder.unzip();
     let rejected = settings.server.data_dir.join("rejected.jsonl");
     let rejects = RejectFile::open(rejected.clone());
     let rejects = rejects.with_context(|| format!("cannot open {}", rejected.display()))?;
@@ -111,7 +117,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     certificates::watch(live.papers().to_vec(), hang_ups, backend.errands())?;
     let desk = desk(&settings, &identity, &live, backend.handlers());
     let control = Control::start(desk, backend.runtime())?;
-    report::started(&settings, &identity, live.addresses(), args.capture.as_deref());
+    report::started(&settings, &identity, live.addresses(), capture.as_deref());
     if let Some(heartbeat) = heartbeat {
         let (every, vitals) = (settings.server.heartbeat_interval, backend.vitals(live.pulse()));
         heartbeat::start(heartbeat, every, vitals, backend.errands(), backend.runtime());
@@ -196,17 +202,24 @@ fn say_what_is_left(totals: &[Totals], is_final: bool) -> Exit {
     if undelivered.is_empty() { Exit::Done } else { Exit::Environment }
 }
 
-/// Begins the capture.
+/// Begins the capture, whose path may have been used by an earlier run; tells where it is.
 fn recorder(
-    path: &Path,
+    path: PathBuf,
     identity: &Identity,
     options: capture::Options,
-) -> Result<Box<dyn Recorder>, Failure> {
+) -> Result<(Box<dyn Recorder>, PathBuf), Failure> {
     let created = SystemClock.now();
     let identity = capture::Identity { stream: identity.stream, run: identity.run, created };
-    let writer = Writer::create(path, identity, options).map_err(anyhow::Error::from)?;
+    let mut of_run = OsString::from(&path);
+    of_run.push(format!(".run{}", identity.run));
+    let (writer, path) = match Writer::create(&path, identity, options) {
+        // A capture holds one run: what another has written is closed, or torn, and stays as it is.
+        Err(CreateError::Exists(_)) => (Writer::create(of_run.as_ref(), identity, options), of_run.into()),
+        created => (created, path),
+    };
+    let writer = writer.map_err(anyhow::Error::from)?;
     let thread = CaptureThread::start(writer).context("cannot start the capture's thread")?;
-    Ok(Box::new(thread))
+    Ok((Box::new(thread), path))
 }
 
 /// The zones of records that name none.

@@ -1,6 +1,9 @@
 //! Floor 8: text for people, and lists for programs.
 
-use crate::config::{Handler, Listener, Settings};
+use crate::config::{Durability, Handler, Listener, Settings};
+use crate::journal::disk_use;
+use crate::limits;
+use rustix::fs::statvfs;
 use std::io::{self, Write};
 
 /// Breaks text at blanks into lines of at most `width` characters; a longer word has a line of its own.
@@ -53,6 +56,30 @@ pub(super) fn lacking(settings: &Settings) -> impl Iterator<Item = String> {
     settings.active_handlers().filter_map(|handler| {
         let lacks = handler.options.lacks(&settings.server.data_dir)?;
         Some(format!("handler `{}` cannot work as it is: {lacks}", handler.name))
+    })
+}
+
+/// Says that the disk has no room for the segments that a journal begins with, if that is so.
+pub(super) fn lacking_room(settings: &Settings) -> Option<String> {
+    let (data, journal) = (&settings.server.data_dir, &settings.server.journal);
+    let events = journal.segment_size.min(limits::EVENTS_SEGMENT_SIZE).saturating_mul(2);
+    let needed = match journal.durability {
+        Durability::Observations => events.saturating_add(journal.segment_size),
+        Durability::Events => events,
+        Durability::None => return None,
+    };
+    let disk = statvfs(data.ancestors().find(|path| path.exists())?).ok()?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    (free.saturating_add(disk_use(data)) < needed).then(|| {
+        format!(
+            "the segments that the journal begins with take {} MiB, one of them {} MiB, and {} MiB are free for {}: without \
+             room no input is taken; `journal_segment_size` in [server] makes them smaller",
+            mib(needed),
+            mib(journal.segment_size),
+            free >> 20,
+            data.display()
+        )
     })
 }
 

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 fn status(data: &Path, code: i32) -> Value {
     objects(&run(data, code, &["status", "--format", "json"]).0).remove(0)
@@ -253,4 +253,22 @@ fn an_orphan_collects_nothing_and_can_be_cleared() {
     assert_eq!(listed(&data, &["--handler", "x", "--state", "dropped"]).len(), waited);
     assert!(listed(&data, &["--handler", "x", "--state", "waiting"]).is_empty());
     assert!(run(&data, 0, &["journal", "verify"]).0.contains(": sound: "));
+}
+
+#[test]
+fn a_restart_goes_on_in_a_capture_of_its_own() {
+    let home = tempfile::tempdir().unwrap();
+    let (data, capture) = (home.path().join("data"), home.path().join("day.cap"));
+    let capture = capture.to_str().unwrap();
+    for (run, port) in (1..=3).zip([2001, 2002, 2003]) {
+        let server = Server::start(&data, &["--capture", capture]);
+        server.send("127.0.0.2", &failures(&format!("run{run}"), "203.0.113.9", port..port + 1));
+        server.stop();
+    }
+    for (path, user) in [("", "run1"), (".run2", "run2"), (".run3", "run3")] {
+        let mut list = Command::new(env!("CARGO_BIN_EXE_correlator"));
+        let listed = list.args(["capture", "list", &format!("{capture}{path}")]).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        assert!(listed.lines().count() == 1 && listed.contains(user), "{path}: {listed}");
+    }
 }
