@@ -63,7 +63,7 @@ pub(crate) struct Load {
 }
 
 /// Stories told at the same time.
-const OPEN: usize = 256;
+pub(crate) const OPEN: usize = 256;
 const HOSTS: u64 = 200;
 
 const OTHERS: [(&str, &str, &str); 6] = [
