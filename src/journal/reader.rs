@@ -70,8 +70,12 @@ impl StreamReader {
             match segment.step(self.at) {
                 Some(Step::Block(entry)) if !is_end(&entry) => {
                     if let Err(damage) = segment.verify(&entry) {
-                        if !self.has_next()? && tail(segment).end <= self.at {
+                        if !self.is_past(segment, self.at)? {
                             return Ok(None);
+                        }
+                        // The writer may have got past it between the two looks.
+                        if segment.verify(&entry).is_ok() {
+                            continue;
                         }
                         self.at = entry.end();
                         return Ok(Some(Item::Flaw(damage.into())));
@@ -80,9 +84,13 @@ impl StreamReader {
                     return Ok(Some(Item::Block(Arc::clone(segment), entry)));
                 }
                 // What is being written, or a crash has left half written, is not there yet.
-                Some(Step::Damage(at, fault)) if self.has_next()? || tail(segment).end > at => {
-                    let flaw = segment.damage(at, fault.clone());
-                    self.at = Step::Damage(at, fault).end();
+                Some(Step::Damage(at, fault)) if self.is_past(segment, at)? => {
+                    let step = Step::Damage(at, fault.clone());
+                    if segment.step(at).as_ref() != Some(&step) {
+                        continue;
+                    }
+                    let flaw = segment.damage(at, fault);
+                    self.at = step.end();
                     return Ok(Some(Item::Flaw(flaw.into())));
                 }
                 _ if self.has_next()? => {
@@ -104,6 +112,11 @@ impl StreamReader {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether the writer has got past a place of the segment: what is unsound there was sound once.
+    fn is_past(&self, segment: &Segment, place: u64) -> Result<bool, ReadError> {
+        Ok(self.has_next()? || tail(segment).end > place)
     }
 
     fn has_next(&self) -> Result<bool, ReadError> {

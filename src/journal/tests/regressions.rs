@@ -142,3 +142,32 @@ fn a_reserve_that_made_way_for_a_longer_segment_is_no_more() {
     journal.commit(&mut group, at(1)).unwrap();
     assert_eq!(events(home.path()).0.len(), 199);
 }
+
+/// A reader may look at a block while it is being written, and again when the writer is past it.
+#[test]
+fn what_is_being_written_is_no_damage() {
+    const BLOCKS: u64 = 60;
+    const EVENTS: u64 = 4000;
+    let home = tempfile::tempdir().unwrap();
+    let mut opened = open(home.path(), Options { events_segment: 4 * 1024 * 1024, ..Options::default() });
+    let reader = std::thread::spawn({
+        let mut reader = EventReader::open(home.path(), 0).unwrap();
+        move || {
+            let mut next = 0;
+            while next < BLOCKS * EVENTS {
+                match reader.next_page().unwrap() {
+                    Some(Page::Events { first, block, .. }) => {
+                        assert_eq!(first, next);
+                        next += block.len() as u64;
+                    }
+                    Some(Page::Flaw(flaw)) => panic!("{flaw}"),
+                    Some(Page::Settled(_)) | None => {}
+                }
+            }
+        }
+    });
+    for number in 0..BLOCKS {
+        opened.commit(number * EVENTS + 1..(number + 1) * EVENTS + 1, at(number));
+    }
+    reader.join().unwrap();
+}
