@@ -61,23 +61,36 @@ impl Server {
 
     /// How often each session was started that the journal tells of, once it tells of the last.
     fn sessions(&self, last: usize) -> BTreeMap<usize, usize> {
-        loop {
-            let output = Command::new(env!("CARGO_BIN_EXE_correlator"))
-                .args(["events", "list", "--kind", "SSHDSessionStarted", "--format", "json", "--data-dir"])
-                .arg(self.home.join("data"))
-                .env_clear()
-                .output()
-                .unwrap();
-            let mut sessions = BTreeMap::new();
-            for line in String::from_utf8(output.stdout).unwrap().lines() {
-                let (_, user) = line.split_once("\"user\":\"u").unwrap();
-                let number: usize = user.split_once('"').unwrap().0.parse().unwrap();
-                *sessions.entry(number).or_default() += 1;
-            }
-            if sessions.contains_key(&last) {
-                return sessions;
+        let mut follower = Command::new(env!("CARGO_BIN_EXE_correlator"))
+            .args([
+                "events",
+                "follow",
+                "--since",
+                "2000-01-01T00:00:00Z",
+                "--kind",
+                "SSHDSessionStarted",
+                "--format",
+                "json",
+            ])
+            .arg("--data-dir")
+            .arg(self.home.join("data"))
+            .env_clear()
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut sessions = BTreeMap::new();
+        for line in BufReader::new(follower.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            let (_, user) = line.split_once("\"user\":\"u").unwrap();
+            let number: usize = user.split_once('"').unwrap().0.parse().unwrap();
+            *sessions.entry(number).or_default() += 1;
+            if number == last {
+                break;
             }
         }
+        follower.kill().unwrap();
+        follower.wait().unwrap();
+        sessions
     }
 
     /// Checks that each of so many sessions was started once, and no other.
