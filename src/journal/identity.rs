@@ -8,6 +8,7 @@ use super::{layout, recovery};
 use crate::event::StreamId;
 use crate::segment::{Disk, Storage};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -27,8 +28,28 @@ pub struct Identity {
     pub stream: StreamId,
     /// The number of this run, from 1.
     pub run: u32,
-    /// Keeps other processes out as long as it is open.
-    _lock: File,
+    /// Keeps other processes out.
+    _lock: Lock,
+}
+
+/// A file that is locked for as long as this lives. Closing the file would not do: a child that was forked and has not
+/// come to its own program yet holds a copy, and with it the lock.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Lock {
+    /// Locks a file, or says why not: [`Errno::WOULDBLOCK`] where another process has.
+    fn take(file: File, operation: FlockOperation) -> Result<Self, Errno> {
+        flock(&file, operation)?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file does the rest.
+        flock(&self.0, FlockOperation::Unlock).ok();
+    }
 }
 
 /// A data directory that cannot be used.
@@ -95,11 +116,11 @@ impl Identity {
         let mut options = OpenOptions::new();
         let lock = options.create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
         let lock = lock.map_err(io("open", &lock_path))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(IdentityError::InUse(directory.to_owned())),
+        let lock = match Lock::take(lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(lock) => lock,
+            Err(Errno::WOULDBLOCK) => return Err(IdentityError::InUse(directory.to_owned())),
             Err(errno) => return Err(io("lock", &lock_path)(errno.into())),
-        }
+        };
 
         let path = directory.join(FILE);
         let (stream, last) = match read(directory)? {
@@ -130,9 +151,9 @@ pub fn is_claimed(directory: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         lock => lock?,
     };
-    match flock(&lock, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(false),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+    match Lock::take(lock, FlockOperation::NonBlockingLockShared) {
+        Ok(_) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
         Err(errno) => Err(errno.into()),
     }
 }
@@ -269,5 +290,15 @@ mod tests {
         assert!(is_claimed(home.path()).unwrap());
         drop(claim);
         assert!(!is_claimed(home.path()).unwrap());
+    }
+
+    #[test]
+    fn a_claim_ends_with_its_value_whoever_holds_a_copy_of_the_file() {
+        let home = tempfile::tempdir().unwrap();
+        let claim = Identity::claim(home.path()).unwrap();
+        let copy = claim._lock.0.try_clone().unwrap();
+        drop(claim);
+        assert!(!is_claimed(home.path()).unwrap());
+        drop(copy);
     }
 }
