@@ -24,7 +24,6 @@ mod steady;
 mod storm;
 mod throttle;
 mod totals;
-
 mod worker;
 
 #[cfg(test)]

@@ -37,11 +37,6 @@ pub trait EventSink: Send {
         false
     }
 
-    /// Whether it wants to know of inputs, too, of which there is nothing to hand on.
-    fn wants_progress(&self) -> bool {
-        false
-    }
-
     /// Whether it keeps the state from one run to the next, and so wants it at the end.
     fn keeps_state(&self) -> bool {
         false
@@ -52,8 +47,9 @@ pub trait EventSink: Send {
         KeptInputs::default()
     }
 
-    /// Whether it wants to hear how far inputs have been folded, also where nothing came of them.
-    fn wants_word(&self) -> bool {
+    /// Whether it wants to hear how far inputs have been folded, though there is nothing to hand on; `is_further` says
+    /// whether that is further than it has heard.
+    fn wants_word(&self, _is_further: bool) -> bool {
         false
     }
 

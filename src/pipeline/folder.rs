@@ -137,8 +137,15 @@ impl Folder {
         let fired = self.correlator.fold(&sequenced, &observations, &mut self.block);
         if !sequenced.is_tick() {
             let frames = sequenced.batch.frames.len() as u64;
-            self.ledger().add(&sequenced.batch.origin, frames, &counts);
-            self.tell_rejects();
+            let mut ledger = self.ledger();
+            ledger.add(&sequenced.batch.origin, frames, &counts);
+            let rejected =
+                (!self.has_told_rejects && ledger.is_mostly_rejected()).then(|| ledger.total.clone());
+            drop(ledger);
+            if let Some(total) = rejected {
+                self.has_told_rejects = true;
+                tell_rejects(&total);
+            }
         }
         if self.events.wants_inputs() {
             self.gathered.push(&sequenced, observations.entries.iter().map(|entry| entry.frame), fired);
@@ -148,18 +155,6 @@ impl Folder {
         if let Some(recorder) = &mut self.recorder {
             recorder.record(sequenced);
         }
-    }
-
-    /// Says once, and early, that most of what comes is not understood: often it is another format, or framing.
-    fn tell_rejects(&mut self) {
-        if self.has_told_rejects || !self.ledger().is_mostly_rejected() {
-            return;
-        }
-        self.has_told_rejects = true;
-        let PeerCounts { received, rejected, .. } = self.ledger().total.clone();
-        let reasons: Vec<_> = rejected.iter().map(|(why, count)| format!("{} {count}", why.name())).collect();
-        let reasons = reasons.join(", ");
-        tracing::warn!(received, reasons, "most of what comes in is no syslog record that can be understood");
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -187,12 +182,11 @@ impl Folder {
     }
 
     fn flush(&mut self) {
-        let is_further = self.correlator.position() > self.handed_on && self.events.wants_progress();
+        let is_further = self.correlator.position() > self.handed_on;
         if !self.block.is_empty()
             || !self.gathered.is_empty()
-            || is_further
             || self.events.wants_state()
-            || self.events.wants_word()
+            || self.events.wants_word(is_further)
         {
             self.hand_on(false);
         } else {
@@ -254,4 +248,11 @@ impl Folder {
             None => EventBlock::new(Arc::clone(self.block.stamp())),
         }
     }
+}
+
+/// Says that most of what comes is not understood: often it is another format, or framing.
+fn tell_rejects(PeerCounts { received, rejected, .. }: &PeerCounts) {
+    let reasons: Vec<_> = rejected.iter().map(|(why, count)| format!("{} {count}", why.name())).collect();
+    let reasons = reasons.join(", ");
+    tracing::warn!(received, reasons, "most of what comes in is no syslog record that can be understood");
 }

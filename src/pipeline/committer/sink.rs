@@ -36,12 +36,8 @@ impl EventSink for JournalSink {
         true
     }
 
-    fn wants_word(&self) -> bool {
-        self.bookmarks.are_due()
-    }
-
-    fn wants_progress(&self) -> bool {
-        self.wants_progress
+    fn wants_word(&self, is_further: bool) -> bool {
+        is_further && self.wants_progress || self.bookmarks.are_due()
     }
 
     fn spare_inputs(&mut self) -> KeptInputs {
