@@ -43,8 +43,16 @@ pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
 
 /// Reads the certificates of those who may vouch for others.
 pub(crate) fn authorities(file: &Path) -> Result<RootCertStore, PemError> {
+    roots(file, certificates(file)?)
+}
+
+/// Takes the certificates that a file holds for those of authorities.
+pub(crate) fn roots(
+    file: &Path,
+    certificates: impl IntoIterator<Item = CertificateDer<'static>>,
+) -> Result<RootCertStore, PemError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(file)? {
+    for certificate in certificates {
         let added = roots.add(certificate);
         added.map_err(|reason| PemError::BadAuthority { file: file.to_owned(), reason })?;
     }

@@ -217,13 +217,8 @@ impl Acceptor {
         if let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() {
             return Some(permit);
         }
-        let Shared { options, notices, .. } = &*self.lobby.shared;
-        notices.refuse(
-            &options.name,
-            &peer.to_string(),
-            Refusal::ConnectionLimit,
-            &"the limit of connections is reached: the connection waits for another to end",
-        );
+        let detail = "the limit of connections is reached: the connection waits for another to end";
+        self.lobby.refuse(peer, Refusal::ConnectionLimit, detail);
         Arc::clone(&self.connections).acquire_owned().await.ok()
     }
 

@@ -317,7 +317,7 @@ impl Connection {
 
     /// Answers what can be answered now.
     async fn answer(&mut self) -> Result<(), Over> {
-        let answers = self.speech.settle(self.durable.through());
+        let answers = self.speech.settle(&mut self.durable);
         self.say(&answers).await?;
         if self.speech.is_over() { Err(Over::End) } else { Ok(()) }
     }

@@ -28,10 +28,12 @@ pub struct Remembered(HashMap<Origin, VecDeque<u64>>);
 impl Remembered {
     /// Takes note of a batch, after all that were noted before.
     pub fn note(&mut self, batch: &Batch) {
-        if self.0.len() >= limits::MAX_RELP_PEERS && !self.0.contains_key(&*batch.origin) {
-            return;
-        }
-        let last = self.0.entry((*batch.origin).clone()).or_default();
+        let is_full = self.0.len() >= limits::MAX_RELP_PEERS;
+        let last = match self.0.get_mut(&*batch.origin) {
+            Some(last) => last,
+            None if is_full => return,
+            None => self.0.entry((*batch.origin).clone()).or_default(),
+        };
         let spare = batch.frames.len().saturating_sub(limits::RELP_TAIL);
         last.extend(batch.frames.iter().skip(spare).map(|frame| hash(frame.span.of(&batch.bytes))));
         last.drain(..last.len().saturating_sub(limits::RELP_TAIL));

@@ -1,6 +1,7 @@
 //! Floor 4: how records are told apart in a stream, and what the peer is answered.
 
 use super::connection::Over;
+use super::intake::Durable;
 use super::notices::Refusal;
 use super::relp::Relp;
 use crate::batch::FrameSpan;
@@ -77,11 +78,11 @@ impl Speech {
         matches!(self, Self::Relp(relp) if relp.is_over())
     }
 
-    /// What to answer, now that records up to a number are durable.
-    pub(super) fn settle(&mut self, durable: u64) -> Vec<u8> {
+    /// What to answer, now that records are durable so far.
+    pub(super) fn settle(&mut self, durable: &mut Durable) -> Vec<u8> {
         match self {
             Self::Syslog(_) => Vec::new(),
-            Self::Relp(relp) => relp.settle(durable),
+            Self::Relp(relp) => relp.settle(durable.through()),
         }
     }
 

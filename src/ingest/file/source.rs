@@ -17,9 +17,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use twox_hash::XxHash3_64;
 
-/// Bytes at the start of a file that tell what is in it.
-const SAMPLE: usize = 4096;
-
 /// One finite input.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -82,7 +79,7 @@ impl Source {
 
     fn sample(&self, packing: Option<Packing>) -> io::Result<Vec<u8>> {
         let mut sample = Vec::new();
-        self.content(packing).read(SAMPLE, &mut sample)?;
+        self.content(packing).read(limits::FILE_SAMPLE, &mut sample)?;
         Ok(sample)
     }
 

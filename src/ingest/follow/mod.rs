@@ -123,10 +123,10 @@ impl Section {
 
     /// Looks which files there are, and waits until it is time to look again; false when the server stops.
     async fn look(&mut self, watch: &mut Watch) -> bool {
-        let patterns = self.shared.options.patterns.clone();
+        let shared = Arc::clone(&self.shared);
         let looked = spawn_blocking(move || {
             let mut found = Found::default();
-            patterns.iter().for_each(|pattern| pattern.find(&mut found));
+            shared.options.patterns.iter().for_each(|pattern| pattern.find(&mut found));
             found
         });
         if let Ok(found) = looked.await {

@@ -89,8 +89,7 @@ impl Tail {
     /// Closes a file that cannot be read; once it can, it is gone on with where it was.
     fn give_up_for_now(&mut self) {
         if let Some(current) = self.current.take() {
-            let mark = Mark { path: self.path.clone(), id: current.id(), place: Some(current.place()) };
-            self.marks.push(mark);
+            self.marks.push(mark(&self.path, &current));
         }
     }
 
@@ -108,16 +107,11 @@ impl Tail {
                 return Ok(if self.is_over(now) { Step::Over } else { Step::Idle(until) });
             };
             if std::mem::take(&mut self.is_news) {
-                let place = Some(current.place());
-                return Ok(Step::Lines(None, Mark { path: self.path.clone(), id: current.id(), place }));
+                return Ok(Step::Lines(None, mark(&self.path, current)));
             }
             match current.look(self.rules, now)? {
                 Look::Lines(lines) => {
-                    let place = Some(current.place());
-                    return Ok(Step::Lines(
-                        Some(lines),
-                        Mark { path: self.path.clone(), id: current.id(), place },
-                    ));
+                    return Ok(Step::Lines(Some(lines), mark(&self.path, current)));
                 }
                 Look::Begun(due) => return Ok(Step::Idle(earliest(due))),
                 Look::Cut => self.cut(now)?,
@@ -133,11 +127,9 @@ impl Tail {
     /// Reads on what the path named before, in order.
     fn step_old(&mut self, now: Instant) -> io::Result<Option<Step>> {
         for (old, until) in &mut self.old {
-            let id = old.id();
             match old.look(self.rules, now) {
                 Ok(Look::Lines(lines)) => {
-                    let mark = Mark { path: self.path.clone(), id, place: Some(old.place()) };
-                    return Ok(Some(Step::Lines(Some(lines), mark)));
+                    return Ok(Some(Step::Lines(Some(lines), mark(&self.path, old))));
                 }
                 Ok(Look::Begun(due)) => return Ok(Some(Step::Idle(Some(due)))),
                 Ok(Look::End | Look::Cut) => {}
@@ -313,6 +305,11 @@ impl Tail {
             is_it.then_some((path, file, claim))
         })
     }
+}
+
+/// How far a file has been read.
+fn mark(path: &Path, file: &OpenFile) -> Mark {
+    Mark { path: path.to_owned(), id: file.id(), place: Some(file.place()) }
 }
 
 #[cfg(test)]

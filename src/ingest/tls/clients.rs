@@ -35,7 +35,8 @@ pub(super) struct NotPermitted(String);
 
 impl Clients {
     fn is_listed(&self, certificate: &[u8]) -> bool {
-        self.permitted_fingerprints.iter().any(|listed| listed.is_of(certificate))
+        let listed = &self.permitted_fingerprints;
+        !listed.is_empty() && Fingerprint::all(certificate).iter().any(|own| listed.contains(own))
     }
 
     fn is_permitted(&self, name: &str) -> bool {

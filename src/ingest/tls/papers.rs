@@ -7,6 +7,7 @@ use super::{ClientAuth, MinVersion, Options, names};
 use crate::credentials::{PemError, pem};
 use crate::limits;
 use crate::time::Timestamp;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
@@ -17,7 +18,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::UNIX_EPOCH;
+use std::time::SystemTime;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
@@ -202,10 +203,10 @@ fn terms(options: &Options) -> Result<Terms, PapersError> {
     guarded(key)?;
     let secret = pem::private_key(key)?;
     let mut dated: Vec<_> = chain.iter().filter_map(|found| self::dated(certificate, found)).collect();
-    let (clients, authorities) = clients(options)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let (clients, authorities) = clients(options, &provider)?;
     dated.extend(authorities);
 
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions: &[&SupportedProtocolVersion] = match options.min_version {
         MinVersion::Tls12 => &[&version::TLS13, &version::TLS12],
         MinVersion::Tls13 => &[&version::TLS13],
@@ -229,28 +230,30 @@ fn terms(options: &Options) -> Result<Terms, PapersError> {
 }
 
 /// Who is let in, if clients are asked for certificates, and what is known of the authorities' certificates.
-fn clients(options: &Options) -> Result<(Option<Arc<Clients>>, Vec<Dated>), PapersError> {
+fn clients(
+    options: &Options,
+    provider: &Arc<CryptoProvider>,
+) -> Result<(Option<Arc<Clients>>, Vec<Dated>), PapersError> {
     if !options.asks_clients() {
         return Ok((None, Vec::new()));
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let algorithms = provider.signature_verification_algorithms;
     let (mut authorities, mut expiring) = (None, Vec::new());
     if let Some(file) = &options.client_ca {
-        let roots = Arc::new(pem::authorities(file)?);
-        authorities = Some(WebPkiClientVerifier::builder_with_provider(roots, provider).build()?);
-        // One that has expired was left in the file on purpose, beside the one that came after it.
-        let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_micros();
-        let is_valid = |dated: &Dated| i128::from(dated.expires.as_micros()) > now.cast_signed();
         let found = pem::certificates(file)?;
+        // One that has expired was left in the file on purpose, beside the one that came after it.
+        let now = Timestamp::from(SystemTime::now());
+        let is_valid = |dated: &Dated| dated.expires > now;
         expiring = found.iter().filter_map(|found| dated(file, found)).filter(is_valid).collect();
+        let roots = Arc::new(pem::roots(file, found)?);
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
+        authorities = Some(verifier.build()?);
     }
     let clients = Clients {
         authorities,
         permitted_names: options.permitted_names.clone(),
         permitted_fingerprints: options.permitted_fingerprints.clone(),
         is_required: options.client_auth == ClientAuth::Required,
-        algorithms,
+        algorithms: provider.signature_verification_algorithms,
     };
     Ok((Some(Arc::new(clients)), expiring))
 }

@@ -63,12 +63,12 @@ impl Entry {
         }
         // What the kernel says of a process comes before what the process says of itself.
         for value in [
-            &self.host,
-            &self.identifier.clone().or(self.command.clone()),
-            &self.process.clone().or(self.claimed_process.clone()),
+            self.host.as_deref(),
+            self.identifier.as_deref().or(self.command.as_deref()),
+            self.process.as_deref().or(self.claimed_process.as_deref()),
         ] {
             out.push(b' ');
-            name(value.as_deref().unwrap_or_default(), out);
+            name(value.unwrap_or_default(), out);
         }
         out.extend_from_slice(b" - - ");
         let room = limit.saturating_sub(out.len() - start);
