@@ -21,6 +21,17 @@ pub(super) struct Delivery {
     sink: Sink,
 }
 
+/// Does something on the handlers' runtime, and leaves behind what hangs there.
+///
+/// # Errors
+/// When the system gives no threads.
+pub(super) fn on_runtime<T>(work: impl FnOnce(&Runtime) -> T) -> anyhow::Result<T> {
+    let runtime = dispatch::runtime().context("cannot start the handlers' threads")?;
+    let done = work(&runtime);
+    runtime.shutdown_background();
+    Ok(done)
+}
+
 impl Delivery {
     /// Sets handlers to work. The records that caused events are kept in `evidence`, if that is given.
     ///

@@ -1,6 +1,7 @@
 //! Floor 8: `correlator status`: how the running server is.
 
 use super::control::{Answer, Ask, Delivery, Peer, Status, ask};
+use super::text::readable;
 use super::{ConfigArgs, Exit, Failure, Format};
 use crate::event::render;
 use std::collections::BTreeMap;
@@ -119,13 +120,6 @@ fn sum<const N: usize>(all: u64, parts: [(u64, &str); N], reasons: &BTreeMap<Str
         })
         .collect();
     if parts.is_empty() { all.to_string() } else { format!("{all} = {}", parts.join(" + ")) }
-}
-
-/// Text that came from elsewhere, safe for a terminal.
-fn readable(text: &str) -> String {
-    let mut out = Vec::new();
-    render::readable(&mut out, text.as_bytes());
-    String::from_utf8(out).unwrap_or_default()
 }
 
 fn lasting(seconds: u64) -> String {

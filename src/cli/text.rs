@@ -1,10 +1,18 @@
 //! Floor 8: text for people, and lists for programs.
 
 use crate::config::{Durability, Handler, Listener, Settings};
+use crate::event::render;
 use crate::journal::disk_use;
 use crate::limits;
 use rustix::fs::statvfs;
 use std::io::{self, Write};
+
+/// Text that came from elsewhere, safe for a terminal.
+pub(super) fn readable(text: &str) -> String {
+    let mut out = Vec::new();
+    render::readable(&mut out, text.as_bytes());
+    String::from_utf8(out).unwrap_or_default()
+}
 
 /// Breaks text at blanks into lines of at most `width` characters; a longer word has a line of its own.
 pub(super) fn wrap(text: &str, width: usize) -> impl Iterator<Item = String> {

@@ -4,13 +4,11 @@
 
 use super::store::{Store, StoreKind, user};
 use super::{CredentialName, Lack, Secret, Why};
-use crate::limits;
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, open};
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 /// A directory.
 #[derive(Debug)]
@@ -114,10 +112,7 @@ fn read(path: &Path) -> Result<Option<Secret>, Lack> {
         let remedy = format!("so it is not used; run `chmod o= {}`", path.display());
         return Err(unusable(&format!("everybody may read or write it, {remedy}")));
     }
-    let most = limits::MAX_SECRET_BYTES;
-    // All at once, so that growing leaves no copies behind. Room for a line break, and for one byte too many.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(most + 3));
-    file.take(most as u64 + 3).read_to_end(&mut bytes).map_err(refused)?;
+    let bytes = Secret::read_line(file).map_err(refused)?;
     Secret::from_line(bytes).map(Some).map_err(|error| unusable(&error.to_string()))
 }
 
@@ -146,6 +141,7 @@ fn give(file: &File, owner: Option<(u32, u32)>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
     use std::fs::Permissions;
 
     fn name(text: &str) -> CredentialName {

@@ -7,7 +7,7 @@
 //!
 //! Invariant: a keyring is never unlocked by this program, and a locked one is never taken for an empty one.
 
-use super::store::{SERVICE, Store, StoreKind, own_user};
+use super::store::{SERVICE, Store, StoreKind, nothing, own_user};
 use super::{CredentialName, Lack, Secret, Why};
 use crate::limits;
 use keyring::{Entry, Error};
@@ -44,7 +44,7 @@ impl Store for Keyring {
     fn get(&self, name: &CredentialName) -> Result<Secret, Lack> {
         self.service()?.must_have(name)?;
         let bytes = entry(name).and_then(|entry| entry.get_secret()).map_err(lack)?;
-        Secret::from_bytes(Zeroizing::new(bytes)).map_err(|error| Why::Unusable.because(error.to_string()))
+        Ok(Secret::from_bytes(Zeroizing::new(bytes))?)
     }
 
     fn put(&self, name: &CredentialName, secret: &Secret) -> Result<String, Lack> {
@@ -71,10 +71,6 @@ impl Keyring {
 
 fn entry(name: &CredentialName) -> Result<Entry, Error> {
     Entry::new(SERVICE, name.as_str())
-}
-
-fn nothing() -> Lack {
-    Why::Nothing.because("it has no such credential")
 }
 
 fn locked() -> Lack {

@@ -6,7 +6,7 @@
 //!
 //! Invariant: all processes of a user, and nobody else, can read a key that one of them has put here.
 
-use super::store::{SERVICE, Store, StoreKind, own_user};
+use super::store::{SERVICE, Store, StoreKind, nothing, own_user};
 use super::{CredentialName, Lack, Secret, Why};
 use keyring_core::api::CredentialStoreApi;
 use keyring_core::{Entry, Error};
@@ -29,7 +29,7 @@ impl Store for Keyutils {
 
     fn get(&self, name: &CredentialName) -> Result<Secret, Lack> {
         let bytes = Keys::open()?.entry(name).and_then(|entry| entry.get_secret()).map_err(lack)?;
-        Secret::from_bytes(Zeroizing::new(bytes)).map_err(|error| Why::Unusable.because(error.to_string()))
+        Ok(Secret::from_bytes(Zeroizing::new(bytes))?)
     }
 
     fn put(&self, name: &CredentialName, secret: &Secret) -> Result<String, Lack> {
@@ -83,7 +83,7 @@ fn description(name: &CredentialName) -> String {
 
 fn lack(error: Error) -> Lack {
     match error {
-        Error::NoEntry => Why::Nothing.because("it has no such credential"),
+        Error::NoEntry => nothing(),
         Error::NoStorageAccess(cause) | Error::PlatformFailure(cause) => {
             match cause.downcast_ref::<KeyError>() {
                 Some(error) => refusal(*error),

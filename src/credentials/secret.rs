@@ -4,6 +4,7 @@ use super::{CredentialName, Given, Missing};
 use crate::limits;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Read};
 use zeroize::Zeroizing;
 
 /// The value of a secret. Its memory is overwritten when it is dropped.
@@ -47,6 +48,18 @@ impl Secret {
                 Err(WrongSecret::Binary)
             }
         }
+    }
+
+    /// Reads the bytes of a secret and its line break, and one more where there are too many; all at once, so that growing
+    /// leaves no copies behind.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn read_line(from: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
+        let most = limits::MAX_SECRET_BYTES + 3;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(most));
+        from.take(most as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Takes bytes for a secret, without the line break at their end, if there is one.

@@ -1,6 +1,6 @@
 //! Floor 2: what all stores of credentials have in common: what they do, and what they say when they do not.
 
-use super::{CredentialName, Secret};
+use super::{CredentialName, Secret, WrongSecret};
 use std::fmt;
 
 /// The service under whose name stores that others use as well keep the credentials of this program.
@@ -78,6 +78,17 @@ impl Why {
     /// The reason of this class.
     pub(super) fn because(self, what: impl Into<String>) -> Lack {
         Lack { why: self, what: what.into() }
+    }
+}
+
+/// That a store has no such credential.
+pub(super) fn nothing() -> Lack {
+    Why::Nothing.because("it has no such credential")
+}
+
+impl From<WrongSecret> for Lack {
+    fn from(error: WrongSecret) -> Self {
+        Why::Unusable.because(error.to_string())
     }
 }
 

@@ -3,10 +3,10 @@
 //! Invariant: nothing reaches a person, and no event is delivered.
 
 use crate::cli::Failure;
-use crate::dispatch::{self, Target};
+use crate::cli::delivery::on_runtime;
+use crate::dispatch::Target;
 use crate::handlers::Trial;
 use crate::limits;
-use anyhow::Context;
 use std::io::{self, Write};
 use tokio::runtime::Runtime;
 use tokio::task::JoinError;
@@ -18,9 +18,7 @@ use tokio::time::timeout;
 /// # Errors
 /// When the system gives no threads, or standard output cannot be written.
 pub(super) fn probe(out: &mut impl Write, targets: Vec<Target>) -> Result<bool, Failure> {
-    let runtime = dispatch::runtime().context("cannot start the handlers' threads")?;
-    let all = all(&runtime, targets);
-    runtime.shutdown_background();
+    let all = on_runtime(|runtime| all(runtime, targets))?;
     if all.iter().all(|(_, trials)| trials.is_empty()) {
         writeln!(out, "online         no handler needs a server")?;
     }

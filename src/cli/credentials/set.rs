@@ -3,10 +3,9 @@
 use crate::cli::{ConfigArgs, Exit, Failure};
 use crate::config::Settings;
 use crate::credentials::{CredentialName, Secret, StoreKind, Stores};
-use crate::limits;
 use crate::suggest::suggest;
 use anyhow::Context;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Write};
 use zeroize::Zeroizing;
 
 /// Keep a secret under a name
@@ -70,11 +69,7 @@ fn ask(name: &CredentialName) -> Result<Secret, Failure> {
         let typed = rpassword::prompt_password(format!("value of {name} (is not shown): "));
         Zeroizing::new(typed.context("cannot read the value")?.into_bytes())
     } else {
-        // All at once, so that growing leaves no copies behind. Room for a line break, and for one byte too many.
-        let most = limits::MAX_SECRET_BYTES + 3;
-        let mut bytes = Zeroizing::new(Vec::with_capacity(most));
-        io::stdin().take(most as u64).read_to_end(&mut bytes).context("cannot read the value")?;
-        bytes
+        Secret::read_line(io::stdin()).context("cannot read the value")?
     };
     Ok(Secret::from_line(bytes).context("the value cannot be kept")?)
 }

@@ -1,12 +1,12 @@
 //! Floor 8: `correlator test-alert`: the whole way to all handlers.
 
 use super::{KIND, Report, is_log, target, write};
+use crate::cli::delivery::on_runtime;
 use crate::cli::{ConfigArgs, Exit, Failure, Format, credentials, value};
-use crate::dispatch;
 use crate::event::{Kind, Severity, sample_of};
 use crate::time::{Clock, SystemClock};
-use anyhow::Context;
 use std::io::{self, Write};
+use tokio::runtime::Runtime;
 
 /// Send a sample event the way that real ones go, through the filters of all handlers, and show who got it
 ///
@@ -42,9 +42,7 @@ pub(in crate::cli) struct Args {
 pub(in crate::cli) fn run(args: &Args) -> Result<Exit, Failure> {
     let settings = args.config.load(&args.app, &[])?;
     let ready = credentials::find(&settings)?;
-    let runtime = dispatch::runtime().context("cannot start the handlers' threads")?;
-    let mut reports = Vec::new();
-    for handler in settings.active_handlers() {
+    let route = |handler, runtime: &Runtime| -> Result<Report<'_>, Failure> {
         let mut report = Report { handler, routed: None };
         if !is_log(handler) {
             let mut target = target(handler, &settings, &ready.secrets)?;
@@ -54,9 +52,10 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Exit, Failure> {
             let event = sample_of(app, args.kind, args.severity, now);
             report.routed = Some(runtime.block_on(target.route(event, now)));
         }
-        reports.push(report);
-    }
-    runtime.shutdown_background();
+        Ok(report)
+    };
+    let all = |runtime: &Runtime| settings.active_handlers().map(|handler| route(handler, runtime)).collect();
+    let reports: Vec<_> = on_runtime::<Result<_, _>>(all)??;
     write(&reports, args.kind, args.severity, args.format)?;
     let is_told = reports.iter().any(Report::is_delivered);
     if !is_told && args.format == Format::Text {

@@ -1,11 +1,11 @@
 //! Floor 8: `correlator handlers test`: one handler by itself.
 
 use super::{KIND, Report, is_log, target, write};
+use crate::cli::delivery::on_runtime;
 use crate::cli::{ConfigArgs, Exit, Failure, Format, credentials, value};
-use crate::dispatch::{self, Routed};
+use crate::dispatch::Routed;
 use crate::event::{Kind, sample};
 use crate::time::{Clock, SystemClock};
-use anyhow::Context;
 use clap::Subcommand;
 
 /// Try handlers
@@ -62,9 +62,8 @@ pub(in crate::cli) fn run(args: Args) -> Result<Exit, Failure> {
     }
     let secrets = credentials::find_all(&settings, [handler])?;
     let mut target = target(handler, &settings, &secrets)?;
-    let runtime = dispatch::runtime().context("cannot start the handlers' threads")?;
-    let outcome = runtime.block_on(target.send(sample(args.kind, SystemClock.now())));
-    runtime.shutdown_background();
+    let event = sample(args.kind, SystemClock.now());
+    let outcome = on_runtime(|runtime| runtime.block_on(target.send(event)))?;
     let report = Report { handler, routed: Some(Routed::Sent(outcome)) };
     let exit = if report.is_delivered() { Exit::Done } else { Exit::Failed };
     write(&[report], args.kind, args.kind.spec().severity, args.format)?;

@@ -39,40 +39,35 @@ impl Report<'_> {
         matches!(&self.routed, Some(Routed::Sent(outcome)) if !outcome.is_delivered())
     }
 
-    /// What came of it, in words and with what else there is to say.
-    fn words(&self) -> (&'static str, Option<&str>) {
-        let words = match &self.routed {
-            None => "not tried: it writes to standard output",
-            Some(Routed::Filtered) => "left out by its filter",
-            Some(Routed::Gathered) => "would wait for the digest",
-            Some(Routed::Sent(Outcome::Delivered | Outcome::Accepted(_))) => "delivered",
-            Some(Routed::Sent(Outcome::Temporary(_) | Outcome::Deferred(..))) => "failed for now",
-            Some(Routed::Sent(Outcome::Permanent(_))) => "failed for good",
-        };
-        let note = match &self.routed {
+    /// What came of it, for programs and in words.
+    fn outcome(&self) -> (&'static str, &'static str) {
+        match &self.routed {
+            None => ("not_tried", "not tried: it writes to standard output"),
+            Some(Routed::Filtered) => ("filtered", "left out by its filter"),
+            Some(Routed::Gathered) => ("gathered", "would wait for the digest"),
+            Some(Routed::Sent(Outcome::Delivered | Outcome::Accepted(_))) => ("delivered", "delivered"),
+            Some(Routed::Sent(Outcome::Temporary(_) | Outcome::Deferred(..))) => ("failed", "failed for now"),
+            Some(Routed::Sent(Outcome::Permanent(_))) => ("dead", "failed for good"),
+        }
+    }
+
+    /// What else there is to say.
+    fn note(&self) -> Option<&str> {
+        match &self.routed {
             Some(Routed::Sent(Outcome::Accepted(note))) => Some(note.as_str()),
             Some(Routed::Sent(outcome)) => outcome.failure(),
             _ => None,
-        };
-        (words, note)
+        }
     }
 
     fn json(&self, kind: Kind, severity: Severity) -> Value {
-        let outcome = match &self.routed {
-            None => "not_tried",
-            Some(Routed::Filtered) => "filtered",
-            Some(Routed::Gathered) => "gathered",
-            Some(Routed::Sent(Outcome::Delivered | Outcome::Accepted(_))) => "delivered",
-            Some(Routed::Sent(Outcome::Temporary(_) | Outcome::Deferred(..))) => "failed",
-            Some(Routed::Sent(Outcome::Permanent(_))) => "dead",
-        };
         json!({
             "handler": self.handler.name,
             "type": self.handler.options.type_name(),
             "kind": kind.spec().name,
             "severity": severity.name(),
-            "outcome": outcome,
-            "note": self.words().1,
+            "outcome": self.outcome().0,
+            "note": self.note(),
         })
     }
 }
@@ -86,14 +81,12 @@ fn write(reports: &[Report<'_>], kind: Kind, severity: Severity, format: Format)
     writeln!(out, "a test: sample of {} {severity}", kind.spec().name)?;
     let width = reports.iter().map(|report| report.handler.name.len()).max().unwrap_or_default();
     for report in reports {
-        let (words, note) = report.words();
+        let Report { handler, .. } = report;
         let mut line =
-            format!("{:width$}  {:7}  {words}", report.handler.name, report.handler.options.type_name());
-        if let Some(note) = note {
-            let mut shown = Vec::new();
-            crate::event::render::readable(&mut shown, note.as_bytes());
+            format!("{:width$}  {:7}  {}", handler.name, handler.options.type_name(), report.outcome().1);
+        if let Some(note) = report.note() {
             line.push_str(": ");
-            line.push_str(&String::from_utf8_lossy(&shown));
+            line.push_str(&super::text::readable(note));
         }
         writeln!(out, "{line}")?;
     }
