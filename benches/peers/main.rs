@@ -85,7 +85,8 @@ fn correlator(home: &Path, port: u16, durability: &str) -> Command {
 
 fn syslog_ng(home: &Path, port: u16) -> Command {
     let root = Path::new(UNPACKED).join("usr");
-    let libraries = [root.join("lib/x86_64-linux-gnu"), root.join("lib/syslog-ng")];
+    let libraries = ["usr/lib/x86_64-linux-gnu", "usr/lib/syslog-ng", "lib/x86_64-linux-gnu"];
+    let libraries = libraries.map(|library| Path::new(UNPACKED).join(library));
     let mut command = Command::new(root.join("sbin/syslog-ng"));
     command.env("LD_LIBRARY_PATH", std::env::join_paths(libraries).unwrap());
     command.args(["--foreground", "--no-caps", "--module-path"]).arg(root.join("lib/syslog-ng/3.38"));
