@@ -29,6 +29,7 @@ pub mod handlers;
 pub mod ingest;
 // floor 5
 pub mod dispatch;
+pub mod flood;
 // floor 6
 pub mod pipeline;
 // floor 7

@@ -164,10 +164,11 @@ fn halves(whole: Sequenced) -> Vec<Sequenced> {
 fn deal(records: usize, peers: usize, percent: u64) -> Vec<Vec<u8>> {
     let mut load = Load::with_percent(percent);
     let mut streams = vec![Vec::new(); peers];
-    let mut record = String::new();
+    let mut message = Vec::new();
     for _ in 0..records {
-        record.clear();
-        load.next(&mut record);
+        message.clear();
+        load.next(&mut message);
+        let record = std::str::from_utf8(&message).unwrap();
         let host = record.split(' ').nth(2).unwrap();
         let number: usize = host[3..6].parse().unwrap();
         let stream = &mut streams[number % peers];

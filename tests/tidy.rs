@@ -28,6 +28,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("ingest", 4),
     ("handlers", 4),
     ("dispatch", 5),
+    ("flood", 5),
     ("pipeline", 6),
     ("config", 7),
     ("cli", 8),

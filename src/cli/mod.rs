@@ -20,6 +20,7 @@ mod delivery;
 mod events;
 mod exit;
 mod explain;
+mod flood;
 mod journal;
 mod logging;
 mod probe;
@@ -68,6 +69,7 @@ enum Command {
     Capture(capture::Args),
     Explain(explain::Args),
     Check(check::Args),
+    Flood(flood::Args),
     Credentials(credentials::Args),
     Config(config::Args),
     Apps(apps::Args),
@@ -152,6 +154,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Capture(args) => capture::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Check(args) => check::run(args),
+        Command::Flood(args) => flood::run(args),
         Command::Credentials(args) => credentials::run(args),
         Command::Config(args) => config::run(args),
         Command::Apps(args) => apps::run(args),

@@ -88,12 +88,7 @@ impl FromStr for Moment {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = "expected how long ago, such as `2h` (the units are s, m, h, d, w), or a time such as \
                      `2026-11-25T14:00:00Z` or `2026-11-25`";
-        let units = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400), ("w", 7 * 86_400)];
-        let ago = units.iter().find_map(|(unit, seconds)| {
-            let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
-            Some(Duration::from_secs(count.checked_mul(*seconds)?)).filter(|ago| *ago <= limits::AGES)
-        });
-        if let Some(ago) = ago {
+        if let Some(ago) = span(text) {
             return Ok(Self::Ago(ago));
         }
         if let Ok(instant) = text.parse::<jiff::Timestamp>() {
@@ -101,6 +96,28 @@ impl FromStr for Moment {
         }
         civil(text).map(|(time, is_day)| Self::Local(time, is_day)).ok_or(wrong)
     }
+}
+
+/// A number with a unit: a length of time.
+fn span(text: &str) -> Option<Duration> {
+    let units = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400), ("w", 7 * 86_400)];
+    units.iter().find_map(|(unit, seconds)| {
+        let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        Some(Duration::from_secs(count.checked_mul(*seconds)?)).filter(|span| *span <= limits::AGES)
+    })
+}
+
+/// Reads a length of time, as in `30s`.
+pub(super) fn time_span(text: &str) -> Result<Duration, &'static str> {
+    span(text)
+        .filter(|span| !span.is_zero())
+        .ok_or("expected a length of time, such as `30s` (the units are s, m, h, d, w)")
+}
+
+/// Reads how many there are in a second.
+pub(super) fn rate(text: &str) -> Result<f64, &'static str> {
+    let rate = text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
+    rate.ok_or("expected a number above zero")
 }
 
 /// Reads a time that names no zone, as if it were in UTC, and whether it is only a date.

@@ -32,7 +32,7 @@ mod sink;
 pub mod sms;
 pub mod syslog;
 mod template;
-mod tls;
+pub(crate) mod tls;
 pub mod webhook;
 
 pub use awaiting::{Make, awaiting};

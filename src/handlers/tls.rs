@@ -10,16 +10,16 @@ use std::sync::Arc;
 
 /// The certificate that a handler shows, and its key.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Identity<'a> {
+pub(crate) struct Identity<'a> {
     /// A file with the certificate and those that lead to its authority.
-    pub(super) certificate: &'a Path,
+    pub(crate) certificate: &'a Path,
     /// A file with its key.
-    pub(super) key: &'a Path,
+    pub(crate) key: &'a Path,
 }
 
 /// What is wrong with a file that TLS needs.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TlsError {
+pub(crate) enum TlsError {
     #[error(transparent)]
     Pem(#[from] PemError),
     #[error("{certificate} and {key} cannot be shown to a server: {reason}", certificate = certificate.display(),
@@ -40,7 +40,7 @@ impl From<TlsError> for io::Error {
 /// # Errors
 /// When a file that is named does not hold what it should. A system without certificates of authorities is no error:
 /// then no server can be verified, and each delivery says so.
-pub(super) fn client(ca: Option<&Path>, identity: Option<Identity<'_>>) -> Result<ClientConfig, TlsError> {
+pub(crate) fn client(ca: Option<&Path>, identity: Option<Identity<'_>>) -> Result<ClientConfig, TlsError> {
     let roots = match ca {
         Some(file) => pem::authorities(file)?,
         None => system_authorities(),

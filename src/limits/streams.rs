@@ -48,3 +48,12 @@ pub const RELP_TAILS_PER_PEER: usize = 8;
 
 /// Peers whose last records are kept.
 pub const MAX_RELP_PEERS: usize = 4096;
+
+/// Connections of a flood at once.
+pub const MAX_FLOOD_CONNECTIONS: usize = 20_000;
+
+/// Bytes of a capture that a flood consists of, at most: they are held in memory.
+pub const MAX_FLOOD_BYTES: usize = 1024 * 1024 * 1024;
+
+/// Time that a flood waits after its last record for a server to close its end.
+pub const FLOOD_END_TIME: Duration = Duration::from_secs(10);
