@@ -2,7 +2,7 @@
 
 use super::delivery::{self, Delivery, Sink};
 use super::progress::Progress;
-use super::value::{self, YearArgs};
+use super::value::{self, LinesArgs, YearArgs};
 use super::{ConfigArgs, Exit, Failure, Format, credentials, logging};
 use crate::batch::Sequenced;
 use crate::capture;
@@ -50,6 +50,9 @@ pub(super) struct Args {
     deliver: Vec<String>,
 
     #[command(flatten)]
+    lines: LinesArgs,
+
+    #[command(flatten)]
     year: YearArgs,
 
     /// Zone of times that name none, where no listener's is configured, as in `Europe/Berlin` [default: UTC]
@@ -75,7 +78,9 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let zone = args.timezone.clone().unwrap_or_default().zone;
     let deliver = args.deliver.iter().map(|name| named(name, &settings)).collect::<Result<Vec<_>, _>>()?;
     let secrets = credentials::find_all(&settings, deliver.iter().copied())?;
-    let options = file::Options { year: args.year.year, zone: zone.clone(), ..file::Options::default() };
+    let lines = args.lines.find(&settings.formats)?;
+    let options =
+        file::Options { year: args.year.year, zone: zone.clone(), lines, ..file::Options::default() };
     let mut passages: Vec<Vec<Input>> = Vec::new();
     for path in &args.files {
         let input = Input::open(path, &options).map_err(anyhow::Error::from)?;

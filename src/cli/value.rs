@@ -1,14 +1,17 @@
 //! Floor 8: values of arguments: each says what it takes when it is given something else.
 
-use crate::config::NamedZone;
+use super::Failure;
+use crate::config::{Formats, NamedZone};
 use crate::event::{Kind, Severity};
 use crate::limits;
 use crate::suggest::suggest;
 use crate::time::{MICROS_PER_DAY, Timestamp, Zone};
+use crate::wire::lines::LineFormat;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Years that a record without one may be of.
@@ -24,6 +27,32 @@ pub(super) struct YearArgs {
 
 fn year(text: &str) -> Result<u16, String> {
     number(text, YEARS).ok_or_else(|| format!("expected a year from {} to {}", YEARS.start(), YEARS.end()))
+}
+
+/// Options of every subcommand that reads logs.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct LinesArgs {
+    /// Format of the lines, of those in the configuration's `[formats]` [default: any form of syslog, or JSON of journald]
+    ///
+    /// Captures are not concerned: their records have been read.
+    #[arg(long, value_name = "NAME")]
+    input_format: Option<String>,
+}
+
+impl LinesArgs {
+    /// Whether one is named.
+    pub(super) fn is_given(&self) -> bool {
+        self.input_format.is_some()
+    }
+
+    /// The format that is named.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub(super) fn find(&self, formats: &Formats) -> Result<Option<Arc<LineFormat>>, Failure> {
+        let Some(name) = &self.input_format else { return Ok(None) };
+        formats.get(name).map_err(|error| Failure::usage(format!("--input-format {name}: {error}")))
+    }
 }
 
 /// Reads a number of worker threads.

@@ -2,6 +2,7 @@
 
 use super::app::{self, App};
 use super::files::Files;
+use super::formats::Formats;
 use super::handler::{self, Handler};
 use super::listener::{self, Listener, Taken};
 use super::option::list;
@@ -17,6 +18,7 @@ pub(super) struct Checked {
     pub(super) server: ServerOptions,
     pub(super) credentials: credentials::Options,
     pub(super) listeners: Vec<Listener>,
+    pub(super) formats: Formats,
     pub(super) files: Vec<Files>,
     pub(super) apps: Vec<App>,
     /// Each with the place that says where it writes, or else where it begins.
@@ -25,7 +27,7 @@ pub(super) struct Checked {
 }
 
 /// The tables of the root.
-const ROOT: [&str; 6] = ["server", "listeners", "files", "apps", "handlers", "credentials"];
+const ROOT: [&str; 7] = ["server", "listeners", "files", "formats", "apps", "handlers", "credentials"];
 /// The same of later versions.
 const LATER_ROOT: [&str; 4] = ["filters", "templates", "journal", "sources"];
 
@@ -36,11 +38,12 @@ pub(super) fn check(tree: &Table, start: &Place) -> (Checked, Problems) {
     let server = section("server", tree, start, &mut reader);
     let credentials = section("credentials", tree, start, &mut reader);
     let listeners = listeners(tree, &mut reader);
-    let files = files(tree, &listeners, &mut reader);
+    let formats = Formats::read(tree, &mut reader);
+    let files = files(tree, &listeners, &formats, &mut reader);
     let apps = apps(tree, start, &mut reader);
     let handlers = handlers(tree, &mut reader);
     let Reader { problems, listed } = reader;
-    (Checked { server, credentials, listeners, files, apps, handlers, listed }, problems)
+    (Checked { server, credentials, listeners, formats, files, apps, handlers, listed }, problems)
 }
 
 fn root_keys(tree: &Table, reader: &mut Reader) {
@@ -86,7 +89,7 @@ fn listeners(tree: &Table, reader: &mut Reader) -> Vec<Listener> {
     listeners
 }
 
-fn files(tree: &Table, listeners: &[Listener], reader: &mut Reader) -> Vec<Files> {
+fn files(tree: &Table, listeners: &[Listener], formats: &Formats, reader: &mut Reader) -> Vec<Files> {
     let mut files = Vec::new();
     let Some(node) = tree.get("files") else { return files };
     for (path, name, node, table) in reader.named("files", node) {
@@ -95,10 +98,10 @@ fn files(tree: &Table, listeners: &[Listener], reader: &mut Reader) -> Vec<Files
             let hint = "records are told apart by the name of where they came in";
             reader.problems.push(Problem::new(&node.at, message).hint(hint));
         }
-        files.push(Files {
-            name: name.to_owned(),
-            ..reader.section(Given { path: &path, at: &node.at, table }, &[])
-        });
+        let section: Files = reader.section(Given { path: &path, at: &node.at, table }, &[]);
+        let place = table.get("format").map_or(&node.at, |node| &node.at);
+        let lines = formats.named(&section.format, (&path, place), &mut reader.problems);
+        files.push(Files { name: name.to_owned(), lines, ..section });
     }
     files
 }

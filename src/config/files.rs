@@ -1,11 +1,13 @@
 //! Floor 7: `[files.NAME]`.
 
-use super::codec::{Choice, Lasting, OneOf, Patterns, Size, ZoneName};
+use super::codec::{Choice, Lasting, OneOf, Patterns, Size, Text, ZoneName};
 use super::option::{Opt, options};
 use super::section::Section;
 use super::zone::NamedZone;
 use crate::ingest::follow::{self, Pattern};
 use crate::limits;
+use crate::wire::lines::LineFormat;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Log files that are followed.
@@ -17,6 +19,10 @@ pub struct Files {
     pub patterns: Vec<Pattern>,
     /// Where files begin that were there before.
     pub from: FirstLine,
+    /// The name of the lines' format; empty for the forms of syslog.
+    pub format: String,
+    /// That format.
+    pub lines: Option<Arc<LineFormat>>,
     /// Bytes of a line that are kept.
     pub max_message_size: usize,
     /// Time between two looks where nothing tells of changes.
@@ -50,6 +56,7 @@ impl Files {
             name: self.name.clone(),
             patterns: self.patterns.clone(),
             from_beginning: self.from == FirstLine::Beginning,
+            lines: self.lines.clone().map(|format| (format, self.timezone.zone.clone())),
             max_message_size: self.max_message_size,
             poll: self.poll,
         }
@@ -64,15 +71,17 @@ impl Section for Files {
         from = from as OneOf<FirstLine>,
             "Where to begin in files that are there before they are followed for the first time. Afterwards, and in files \
              that appear later, no line is left out.";
+        format = format as Text,
+            "The name of the format of their lines, of those in `[formats]`; without it they are in any form that a listener takes.";
         max_message_size = max_message_size as
             Size<{ limits::MIN_MESSAGE_SIZE as u64 }, { limits::MAX_MESSAGE_SIZE_CEILING as u64 }>,
-            "Bytes of a line that are kept; a longer one is marked truncated.";
+            "Bytes of a record that are kept; a longer one is marked truncated.";
         poll = poll as Lasting<1, 3600>,
             "Time between two looks at files of which the system tells no changes, as on a network.";
         timezone = timezone as ZoneName,
-            "Time zone of records that name none (RFC 3164).";
+            "Time zone of records that name none.";
     };
-    const LATER: &'static [&'static str] = &["format", "deliver_backlog"];
+    const LATER: &'static [&'static str] = &["deliver_backlog"];
 
     fn defaults() -> Self {
         let options = follow::Options::new("", Vec::new());
@@ -80,6 +89,8 @@ impl Section for Files {
             name: options.name,
             patterns: options.patterns,
             from: if options.from_beginning { FirstLine::Beginning } else { FirstLine::End },
+            format: String::new(),
+            lines: None,
             max_message_size: options.max_message_size,
             poll: options.poll,
             timezone: NamedZone::default(),

@@ -13,6 +13,7 @@ use crate::credentials;
 use crate::dispatch::{StormOptions, TargetOptions};
 use crate::handlers::privacy::Privacy;
 use crate::handlers::{csv, email, exec, log, sms, syslog, webhook};
+use crate::wire::lines::Description;
 use std::fmt::Write;
 use std::fs;
 
@@ -52,6 +53,7 @@ fn the_reference_is_current() {
         ("server", of::<ServerOptions>()),
         ("listeners", of::<Listener>()),
         ("files", of::<Files>()),
+        ("formats", of::<Description>()),
         ("apps", of::<AppOptions>()),
         ("sshd", of::<sshd::Options>()),
         ("report", of::<report::Options>()),

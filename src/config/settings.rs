@@ -5,6 +5,7 @@ use super::check::{Checked, check};
 use super::codec::parse_address;
 use super::environment::Environment;
 use super::files::Files;
+use super::formats::Formats;
 use super::handler::Handler;
 use super::listener::{Listener, Taken};
 use super::option::list;
@@ -51,6 +52,8 @@ pub struct Settings {
     pub credentials: credentials::Options,
     /// The listeners.
     pub listeners: Vec<Listener>,
+    /// The formats of logs that are described.
+    pub formats: Formats,
     /// The files that are followed.
     pub files: Vec<Files>,
     /// The applications that run.
@@ -156,8 +159,16 @@ fn complete(
     environment: &Environment,
     problems: &mut Problems,
 ) -> Settings {
-    let Checked { server, mut credentials, mut listeners, mut files, mut apps, mut handlers, mut listed } =
-        checked;
+    let Checked {
+        server,
+        mut credentials,
+        mut listeners,
+        formats,
+        mut files,
+        mut apps,
+        mut handlers,
+        mut listed,
+    } = checked;
     select_apps(&mut apps, &request.apps, problems);
     if !request.listen.is_empty() {
         listeners = listen(&request.listen, problems);
@@ -183,7 +194,7 @@ fn complete(
     let given = environment.credentials_directory.as_ref().map(PathBuf::from);
     credentials.directories.splice(0..0, given);
     let handlers = handlers.into_iter().map(|(handler, _)| handler).collect();
-    Settings { source, server, credentials, listeners, files, apps, handlers, listed }
+    Settings { source, server, credentials, listeners, formats, files, apps, handlers, listed }
 }
 
 /// Keeps the applications that are asked for.

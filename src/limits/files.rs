@@ -40,3 +40,18 @@ pub const KNOWN_FILE_BYTES: usize = 1024;
 
 /// Bytes of a file that tell what is in it.
 pub const FILE_SAMPLE: usize = 4096;
+
+/// Lines that make one record where records are of several; further ones are none.
+pub const MAX_RECORD_LINES: usize = 1024;
+
+/// Time after which a record of several lines is taken though no other one begins.
+pub const QUIET_RECORD_TIME: Duration = Duration::from_secs(1);
+
+/// Bytes of a pattern that says how lines are read.
+pub const MAX_LINE_PATTERN: usize = 4096;
+
+/// Bytes that such a pattern may take compiled.
+pub const MAX_LINE_PATTERN_SIZE: usize = 1024 * 1024;
+
+/// Groups with names in such a pattern.
+pub const MAX_LINE_GROUPS: usize = 32;

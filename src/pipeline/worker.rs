@@ -6,7 +6,7 @@ use crate::batch::{FrameSpan, Sequenced};
 use crate::detect::{Detector, Flags, Kind, Observations, Scratch, Subject};
 use crate::limits;
 use crate::time::{Timestamp, Zone};
-use crate::wire::{Record, Reject};
+use crate::wire::{Record, Reject, as_received};
 use crossbeam_channel::{Receiver, Sender};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -142,6 +142,7 @@ pub(super) fn observe(
             Err(reject) => {
                 if count(&mut counts.rejected, reject) <= limits::REJECT_SAMPLES_PER_BATCH {
                     let number = sequenced.first.saturating_add(u64::from(frame));
+                    let bytes = as_received(bytes);
                     shared.rejects.rejected(&Rejected { batch: sequenced, number, arrival, bytes, reject });
                 }
             }

@@ -3,9 +3,11 @@
 //! [`framing`] tells the messages of a stream apart, [`Record::parse`] reads one of them. A record borrows from its
 //! frame and a frame from its batch, so nothing is copied on the way.
 
+mod compose;
 mod count;
 pub mod framing;
 pub mod journald;
+pub mod lines;
 mod priority;
 pub mod proxy;
 mod record;
@@ -16,8 +18,9 @@ mod rfc5424;
 mod scan;
 pub mod structured_data;
 mod timestamp;
+mod unfit;
 
 pub use priority::Priority;
-pub use record::{Format, Record};
+pub use record::{Format, Record, as_received};
 pub use reject::Reject;
 pub use structured_data::StructuredData;

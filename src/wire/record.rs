@@ -7,7 +7,7 @@
 //! Invariant: every slice of a record lies within its frame.
 
 use super::structured_data::StructuredData;
-use super::{Priority, Reject, rfc3164, rfc5424};
+use super::{Priority, Reject, rfc3164, rfc5424, unfit};
 use crate::time::{Timestamp, Zone};
 
 /// The dialect in which a record is written.
@@ -66,7 +66,7 @@ impl<'a> Record<'a> {
         if frame.first() != Some(&b'<') {
             return match frame {
                 [] => Err(Reject::Empty),
-                _ => rfc3164::parse(None, frame, reference, zone).ok_or(Reject::NoHeader),
+                _ => rfc3164::parse(None, frame, reference, zone).ok_or_else(|| why_none(frame)),
             };
         }
         let (priority, rest) = Priority::split(frame).ok_or(Reject::Priority)?;
@@ -77,6 +77,17 @@ impl<'a> Record<'a> {
                 .unwrap_or_else(|| rfc3164::content_only(priority, rest))),
         }
     }
+}
+
+/// Why a frame without PRI is no record.
+#[cold]
+fn why_none(frame: &[u8]) -> Reject {
+    unfit::split(frame).map_or(Reject::NoHeader, |(reject, _)| reject)
+}
+
+/// The bytes as they came in of a frame that was rejected.
+pub fn as_received(frame: &[u8]) -> &[u8] {
+    unfit::split(frame).map_or(frame, |(_, line)| line)
 }
 
 /// The frame without one trailing LF, CRLF or NUL, which belong to a transport rather than to the message.

@@ -48,6 +48,15 @@ pub enum Reject {
     /// Something other than a blank after STRUCTURED-DATA.
     #[error("the structured data is not followed by a blank")]
     AfterStructuredData,
+    /// A line, or lines, that the pattern of its format does not match.
+    #[error("it does not match the pattern of its format")]
+    Pattern,
+    /// A time that is not as its format says.
+    #[error("its time is not as its format says")]
+    LineTime,
+    /// Lines before which none is the beginning of a record.
+    #[error("no line before it begins a record of its format")]
+    Start,
 }
 
 impl Reject {
@@ -67,10 +76,13 @@ impl Reject {
         Self::SdParam,
         Self::SdValue,
         Self::AfterStructuredData,
+        Self::Pattern,
+        Self::LineTime,
+        Self::Start,
     ];
 
     /// How many reasons there are.
-    pub const COUNT: usize = Self::AfterStructuredData as usize + 1;
+    pub const COUNT: usize = Self::Start as usize + 1;
 
     /// Place of this reason among [`Reject::ALL`].
     pub const fn index(self) -> usize {
@@ -94,6 +106,9 @@ impl Reject {
             Self::SdParam => "sd-param",
             Self::SdValue => "sd-value",
             Self::AfterStructuredData => "after-structured-data",
+            Self::Pattern => "pattern",
+            Self::LineTime => "line-time",
+            Self::Start => "start",
         }
     }
 }

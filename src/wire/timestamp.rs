@@ -110,7 +110,7 @@ pub(super) fn bsd<'a>(bytes: &'a [u8], reference: Timestamp, zone: &Zone) -> Opt
 
 /// The instant, if it lies in a year of four digits also in UTC: no other could be written down again.
 #[inline]
-fn within_rfc3339(instant: Timestamp) -> Option<Timestamp> {
+pub(super) fn within_rfc3339(instant: Timestamp) -> Option<Timestamp> {
     const FIRST: Timestamp = Timestamp::from_civil(0, 1, 1, 0, 0);
     const PAST: Timestamp = Timestamp::from_civil(10_000, 1, 1, 0, 0);
     (instant >= FIRST && instant < PAST).then_some(instant)
@@ -275,7 +275,7 @@ fn terminator(bytes: &[u8]) -> (bool, &[u8]) {
 }
 
 /// The latest instant of this day and time, in whatever year, that is at most a day after `reference`.
-fn in_latest_year(
+pub(super) fn in_latest_year(
     month: u32,
     day: u32,
     time_of_day: i64,

@@ -1,8 +1,8 @@
 //! Floor 8: `correlator capture import`: a capture from logs and raw streams.
 
 use super::super::progress::Progress;
-use super::super::value::{self, YearArgs};
-use super::super::{Exit, Failure};
+use super::super::value::{self, LinesArgs, YearArgs};
+use super::super::{ConfigArgs, Exit, Failure};
 use crate::capture::{Identity, Options, Writer};
 use crate::config::NamedZone;
 use crate::ingest::file::{self, Input, PlainFile};
@@ -30,6 +30,9 @@ pub(super) struct Args {
     output: PathBuf,
 
     #[command(flatten)]
+    lines: LinesArgs,
+
+    #[command(flatten)]
     year: YearArgs,
 
     /// Zone of times that name none, as in `Europe/Berlin` [default: UTC]
@@ -39,6 +42,10 @@ pub(super) struct Args {
     /// How frames are told apart [default: as the content says]
     #[arg(long, value_enum)]
     framing: Option<Framing>,
+
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -53,7 +60,12 @@ enum Framing {
 
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let failed = |error| Failure::new(Exit::Environment, error);
+    let lines = match args.lines.is_given() {
+        true => args.lines.find(&args.config.load(&[], &[])?.formats)?,
+        false => None,
+    };
     let options = file::Options {
+        lines,
         year: args.year.year,
         zone: args.timezone.clone().unwrap_or_default().zone,
         framing: args.framing.map(|framing| match framing {

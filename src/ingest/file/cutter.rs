@@ -2,11 +2,15 @@
 //!
 //! Invariant: what is not a record as those of syslog is converted here, so that everything behind sees one kind only.
 
+use super::Options;
 use crate::batch::FrameSpan;
 use crate::limits;
+use crate::time::{Timestamp, Zone};
 use crate::wire::framing::{self, Framer, FramingError, Mode};
 use crate::wire::journald::{self, Exported};
+use crate::wire::lines::{LineFormat, Reading, Records};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Finds records.
 #[derive(Debug)]
@@ -22,16 +26,26 @@ enum Form {
     Frames(Framer),
     /// Entries of a journal in its export format.
     Exported(Box<Exported>),
+    /// Records of lines in a format that an operator describes, and the zone of their times.
+    Described(Records, Arc<LineFormat>, Zone),
 }
+
+/// What a time without a year is read with, by the time of the record before it in the same bytes.
+pub(super) type Reference<'a> = &'a dyn Fn(Option<Timestamp>) -> Timestamp;
 
 impl Cutter {
     /// Begins at the start of a file: of frames told apart like this, or of a journal's export.
-    pub(super) fn new(mode: Option<Mode>, limit: usize) -> Self {
+    pub(super) fn new(mode: Option<Mode>, options: &Options) -> Self {
+        let limit = options.max_message_size;
         let framing =
             |mode| framing::Options { mode, max_message_size: limit, ..framing::Options::default() };
-        let form = match mode {
-            Some(mode) => Form::Frames(Framer::new(framing(mode))),
-            None => Form::Exported(Box::new(Exported::new(limit))),
+        let form = match (&options.lines, mode) {
+            (Some(format), _) => {
+                let records = Records::new(Some(Arc::clone(format)), limit);
+                Form::Described(records, Arc::clone(format), options.zone.clone())
+            }
+            (None, Some(mode)) => Form::Frames(Framer::new(framing(mode))),
+            (None, None) => Form::Exported(Box::new(Exported::new(limit))),
         };
         Self { form, limit }
     }
@@ -42,6 +56,7 @@ impl Cutter {
         &mut self,
         bytes: &Bytes,
         frames: &mut Vec<FrameSpan>,
+        reference: Reference<'_>,
     ) -> (Result<usize, FramingError>, Bytes) {
         match &mut self.form {
             Form::Frames(framer) => {
@@ -53,11 +68,21 @@ impl Cutter {
                 let done = exported.advance(bytes, &mut out, frames, limits::MAX_BATCH_FRAMES);
                 (Ok(done), out.into())
             }
+            Form::Described(records, format, zone) => {
+                let done = records.advance(bytes, frames, limits::MAX_BATCH_FRAMES);
+                let reading = Reading { zone, reference, limit: self.limit };
+                (Ok(done), format.convert(bytes, frames, &reading).into())
+            }
         }
     }
 
     /// Appends what the end of the file completes of `rest`; gives the bytes that it stands in.
-    pub(super) fn finish(&mut self, rest: Bytes, frames: &mut Vec<FrameSpan>) -> Bytes {
+    pub(super) fn finish(
+        &mut self,
+        rest: Bytes,
+        frames: &mut Vec<FrameSpan>,
+        reference: Reference<'_>,
+    ) -> Bytes {
         match &mut self.form {
             Form::Frames(framer) => {
                 framer.finish(&rest, frames);
@@ -67,6 +92,10 @@ impl Cutter {
                 let mut out = Vec::new();
                 exported.finish(&mut out, frames);
                 out.into()
+            }
+            Form::Described(records, format, zone) => {
+                records.finish(&rest, frames);
+                format.convert(&rest, frames, &Reading { zone, reference, limit: self.limit }).into()
             }
         }
     }

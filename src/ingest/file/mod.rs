@@ -23,10 +23,12 @@ use crate::event::StreamId;
 use crate::limits;
 use crate::time::Zone;
 use crate::wire::framing::Mode;
+use crate::wire::lines::LineFormat;
 use sniff::Content;
 use source::Source;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use unpack::Packing;
 
 /// How plain files are read.
@@ -39,13 +41,21 @@ pub struct Options {
     pub zone: Zone,
     /// How frames are told apart; without it, the content decides.
     pub framing: Option<Mode>,
+    /// The format of lines that are in no form of syslog.
+    pub lines: Option<Arc<LineFormat>>,
     /// Bytes of a message that are kept.
     pub max_message_size: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { year: None, zone: Zone::UTC, framing: None, max_message_size: limits::MAX_MESSAGE_SIZE }
+        Self {
+            year: None,
+            zone: Zone::UTC,
+            framing: None,
+            lines: None,
+            max_message_size: limits::MAX_MESSAGE_SIZE,
+        }
     }
 }
 
@@ -151,12 +161,13 @@ impl Input {
             Content::Compressed(inner) => Err(compressed(inner)),
             Content::Utf16 => Err(OpenError::Utf16(path.to_owned())),
             Content::Binary(at) => Err(OpenError::Binary { path: path.to_owned(), at }),
-            Content::Export => {
-                Ok(Self::Plain(Box::new(PlainFile::new(path, source, (packing, None), options))))
-            }
-            Content::Frames(mode) => {
-                let mode = options.framing.unwrap_or(mode);
-                Ok(Self::Plain(Box::new(PlainFile::new(path, source, (packing, Some(mode)), options))))
+            Content::Export | Content::Frames(_) => {
+                let mode = match content {
+                    _ if options.lines.is_some() => Some(Mode::Delimited),
+                    Content::Frames(mode) => Some(options.framing.unwrap_or(mode)),
+                    _ => None,
+                };
+                Ok(Self::Plain(Box::new(PlainFile::new(path, source, (packing, mode), options))))
             }
         }
     }

@@ -129,7 +129,7 @@ impl PlainFile {
             packing,
             total: source.len(),
             modified: source.modified(),
-            cutter: Cutter::new(mode, options.max_message_size),
+            cutter: Cutter::new(mode, options),
             rest: Bytes::new(),
             is_new: true,
             clock: Clock::default(),
@@ -170,7 +170,8 @@ impl PlainFile {
     fn read_batch(&mut self) {
         let mut frames = Vec::new();
         let bytes = loop {
-            let (advanced, bytes) = self.cutter.advance(&self.rest, &mut frames);
+            let reference = |time: Option<Timestamp>| self.years.reference(time.or(self.clock.near()));
+            let (advanced, bytes) = self.cutter.advance(&self.rest, &mut frames, &reference);
             match advanced {
                 Ok(consumed) => self.rest = self.rest.slice(consumed.min(self.rest.len())..),
                 Err(source) => self.fail(ReadError::Framing { path: self.path.clone(), source }),
@@ -179,7 +180,9 @@ impl PlainFile {
                 break bytes;
             }
             if !self.fill() {
-                let bytes = self.cutter.finish(std::mem::take(&mut self.rest), &mut frames);
+                let rest = std::mem::take(&mut self.rest);
+                let reference = |time: Option<Timestamp>| self.years.reference(time.or(self.clock.near()));
+                let bytes = self.cutter.finish(rest, &mut frames, &reference);
                 if let Some(cut) = frames.last_mut().filter(|_| self.failure.is_some()) {
                     cut.truncated = true;
                 }

@@ -24,6 +24,8 @@ use super::intake::Intake;
 use crate::batch::{Batch, Origin};
 use crate::journal::Mark;
 use crate::limits;
+use crate::time::Zone;
+use crate::wire::lines::LineFormat;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -42,7 +44,9 @@ pub struct Options {
     pub patterns: Vec<Pattern>,
     /// Whether files that were there before they were followed are read from their start.
     pub from_beginning: bool,
-    /// Bytes of a line that are kept.
+    /// The format of their lines and the zone of their times, where they are in no form of syslog.
+    pub lines: Option<(Arc<LineFormat>, Zone)>,
+    /// Bytes of a record that are kept.
     pub max_message_size: usize,
     /// Time between two looks where nothing tells of changes.
     pub poll: Duration,
@@ -55,6 +59,7 @@ impl Options {
             name: name.into(),
             patterns,
             from_beginning: false,
+            lines: None,
             max_message_size: limits::MAX_MESSAGE_SIZE,
             poll: limits::FILE_POLL_INTERVAL,
         }
@@ -79,6 +84,7 @@ pub struct Environment {
 /// Follows the files of a section until the server stops.
 pub async fn run(options: Options, environment: Environment) {
     let rules = Rules {
+        lines: options.lines.clone(),
         max_message_size: options.max_message_size,
         quiet: limits::QUIET_LINE_TIME,
         rotated: limits::ROTATED_FILE_TIME,
@@ -169,8 +175,12 @@ impl Section {
                 break;
             };
             let begin = if from_start { Begin::Start } else { Begin::End };
-            let tail =
-                Tail::new(path.clone(), self.shared.rules, self.held.clone(), (begin, self.marks(&path)));
+            let tail = Tail::new(
+                path.clone(),
+                self.shared.rules.clone(),
+                self.held.clone(),
+                (begin, self.marks(&path)),
+            );
             let wake = Arc::<Notify>::default();
             self.tasks.spawn(read(tail, path.clone(), (Arc::clone(&wake), permit), Arc::clone(&self.shared)));
             self.tails.insert(path, wake);

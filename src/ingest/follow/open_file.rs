@@ -10,26 +10,47 @@ use crate::batch::FrameSpan;
 use crate::ingest::file::foreign;
 use crate::journal::{FileId, Place};
 use crate::limits;
-use crate::wire::framing::{self, Framer, Mode};
+use crate::time::{Clock, SystemClock, Zone};
 use crate::wire::journald;
+use crate::wire::lines::{LineFormat, Reading, Records};
 use bytes::Bytes;
 use rustix::fs::OFlags;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use twox_hash::XxHash3_64;
 
 /// How lines are read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rules {
-    /// Bytes of a line that are kept.
+    /// The format of lines and the zone of their times, where they are in no form of syslog.
+    pub(super) lines: Option<(Arc<LineFormat>, Zone)>,
+    /// Bytes of a record that are kept.
     pub(super) max_message_size: usize,
     /// Time after which a line is taken though nothing ends it.
     pub(super) quiet: Duration,
     /// Time for which a file is read on that has lost its name.
     pub(super) rotated: Duration,
+}
+
+impl Rules {
+    /// What finds records from the beginning of a line on.
+    fn records(&self) -> Records {
+        Records::new(self.lines.as_ref().map(|(format, _)| Arc::clone(format)), self.max_message_size)
+    }
+
+    /// The bytes that frames stand in once those are converted that have to be.
+    fn converted(&self, bytes: Bytes, frames: &mut [FrameSpan]) -> Bytes {
+        let limit = self.max_message_size;
+        let Some((format, zone)) = &self.lines else {
+            return journald::convert(&bytes, frames, limit).map_or(bytes, Bytes::from);
+        };
+        let now = SystemClock.now();
+        format.convert(&bytes, frames, &Reading { zone, reference: &|_| now, limit }).into()
+    }
 }
 
 /// Lines of a file.
@@ -151,7 +172,7 @@ impl OpenFile {
     }
 
     /// Reads what there is, as much as goes into one batch.
-    pub(super) fn look(&mut self, rules: Rules, now: Instant) -> io::Result<Look> {
+    pub(super) fn look(&mut self, rules: &Rules, now: Instant) -> io::Result<Look> {
         let metadata = self.file.metadata()?;
         let seen = (metadata.len(), metadata.mtime(), metadata.mtime_nsec());
         let has_changed = self.seen.replace(seen) != Some(seen);
@@ -166,7 +187,12 @@ impl OpenFile {
             return Ok(if is_cut { Look::Cut } else { Look::End });
         }
         let left = usize::try_from(metadata.len() - self.place.offset).unwrap_or(usize::MAX);
-        let mut buffer = vec![0; left.min(limits::READ_SIZE.max(rules.max_message_size.saturating_mul(2)))];
+        let mut buffer = vec![
+            0;
+            left.min(limits::READ_SIZE.max(
+                rules.max_message_size.saturating_mul(2).saturating_add(limits::SHORT_TAIL)
+            ))
+        ];
         let count = self.file.read_at(&mut buffer, self.place.offset)?;
         buffer.truncate(count);
         // Looked at after it was read: what was cut in between has other bytes before the place now.
@@ -180,37 +206,35 @@ impl OpenFile {
     }
 
     /// Takes the lines of what was read at the place.
-    fn lines(&mut self, buffer: Vec<u8>, rules: Rules, now: Instant) -> Look {
+    fn lines(&mut self, buffer: Vec<u8>, rules: &Rules, now: Instant) -> Look {
         let start = self.skip(&buffer);
         let bytes = Bytes::from(buffer);
         let rest = bytes.slice(start..);
-        let framing = framing::Options {
-            mode: Mode::Delimited,
-            max_message_size: rules.max_message_size,
-            ..framing::Options::default()
-        };
-        let (mut framer, mut frames) = (Framer::new(framing), Vec::new());
-        // Delimited text cannot break any rule of framing.
-        let mut done = framer.advance(&rest, &mut frames, limits::MAX_BATCH_FRAMES).unwrap_or(rest.len());
+        let mut records = rules.records();
+        let mut frames = Vec::new();
+        let mut done = records.advance(&rest, &mut frames, limits::MAX_BATCH_FRAMES);
         let mut mid_line = if rest.is_empty() {
             self.place.mid_line && !bytes.ends_with(b"\n")
         } else {
-            framer.is_mid_frame(0)
+            records.is_mid_line()
         };
         if start + done == 0 {
             if bytes.is_empty() {
                 return Look::End;
             }
-            let due = self.grown + rules.quiet;
+            let is_whole = rest.ends_with(b"\n");
+            let due = self.grown + if is_whole { limits::QUIET_RECORD_TIME } else { rules.quiet };
             if now < due {
                 return Look::Begun(due);
             }
+            records.finish(&rest, &mut frames);
             // Nobody knows whether the line ends here; what may come of it does not begin another one.
-            framer.finish(&rest, &mut frames);
-            frames.iter_mut().for_each(|frame| frame.truncated = true);
-            (done, mid_line) = (rest.len(), true);
+            if let Some(last) = frames.last_mut().filter(|_| !is_whole) {
+                last.truncated = true;
+            }
+            (done, mid_line) = (rest.len(), !is_whole);
         }
-        let rest = journald::convert(&rest, &mut frames, rules.max_message_size).map_or(rest, Bytes::from);
+        let rest = rules.converted(rest, &mut frames);
         let (known, hash) = known(bytes.get(..start + done).unwrap_or_default());
         let offset = self.place.offset + (start + done) as u64;
         self.move_to(Place { offset, known, hash, mid_line });

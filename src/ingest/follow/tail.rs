@@ -109,7 +109,7 @@ impl Tail {
             if std::mem::take(&mut self.is_news) {
                 return Ok(Step::Lines(None, mark(&self.path, current)));
             }
-            match current.look(self.rules, now)? {
+            match current.look(&self.rules, now)? {
                 Look::Lines(lines) => {
                     return Ok(Step::Lines(Some(lines), mark(&self.path, current)));
                 }
@@ -127,7 +127,7 @@ impl Tail {
     /// Reads on what the path named before, in order.
     fn step_old(&mut self, now: Instant) -> io::Result<Option<Step>> {
         for (old, until) in &mut self.old {
-            match old.look(self.rules, now) {
+            match old.look(&self.rules, now) {
                 Ok(Look::Lines(lines)) => {
                     return Ok(Some(Step::Lines(Some(lines), mark(&self.path, old))));
                 }

@@ -1,13 +1,10 @@
 //! Floor 1: an entry of systemd's journal as a frame of RFC 5424, by the names in systemd.journal-fields(7).
 //!
-//! Entries are converted where they come in, so that everything behind, a capture too, holds records of one kind.
-//!
 //! Invariant: whatever an entry holds, what it becomes is one frame, within the limit for messages.
 
-use super::between;
 use crate::batch::FrameSpan;
-use crate::limits;
 use crate::time::Timestamp;
+use crate::wire::compose::{DEFAULT_PRIORITY, Header, between};
 
 /// What a record is made of; the first value of each field counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,9 +22,6 @@ pub(super) struct Entry {
     /// Whether something of it was left out.
     pub(super) is_cut: bool,
 }
-
-/// Severity and facility of an entry that names none (sd-daemon(3), syslog(3)): info, user.
-const DEFAULT_PRIORITY: (u32, u32) = (6, 1);
 
 impl Entry {
     /// The place of a field by its name, if the record is made of it.
@@ -54,36 +48,27 @@ impl Entry {
         };
         let severity = number(&self.priority, 7).unwrap_or(DEFAULT_PRIORITY.0);
         let facility = number(&self.facility, 23).unwrap_or(DEFAULT_PRIORITY.1);
-        let start = out.len();
-        out.extend_from_slice(format!("<{}>1 ", facility * 8 + severity).as_bytes());
         let micros = self.time.as_deref().and_then(|time| std::str::from_utf8(time).ok()?.parse().ok());
-        match micros.filter(|micros| (0..=Timestamp::MAX.as_micros()).contains(micros)) {
-            Some(micros) => out.extend_from_slice(Timestamp::from_micros(micros).to_string().as_bytes()),
-            None => out.push(b'-'),
-        }
+        let micros = micros.filter(|micros| (0..=Timestamp::MAX.as_micros()).contains(micros));
         // What the kernel says of a process comes before what the process says of itself.
-        for value in [
+        let names = [
             self.host.as_deref(),
             self.identifier.as_deref().or(self.command.as_deref()),
             self.process.as_deref().or(self.claimed_process.as_deref()),
-        ] {
-            out.push(b' ');
-            name(value.unwrap_or_default(), out);
+            None,
+        ];
+        let start = out.len();
+        Header {
+            priority: (severity, facility),
+            time: micros.map(Timestamp::from_micros),
+            names: names.map(Option::unwrap_or_default),
         }
-        out.extend_from_slice(b" - - ");
+        .write(out);
+        out.extend_from_slice(b"- ");
         let room = limit.saturating_sub(out.len() - start);
         let message = self.message.as_deref().unwrap_or_default();
         out.extend_from_slice(message.get(..room).unwrap_or(message));
         let truncated = self.is_cut || message.len() > room;
         FrameSpan { span: between(start, out.len()), truncated }
     }
-}
-
-/// Writes a value as a name of a header: of printable ASCII without blanks, or `-` (RFC 5424, section 6).
-fn name(value: &[u8], out: &mut Vec<u8>) {
-    let value = value.get(..limits::MAX_HEADER_FIELD).unwrap_or(value);
-    if value.is_empty() {
-        out.push(b'-');
-    }
-    out.extend(value.iter().map(|byte| if byte.is_ascii_graphic() { *byte } else { b'_' }));
 }

@@ -4,6 +4,7 @@
 
 use super::entry::Entry;
 use crate::batch::FrameSpan;
+use crate::wire::compose::between;
 use serde_json::{Map, Value};
 
 /// Whether a line could be an entry.
@@ -24,7 +25,7 @@ pub fn convert(bytes: &[u8], frames: &mut [FrameSpan], limit: usize) -> Option<V
             None => {
                 let start = out.len();
                 out.extend_from_slice(line);
-                FrameSpan { span: super::between(start, out.len()), truncated: frame.truncated }
+                FrameSpan { span: between(start, out.len()), truncated: frame.truncated }
             }
         };
     }
@@ -71,7 +72,7 @@ mod tests {
         let bytes = lines.concat();
         let mut start = 0;
         let span = |line: &&str| {
-            let span = super::super::between(start, start + line.len());
+            let span = super::between(start, start + line.len());
             start += line.len();
             FrameSpan { span, truncated: false }
         };

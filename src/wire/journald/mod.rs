@@ -7,14 +7,6 @@ mod json;
 pub use export::Exported;
 pub use json::convert;
 
-use crate::span::Span;
-
-/// The span from one place to another.
-fn between(start: usize, end: usize) -> Span {
-    let [start, end] = [start, end].map(|place| u32::try_from(place).unwrap_or(u32::MAX));
-    Span::new(start, end.saturating_sub(start))
-}
-
 /// Whether a file that begins with these bytes is of the export format: fields on lines, of which journald's come first.
 pub fn is_export(start: &[u8]) -> bool {
     let mut lines = start.split(|byte| *byte == b'\n').skip_while(|line| line.is_empty());

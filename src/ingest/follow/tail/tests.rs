@@ -20,7 +20,7 @@ struct Scene {
 }
 
 fn rules() -> Rules {
-    Rules { max_message_size: 1024, quiet: QUIET, rotated: ROTATED }
+    Rules { lines: None, max_message_size: 1024, quiet: QUIET, rotated: ROTATED }
 }
 
 impl Scene {
