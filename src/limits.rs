@@ -437,6 +437,9 @@ pub const MAX_SECRET_BYTES: usize = 64 * 1024;
 /// Time within which the keyring of a desktop has to answer.
 pub const KEYRING_TIME: Duration = Duration::from_secs(10);
 
+/// Calls to that keyring which have not come back; with as many, it is not asked.
+pub const MAX_KEYRING_CALLS: usize = 8;
+
 /// Time within which a mail server has to answer, by default.
 pub const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -18,11 +18,12 @@ mod keyring;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use correlator::limits;
-use house::{CANARY, Hook, House, Server, feed, has};
+use house::{CANARY, Hook, House, Running, Server, feed, has};
 use keyring::Session;
 use serde_json::Value;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::time::Instant;
 
 /// A server refuses to start without its secrets, starts with them, delivers, and refuses again when they are removed.
@@ -124,7 +125,7 @@ fn a_locked_keyring_is_told_and_events_wait_for_it() {
     let absent = listed(&house);
     let Some(session) = Session::start(&mut house) else { return };
     // Without a bus there is no keyring; that says nothing of what is in it.
-    assert!(absent.iter().all(|credential| credential["status"] == "unreachable"), "{absent:?}");
+    assert!(absent.iter().all(|credential| credential["status"] == "no store"), "{absent:?}");
     let missing = listed(&house);
     assert!(missing.iter().all(|credential| credential["status"] == "missing"), "{missing:?}");
     let hook = Hook::start(0);
@@ -159,7 +160,25 @@ fn a_keyring_that_does_not_answer_is_waited_for_once() {
     assert_eq!(listed.len(), 2);
     for credential in &listed {
         assert_eq!(credential["status"], "refused", "{listed:?}");
-        assert_eq!(credential["answers"][0]["says"], "it gave no answer within 10 s");
+        let says = credential["answers"][0]["says"].as_str().unwrap();
+        assert!(says.starts_with("it gave no answer within 10 s"), "{says}");
+    }
+}
+
+#[test]
+fn a_session_bus_that_does_not_answer_holds_no_command_up() {
+    let mut house = House::new("[\"keyring\"]", "");
+    let path = house.path().join("bus");
+    // Connections wait to be accepted, for ever.
+    let _bus = UnixListener::bind(&path).unwrap();
+    let address = format!("unix:path={}", path.display());
+    house.environment.push(("DBUS_SESSION_BUS_ADDRESS".to_owned(), address));
+    let commands = [&["credentials", "list"][..], &["check"], &["serve"]];
+    let asking = commands.map(|arguments| Running::start(&mut house.correlator(arguments)));
+    let said = asking.map(Running::wait);
+    assert_eq!(said.each_ref().map(|said| said.code), [Some(0), Some(2), Some(2)], "{said:?}");
+    for said in said {
+        assert!((said.out + &said.err).contains("it gave no answer within 10 s"), "{}", said.err);
     }
 }
 
@@ -202,6 +221,34 @@ fn all_that_is_wrong_is_told_before_anything_starts() {
     }
     let check = house.run(&["credentials", "check"]);
     assert!(check.code == Some(1) && check.out.contains("3 of 3 cannot be had"), "{check:?}");
+}
+
+#[test]
+fn the_credential_of_the_heartbeat_is_listed_with_those_of_handlers() {
+    let house = House::new("[\"directory\"]", "[server]\nheartbeat = { credential = \"watch\" }");
+    for command in ["serve", "check"] {
+        let said = house.run(&[command]);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        for expected in ["/url, for `hook`: missing", "  watch, for `server.heartbeat`: missing"] {
+            assert!(said.err.contains(expected), "{expected}: {said:?}");
+        }
+        assert_eq!(said.err.matches("`server.heartbeat`").count(), 1, "{said:?}");
+    }
+    // A trial beats for nobody.
+    let trial = house.run(&["test-alert"]);
+    assert!(trial.code == Some(2) && !trial.err.contains("watch"), "{trial:?}");
+    let watch = |value: &str| feed(&mut house.correlator(&["credentials", "set", "watch"]), value);
+    let said = watch("ftp://example.org/");
+    assert!(said.code == Some(0) && said.err.is_empty(), "{said:?}");
+    let listed = listed(&house);
+    let is_watch = |listed: &&Value| listed["used_by"] == serde_json::json!(["server.heartbeat"]);
+    assert!(listed.iter().any(|listed| is_watch(&listed)), "{listed:?}");
+    house.set_all(&Hook::start(0));
+    for (command, code) in [("serve", 2), ("check", 1)] {
+        let said = house.run(&[command]);
+        let expected = "`server.heartbeat` cannot be used: it is no http or https URL";
+        assert!(said.code == Some(code) && said.err.contains(expected), "{said:?}");
+    }
 }
 
 #[test]

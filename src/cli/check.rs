@@ -5,6 +5,7 @@ mod online;
 use super::apps::{handlers, modules};
 use super::delivery::{environment, target};
 use super::probe::try_directory;
+use super::serve::heartbeat;
 use super::text::{exposure, lacking, lacking_room, secrets_in_plain};
 use super::{ConfigArgs, Exit, Failure, credentials};
 use crate::config::Settings;
@@ -99,8 +100,8 @@ impl Findings {
         }
     }
 
-    /// Whether what handlers need of this machine is as it should be: templates and certificates, for instance. Gives those
-    /// that can be built.
+    /// Whether what handlers and the heartbeat need is as it should be: credentials, templates and certificates, for
+    /// instance. Gives the handlers that can be built.
     fn handlers(&mut self, settings: &Settings) -> Vec<Target> {
         let ready = credentials::find(settings).unwrap_or_else(|failure| {
             self.errors.push(failure.message());
@@ -111,6 +112,10 @@ impl Findings {
         let environment = environment(settings, &ready.secrets, Arc::new(NoEvidence));
         self.warnings.extend(settings.active_handlers().flat_map(secrets_in_plain));
         self.errors.extend(lacking(settings));
+        if !self.is_incomplete {
+            let heartbeat = heartbeat::prepare(settings, &ready.secrets);
+            self.errors.extend(heartbeat.err().map(|failure| failure.message()));
+        }
         let mut targets = Vec::new();
         for handler in settings.active_handlers() {
             match target(handler, settings, &environment) {

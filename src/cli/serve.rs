@@ -4,7 +4,7 @@ mod backend;
 mod certificates;
 mod control;
 mod ending;
-mod heartbeat;
+pub(super) mod heartbeat;
 mod report;
 mod service;
 mod signals;
@@ -85,7 +85,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     if let Some(lacking) = lacking_room(&settings) {
         tracing::error!("{lacking}");
     }
-    let heartbeat = heartbeat::find(&settings)?;
+    let heartbeat = heartbeat::prepare(&settings, &secrets)?;
     let identity = Identity::claim(&settings.server.data_dir).map_err(backend::failure)?;
     let apps = settings.modules();
     let stamp = Stamp { stream: identity.stream, run: identity.run, modules: Correlator::modules(&apps) };

@@ -1,13 +1,21 @@
 //! Floor 2: a directory of files, one for each credential: what systemd, Docker and Kubernetes hand to a service.
 //!
-//! Invariant: a file that everybody may read or write gives no secret; a file is written whole or not at all.
+//! Kubernetes makes links of them, which lead to files of one version in a directory of its own (`..data`). So links are
+//! followed to read, and what counts is what they lead to.
+//!
+//! Invariant: a file that everybody may read or write gives no secret; a file is written whole or not at all, and never
+//! outside of the directory.
 
 use super::store::{Store, StoreKind, user};
 use super::{CredentialName, Lack, Secret, Why};
-use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, open};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use rustix::fs::{
+    AtFlags, Gid, Mode, OFlags, Uid, fchown, mkdirat, open, openat, readlinkat, renameat, unlinkat,
+};
+use rustix::io::Errno;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A directory.
@@ -25,8 +33,8 @@ impl Store for Directory {
 
     /// Reads the file of the credential's name, or of the name with `-` for each slash, as systemd's names hold none.
     fn get(&self, name: &CredentialName) -> Result<Secret, Lack> {
-        for path in self.files(name) {
-            if let Some(secret) = read(&path)? {
+        for file in files(name) {
+            if let Some(secret) = read(&self.0.join(file))? {
                 return Ok(secret);
             }
         }
@@ -37,26 +45,26 @@ impl Store for Directory {
     fn put(&self, name: &CredentialName, secret: &Secret) -> Result<String, Lack> {
         let directory =
             fs::metadata(&self.0).map_err(|_| Why::Absent.because("there is no such directory"))?;
-        let owner = directory.uid();
-        let owner = if rustix::process::geteuid().is_root() { Some((owner, directory.gid())) } else { None };
-        let [nested, flat] = self.files(name);
-        let path = if !nested.exists() && flat.exists() { flat } else { nested };
-        let written = self.parents(&path, owner).and_then(|()| write(&path, secret, owner));
-        let uid = written.and_then(|()| fs::metadata(&path)).map_err(|error| match error.kind() {
+        let is_root = rustix::process::geteuid().is_root();
+        let owner = is_root.then(|| Owner(directory.uid(), directory.gid()));
+        let [nested, flat] = files(name);
+        let is_there = |file: &str| self.0.join(file).exists();
+        let file = if !is_there(&nested) && is_there(&flat) { flat } else { nested };
+        let uid = self.write(&file, secret, owner).map_err(|error| match error.kind() {
             // Such directories are somebody else's to fill.
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
                 Why::Absent.because(format!("{error}, so it is not for this user to fill"))
             }
             _ => Why::Refused.because(error.to_string()),
         })?;
-        Ok(user(uid.uid()))
+        Ok(user(uid))
     }
 
     fn remove(&self, name: &CredentialName) -> Result<(), Lack> {
         let mut is_removed = false;
         // Both ways of writing the name: the other one would count from then on.
-        for path in self.files(name) {
-            match fs::remove_file(&path) {
+        for file in files(name) {
+            match self.unlink(&file) {
                 Ok(()) => is_removed = true,
                 Err(error) if is_absence(&error) => {}
                 Err(error) => return Err(Why::Refused.because(error.to_string())),
@@ -66,26 +74,87 @@ impl Store for Directory {
     }
 }
 
-impl Directory {
-    fn files(&self, name: &CredentialName) -> [PathBuf; 2] {
-        [self.0.join(name.as_str()), self.0.join(name.as_str().replace('/', "-"))]
-    }
+/// Who is to own what is made: a user and a group.
+#[derive(Clone, Copy)]
+struct Owner(u32, u32);
 
+/// The files that a credential may be in, below the directory.
+fn files(name: &CredentialName) -> [String; 2] {
+    [name.to_string(), name.as_str().replace('/', "-")]
+}
+
+/// How directories are opened.
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+impl Directory {
     fn nothing(&self) -> Lack {
         let is_there = self.0.is_dir();
         Why::Nothing.because(if is_there { "it has no such file" } else { "there is no such directory" })
     }
 
-    /// Makes the directories that a name with slashes needs.
-    fn parents(&self, path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
-        let above = path.ancestors().skip(1).take_while(|above| *above != self.0);
-        let mut missing: Vec<_> = above.take_while(|above| !above.exists()).collect();
-        while let Some(path) = missing.pop() {
-            DirBuilder::new().mode(0o700).create(path)?;
-            give(&File::open(path)?, owner)?;
+    /// Opens the directory that a file is in, and gives the file's name there. Nothing is changed through a link: whom the
+    /// directory belongs to could have root write elsewhere.
+    fn folder<'a>(&self, file: &'a str) -> io::Result<(OwnedFd, &'a str)> {
+        let (folders, name) = file.rsplit_once('/').unwrap_or(("", file));
+        let mut folder = open(&self.0, DIRECTORY, Mode::empty())?;
+        for name in folders.split_terminator('/') {
+            folder = enter(&folder, name)?;
+        }
+        Ok((folder, name))
+    }
+
+    /// Makes the directories that a file needs.
+    fn make_folders(&self, file: &str, owner: Option<Owner>) -> io::Result<()> {
+        let mut folder = open(&self.0, DIRECTORY, Mode::empty())?;
+        let (folders, _) = file.rsplit_once('/').unwrap_or_default();
+        for name in folders.split_terminator('/') {
+            let is_new = match mkdirat(&folder, name, Mode::RWXU) {
+                Ok(()) => true,
+                Err(Errno::EXIST) => false,
+                Err(error) => return Err(error.into()),
+            };
+            folder = enter(&folder, name)?;
+            if is_new {
+                give(&folder, owner)?;
+            }
         }
         Ok(())
     }
+
+    /// Writes a secret to a file beside the one that it then replaces; gives the user whom it belongs to.
+    fn write(&self, file: &str, secret: &Secret, owner: Option<Owner>) -> io::Result<u32> {
+        self.make_folders(file, owner)?;
+        let (folder, name) = self.folder(file)?;
+        // No credential's name begins with a dot.
+        let beside = format!(".new-{}", std::process::id());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mut new = File::from(openat(&folder, &beside, flags, Mode::RUSR | Mode::WUSR)?);
+        let written = give(&new, owner)
+            .and_then(|()| new.write_all(secret.expose().as_bytes()))
+            .and_then(|()| new.sync_all())
+            .and_then(|()| Ok(renameat(&folder, &beside, &folder, name)?));
+        if written.is_err() {
+            // What went wrong has a name already.
+            unlinkat(&folder, &beside, AtFlags::empty()).ok();
+        }
+        written?;
+        Ok(new.metadata()?.uid())
+    }
+
+    fn unlink(&self, file: &str) -> io::Result<()> {
+        let (folder, name) = self.folder(file)?;
+        Ok(unlinkat(&folder, name, AtFlags::empty())?)
+    }
+}
+
+/// Opens a directory in another one, unless it is a link.
+fn enter(folder: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    openat(folder, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).map_err(|error| {
+        match readlinkat(folder, name, Vec::new()) {
+            Ok(_) => io::Error::other(format!("`{name}` in it is a link, through which nothing is changed")),
+            Err(_) => error.into(),
+        }
+    })
 }
 
 fn is_absence(error: &io::Error) -> bool {
@@ -116,26 +185,10 @@ fn read(path: &Path) -> Result<Option<Secret>, Lack> {
     Secret::from_line(bytes).map(Some).map_err(|error| unusable(&error.to_string()))
 }
 
-/// Writes a secret to a file beside the one that it then replaces.
-fn write(path: &Path, secret: &Secret, owner: Option<(u32, u32)>) -> io::Result<()> {
-    // No credential's name begins with a dot.
-    let beside = path.with_file_name(format!(".new-{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    let written = give(&file, owner)
-        .and_then(|()| file.write_all(secret.expose().as_bytes()))
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        // What went wrong has a name already.
-        fs::remove_file(&beside).ok();
-    }
-    written
-}
-
 /// Gives a file to its owner, if it is to have another one than who made it.
-fn give(file: &File, owner: Option<(u32, u32)>) -> io::Result<()> {
-    let Some((user, group)) = owner else { return Ok(()) };
-    fchown(file, Some(Uid::from_raw(user)), Some(Gid::from_raw(group))).map_err(io::Error::from)
+fn give(file: impl AsFd, owner: Option<Owner>) -> io::Result<()> {
+    let Some(Owner(user, group)) = owner else { return Ok(()) };
+    Ok(fchown(file, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?)
 }
 
 #[cfg(test)]
@@ -143,6 +196,7 @@ mod tests {
     use super::*;
     use crate::limits;
     use std::fs::Permissions;
+    use std::os::unix::fs::symlink;
 
     fn name(text: &str) -> CredentialName {
         CredentialName::new(text).unwrap()
@@ -197,6 +251,47 @@ mod tests {
         fs::create_dir(home.path().join("folder")).unwrap();
         let error = directory.get(&name("folder")).unwrap_err();
         assert!(error.what.ends_with("it is no regular file"));
+    }
+
+    #[test]
+    fn links_as_kubernetes_makes_them_are_read_and_what_they_lead_to_counts() {
+        let home = tempfile::tempdir().unwrap();
+        put(&home.path().join("..2026_11_29/token"), b"hunter2", 0o440);
+        put(&home.path().join("..2026_11_29/open"), b"hunter2", 0o444);
+        symlink("..2026_11_29", home.path().join("..data")).unwrap();
+        for file in ["token", "open"] {
+            symlink(format!("..data/{file}"), home.path().join(file)).unwrap();
+        }
+        symlink("..data/gone", home.path().join("gone")).unwrap();
+        let directory = Directory(home.path().to_owned());
+        assert_eq!(directory.get(&name("token")).unwrap().expose(), "hunter2");
+        assert_eq!(directory.get(&name("gone")).unwrap_err().why, Why::Nothing);
+        let error = directory.get(&name("open")).unwrap_err();
+        assert!(error.what.contains("everybody may read or write it"), "{error}");
+    }
+
+    #[test]
+    fn nothing_is_changed_through_a_link() {
+        let (home, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        put(&other.path().join("oncall"), b"theirs", 0o600);
+        symlink(other.path(), home.path().join("smtp")).unwrap();
+        symlink(other.path().join("oncall"), home.path().join("link")).unwrap();
+        let directory = Directory(home.path().to_owned());
+        let secret = Secret::new("ours".to_owned());
+        let said = [
+            directory.put(&name("smtp/oncall"), &secret).unwrap_err(),
+            directory.put(&name("smtp/new/one"), &secret).unwrap_err(),
+            directory.remove(&name("smtp/oncall")).unwrap_err(),
+        ];
+        for lack in said {
+            assert!(lack.why == Why::Refused && lack.what.starts_with("`smtp` in it is a link"), "{lack}");
+        }
+        // A link in the place of the file is replaced, or removed, itself.
+        directory.put(&name("link"), &secret).unwrap();
+        assert_eq!(directory.get(&name("link")).unwrap().expose(), "ours");
+        directory.remove(&name("link")).unwrap();
+        assert_eq!(fs::read(other.path().join("oncall")).unwrap(), b"theirs");
+        assert_eq!(fs::read_dir(other.path()).unwrap().count(), 1);
     }
 
     #[test]

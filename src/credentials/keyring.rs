@@ -3,9 +3,11 @@
 //! The `keyring` crate keeps and gives the secrets. Before it is asked, the service is, on a connection of its own:
 //! whether it is there, and whether the keyring is locked. The crate would open a dialogue for a locked keyring, which
 //! nobody answers where a service runs; it would take some locked ones for empty; and it remembers for the life of the
-//! process that there was no service.
+//! process that there was no service. Some services ask a person whether they may give a secret, and the crate waits for
+//! that without an end; so each call is made by a thread of its own, which is left behind when it does not come back.
 //!
-//! Invariant: a keyring is never unlocked by this program, and a locked one is never taken for an empty one.
+//! Invariant: a keyring is never unlocked by this program, a locked one is never taken for an empty one, and nobody waits
+//! longer than [`limits::KEYRING_TIME`] for one.
 
 use super::store::{SERVICE, Store, StoreKind, nothing, own_user};
 use super::{CredentialName, Lack, Secret, Why};
@@ -14,6 +16,9 @@ use keyring::{Entry, Error};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
 use zbus::blocking::{Connection, connection};
 use zbus::zvariant::{DynamicDeserialize, DynamicType, OwnedObjectPath, OwnedValue};
 use zeroize::Zeroizing;
@@ -42,31 +47,89 @@ impl Store for Keyring {
     }
 
     fn get(&self, name: &CredentialName) -> Result<Secret, Lack> {
-        self.service()?.must_have(name)?;
-        let bytes = entry(name).and_then(|entry| entry.get_secret()).map_err(lack)?;
-        Ok(Secret::from_bytes(Zeroizing::new(bytes))?)
+        let name = name.clone();
+        self.in_time(move || {
+            Service::connect()?.must_have(&name)?;
+            let bytes = entry(&name).and_then(|entry| entry.get_secret()).map_err(lack)?;
+            Ok(Secret::from_bytes(Zeroizing::new(bytes))?)
+        })
     }
 
     fn put(&self, name: &CredentialName, secret: &Secret) -> Result<String, Lack> {
-        self.service()?.must_be_open()?;
-        let set = entry(name).and_then(|entry| entry.set_secret(secret.expose().as_bytes()));
-        set.map_err(lack)?;
+        let (name, secret) = (name.clone(), secret.clone());
+        self.in_time(move || {
+            Service::connect()?.must_be_open()?;
+            let set = entry(&name).and_then(|entry| entry.set_secret(secret.expose().as_bytes()));
+            set.map_err(lack)
+        })?;
         Ok(format!("{}, in a session where the keyring is unlocked,", own_user()))
     }
 
     fn remove(&self, name: &CredentialName) -> Result<(), Lack> {
-        self.service()?.must_have(name)?;
-        entry(name).and_then(|entry| entry.delete_credential()).map_err(lack)
+        let name = name.clone();
+        self.in_time(move || {
+            Service::connect()?.must_have(&name)?;
+            entry(&name).and_then(|entry| entry.delete_credential()).map_err(lack)
+        })
     }
 }
 
 impl Keyring {
-    fn service(&self) -> Result<Service<'_>, Lack> {
-        match self.silent.get() {
-            Some(silent) => Err(silent.clone()),
-            None => Service::connect(&self.silent),
+    /// Asks something of the service, unless it has not answered before.
+    fn in_time<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce() -> Result<T, Lack> + Send + 'static,
+    ) -> Result<T, Lack> {
+        if let Some(silent) = self.silent.get() {
+            return Err(silent.clone());
         }
+        let call = Call::begin().ok_or_else(no_answer)?;
+        let (sender, answer) = sync_channel(1);
+        let asking = thread::Builder::new().name("keyring".to_owned()).spawn(move || {
+            // Nobody listens any more when the time is over.
+            sender.send(ask()).ok();
+            drop(call);
+        });
+        asking.map_err(|error| Why::Refused.because(format!("there is no thread to ask it: {error}")))?;
+        let answer = match answer.recv_timeout(limits::KEYRING_TIME) {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout) => Err(no_answer()),
+            Err(RecvTimeoutError::Disconnected) => Err(Why::Refused.because("the call for it panicked")),
+        };
+        answer.inspect_err(|lack| {
+            if *lack == no_answer() {
+                self.silent.get_or_init(no_answer);
+            }
+        })
     }
+}
+
+/// A call on its way, of which there are [`limits::MAX_KEYRING_CALLS`] at most in this process.
+struct Call;
+
+/// How many calls are on their way.
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+impl Call {
+    /// Begins a call; nothing where too many have not come back.
+    fn begin() -> Option<Self> {
+        let one_more = |calls| (calls < limits::MAX_KEYRING_CALLS).then_some(calls + 1);
+        CALLS.fetch_update(SeqCst, SeqCst, one_more).ok().map(|_| Self)
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        CALLS.fetch_sub(1, SeqCst);
+    }
+}
+
+/// That nothing came in time.
+fn no_answer() -> Lack {
+    let seconds = limits::KEYRING_TIME.as_secs();
+    Why::Refused.because(format!(
+        "it gave no answer within {seconds} s; it may be waiting for somebody at a dialogue"
+    ))
 }
 
 fn entry(name: &CredentialName) -> Result<Entry, Error> {
@@ -87,18 +150,17 @@ fn lack(error: Error) -> Lack {
 }
 
 /// The service itself, to be asked for its state.
-struct Service<'a> {
+struct Service {
     connection: Connection,
-    silent: &'a OnceLock<Lack>,
 }
 
-impl<'a> Service<'a> {
-    fn connect(silent: &'a OnceLock<Lack>) -> Result<Self, Lack> {
+impl Service {
+    fn connect() -> Result<Self, Lack> {
         let connected = connection::Builder::session()
             .and_then(|builder| builder.method_timeout(limits::KEYRING_TIME).build());
         let connection =
             connected.map_err(|error| Why::Absent.because(format!("there is no session bus: {error}")))?;
-        Ok(Self { connection, silent })
+        Ok(Self { connection })
     }
 
     /// Makes sure that a credential is there, and can be read.
@@ -156,11 +218,7 @@ impl<'a> Service<'a> {
             zbus::Error::MethodError(name, ..) if is_absence(name) => {
                 Why::Absent.because("nothing on the session bus provides it")
             }
-            zbus::Error::InputOutput(error) if error.kind() == ErrorKind::TimedOut => {
-                let seconds = limits::KEYRING_TIME.as_secs();
-                let said = Why::Refused.because(format!("it gave no answer within {seconds} s"));
-                self.silent.get_or_init(|| said).clone()
-            }
+            zbus::Error::InputOutput(error) if error.kind() == ErrorKind::TimedOut => no_answer(),
             error => Why::Refused.because(error.to_string()),
         })?;
         answer.body().deserialize().map_err(|error| Why::Refused.because(error.to_string()))

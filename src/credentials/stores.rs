@@ -66,8 +66,8 @@ pub enum Status {
     Locked,
     /// One refuses, and may have it.
     Refused,
-    /// None is there.
-    Unreachable,
+    /// None is there that could have it.
+    NoStore,
 }
 
 impl Status {
@@ -77,7 +77,7 @@ impl Status {
             Self::Missing => "missing",
             Self::Locked => "locked",
             Self::Refused => "refused",
-            Self::Unreachable => "unreachable",
+            Self::NoStore => "no store",
         }
     }
 }
@@ -93,7 +93,7 @@ impl Answers {
         } else if any(&[Why::Nothing]) {
             Status::Missing
         } else {
-            Status::Unreachable
+            Status::NoStore
         }
     }
 }
@@ -232,7 +232,7 @@ mod tests {
         let [no, absent, locked, refused] = [Why::Nothing, Why::Absent, Why::Locked, Why::Refused].map(Some);
         for (answers, expected) in [
             ([no, absent, no], Err(Status::Missing)),
-            ([absent, absent, absent], Err(Status::Unreachable)),
+            ([absent, absent, absent], Err(Status::NoStore)),
             ([no, locked, no], Err(Status::Locked)),
             ([no, locked, refused], Err(Status::Refused)),
             ([Some(Why::Unusable), None, None], Err(Status::Refused)),

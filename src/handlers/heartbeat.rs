@@ -4,7 +4,7 @@
 //! alarms people when it does not come.
 
 use super::Outcome;
-use super::http::{Client, send};
+use super::http::{self, Client, send};
 use super::secrecy::Hushed;
 use crate::limits;
 use reqwest::Url;
@@ -23,10 +23,10 @@ impl Heartbeat {
     ///
     /// # Errors
     /// When it is none, or the system has no certificate authorities.
-    pub fn new(url: &str) -> io::Result<Self> {
+    pub fn new(text: &str) -> io::Result<Self> {
         let mut hushed = Hushed::default();
-        let text = url;
-        let url = Url::parse(text).map_err(io::Error::other)?;
+        let url = http::url(text);
+        let url = url.ok_or_else(|| io::Error::other("it is no http or https URL"))?;
         hushed.add_url(text, &url);
         hushed.add_login_of(&url);
         Ok(Self { client: Client::new(None, limits::HEARTBEAT_DEADLINE)?, url, hushed })

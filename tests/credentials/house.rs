@@ -140,6 +140,33 @@ impl Said {
     }
 }
 
+/// A command that runs, and has to end.
+pub(crate) struct Running {
+    pid: Pid,
+    output: Receiver<Output>,
+}
+
+impl Running {
+    /// Starts a command that gets nothing on standard input.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let (sender, output) = channel();
+        thread::spawn(move || sender.send(child.wait_with_output().unwrap()));
+        Self { pid, output }
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(self) -> Said {
+        let output = self.output.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|error| {
+            kill_process(self.pid, Signal::KILL).ok();
+            panic!("a command does not end: {error}");
+        });
+        Said::of(output)
+    }
+}
+
 /// A server that runs.
 pub(crate) struct Server {
     child: Child,

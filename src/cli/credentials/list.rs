@@ -1,15 +1,15 @@
 //! Floor 8: `correlator credentials list`: where each credential is found.
 
-use super::need::{Need, look};
+use super::need::{Need, all, look};
 use crate::cli::text::write_array;
 use crate::cli::{ConfigArgs, Exit, Failure, Format};
 use crate::credentials::Status;
 use std::io::{self, Write};
 
-/// List the credentials that handlers name, and where each is found
+/// List the credentials that the configuration names, and where each is found
 ///
-/// Values are not shown. What is not found is `missing`; `locked`, `refused` and `unreachable` tell of stores that may
-/// have it and cannot be asked.
+/// Values are not shown. What is not found is `missing`; `locked` and `refused` tell of stores that may have it and
+/// cannot be asked, and `no store` that there is none here.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// How they are listed; JSON is one array, with an object for each credential
@@ -26,7 +26,7 @@ pub(super) struct Args {
 /// When the configuration is refused, or standard output cannot be written.
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let settings = args.config.load(&[], &[])?;
-    let needs = look(&settings, &settings.handlers);
+    let needs = look(&settings, all(&settings));
     let mut out = io::stdout().lock();
     match args.format {
         Format::Text => write_text(&mut out, &needs)?,
@@ -36,22 +36,24 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn handlers(need: &Need<'_>) -> Vec<String> {
-    need.by.iter().map(|handler| handler.name.clone()).collect()
+fn users<'a>(need: &Need<'a>) -> Vec<&'a str> {
+    need.by.iter().map(|user| user.name).collect()
 }
 
 fn write_text(out: &mut impl Write, needs: &[Need<'_>]) -> io::Result<()> {
     let width = |text: fn(&Need<'_>) -> String| needs.iter().map(|need| text(need).len()).max().unwrap_or(0);
     let names = width(|need| need.name.to_string());
-    let users = width(|need| handlers(need).join(", "));
+    let width_of_users = width(|need| users(need).join(", "));
     for need in needs {
-        let (name, by) = (need.name.as_str(), handlers(need).join(", "));
+        let (name, by) = (need.name.as_str(), users(need).join(", "));
         match &need.looked {
-            Ok(found) => writeln!(out, "{name:names$}  {by:users$}  found in {}", found.place)?,
+            Ok(found) => writeln!(out, "{name:names$}  {by:width_of_users$}  found in {}", found.place)?,
             Err(answers) if answers.status() == Status::Missing => {
-                writeln!(out, "{name:names$}  {by:users$}  missing")?;
+                writeln!(out, "{name:names$}  {by:width_of_users$}  missing")?;
             }
-            Err(answers) => writeln!(out, "{name:names$}  {by:users$}  {}  ({answers})", need.status())?,
+            Err(answers) => {
+                writeln!(out, "{name:names$}  {by:width_of_users$}  {}  ({answers})", need.status())?
+            }
         }
     }
     Ok(())
@@ -64,7 +66,7 @@ fn json(need: &Need<'_>) -> serde_json::Value {
     let answers = answers.map(|(place, lack)| serde_json::json!({ "place": place, "says": lack.what }));
     serde_json::json!({
         "name": need.name.as_str(),
-        "handlers": handlers(need),
+        "used_by": users(need),
         "required": need.is_required(),
         "status": need.status(),
         "store": found.map(|found| found.kind.name()),

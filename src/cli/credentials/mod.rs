@@ -1,4 +1,4 @@
-//! Floor 8: `correlator credentials`, and the credentials that handlers name, found before anything starts.
+//! Floor 8: `correlator credentials`, and the credentials that the configuration names, found before anything starts.
 //!
 //! Invariant: no value is printed.
 
@@ -9,14 +9,14 @@ mod remove;
 mod set;
 mod start;
 
-pub(super) use start::{Ready, all_of, find, find_all};
+pub(super) use start::{Ready, all_of, find, find_all, find_for_handlers};
 
 use super::{Exit, Failure};
 use crate::config::{Settings, Source};
 use crate::credentials::{CredentialName, StoreKind};
 use clap::{Subcommand, ValueEnum};
 
-/// Keep the secrets that handlers need, and see which are missing
+/// Keep the secrets that the configuration names, and see which are missing
 ///
 /// The configuration names secrets and never holds them. They lie in stores: directories of files, the keyring of a
 /// session, the kernel. `[credentials]` says which are asked, and in which order.

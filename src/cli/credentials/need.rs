@@ -2,30 +2,58 @@
 
 use super::command_to_set;
 use crate::config::{Handler, Settings};
-use crate::credentials::{Answers, CredentialName, Found, Status, Stores};
+use crate::credentials::{Answers, CredentialName, Found, Given, Status, Stores};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// A credential that handlers name, and what came of looking for it.
+/// A part of the configuration that names a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct User<'a> {
+    /// The name of the handler, or the key of the option.
+    pub(super) name: &'a str,
+    /// Whether nothing starts without the credential.
+    pub(super) is_required: bool,
+}
+
+/// A credential, and what names it.
+pub(super) type Use<'a> = (&'a CredentialName, User<'a>);
+
+/// A credential that the configuration names, and what came of looking for it.
 pub(super) struct Need<'a> {
     pub(super) name: &'a CredentialName,
-    /// The handlers that name it.
-    pub(super) by: Vec<&'a Handler>,
+    /// What names it.
+    pub(super) by: Vec<User<'a>>,
     pub(super) looked: Result<Found, Answers>,
 }
 
-/// Looks for all credentials that handlers name, by name. No store is asked when none is named.
-pub(super) fn look<'a>(
-    settings: &Settings,
+/// All credentials that the configuration names, each with what names it, once or more.
+pub(super) fn all(settings: &Settings) -> impl Iterator<Item = Use<'_>> {
+    of_handlers(&settings.handlers).chain(of_server(settings))
+}
+
+/// The credentials that handlers name.
+pub(super) fn of_handlers<'a>(
     handlers: impl IntoIterator<Item = &'a Handler>,
-) -> Vec<Need<'a>> {
-    let mut named: BTreeMap<&CredentialName, Vec<&Handler>> = BTreeMap::new();
-    for handler in handlers {
-        for name in handler.options.credentials() {
-            let by = named.entry(name).or_default();
-            if by.last().is_none_or(|last| last.name != handler.name) {
-                by.push(handler);
-            }
+) -> impl Iterator<Item = Use<'a>> {
+    handlers.into_iter().flat_map(|handler| {
+        let user = User { name: &handler.name, is_required: handler.required };
+        handler.options.credentials().into_iter().map(move |name| (name, user))
+    })
+}
+
+/// The credentials that the server itself names.
+pub(super) fn of_server(settings: &Settings) -> impl Iterator<Item = Use<'_>> {
+    let name = settings.server.heartbeat.as_ref().and_then(Given::credential);
+    name.map(|name| (name, User { name: "server.heartbeat", is_required: true })).into_iter()
+}
+
+/// Looks for credentials, by name. No store is asked when there are none.
+pub(super) fn look<'a>(settings: &Settings, uses: impl Iterator<Item = Use<'a>>) -> Vec<Need<'a>> {
+    let mut named: BTreeMap<&CredentialName, Vec<User<'_>>> = BTreeMap::new();
+    for (name, user) in uses {
+        let by = named.entry(name).or_default();
+        if by.last() != Some(&user) {
+            by.push(user);
         }
     }
     let stores = Stores::new(&settings.credentials);
@@ -33,9 +61,9 @@ pub(super) fn look<'a>(
 }
 
 impl Need<'_> {
-    /// Whether a handler names it that has to be ready when the server starts.
+    /// Whether something names it that has to be ready when the server starts.
     pub(super) fn is_required(&self) -> bool {
-        self.by.iter().any(|handler| handler.required)
+        self.by.iter().any(|user| user.is_required)
     }
 
     /// What came of looking for it, in one word.
@@ -47,8 +75,8 @@ impl Need<'_> {
     pub(super) fn lack(&self, settings: &Settings) -> Option<String> {
         let answers = self.looked.as_ref().err()?;
         let status = answers.status();
-        let handlers: Vec<_> = self.by.iter().map(|handler| format!("`{}`", handler.name)).collect();
-        let mut text = format!("\n  {}, for {}: {}", self.name, handlers.join(" and "), status.name());
+        let users: Vec<_> = self.by.iter().map(|user| format!("`{}`", user.name)).collect();
+        let mut text = format!("\n  {}, for {}: {}", self.name, users.join(" and "), status.name());
         let mut line = |line: &str| write!(text, "\n    {line}").ok();
         for (place, lack) in &answers.0 {
             line(&format!("{place}: {lack}"));

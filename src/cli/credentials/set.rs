@@ -1,5 +1,6 @@
 //! Floor 8: `correlator credentials set`: keeps a secret.
 
+use super::need::all;
 use crate::cli::{ConfigArgs, Exit, Failure};
 use crate::config::Settings;
 use crate::credentials::{CredentialName, Secret, StoreKind, Stores};
@@ -74,13 +75,13 @@ fn ask(name: &CredentialName) -> Result<Secret, Failure> {
     Ok(Secret::from_line(bytes).context("the value cannot be kept")?)
 }
 
-/// Says that no handler names a credential.
+/// Says that nothing names a credential.
 fn unused(name: &CredentialName, settings: &Settings) -> Option<String> {
-    let named: Vec<_> = settings.handlers.iter().flat_map(|handler| handler.options.credentials()).collect();
+    let named: Vec<_> = all(settings).map(|(name, _)| name).collect();
     if named.contains(&name) {
         return None;
     }
     let near = suggest(name.as_str(), named.iter().map(|name| name.as_str()));
     let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    Some(format!("no handler names `{name}`{near}"))
+    Some(format!("nothing in the configuration names `{name}`{near}"))
 }

@@ -1,14 +1,14 @@
-//! Floor 8: the credentials of all handlers, found before anything starts.
+//! Floor 8: the credentials that the configuration names, found before anything starts.
 //!
 //! Invariant: all that cannot be had is told at once.
 
-use super::need::{Need, look};
+use super::need::{Need, Use, look, of_handlers, of_server};
 use crate::cli::Failure;
 use crate::config::{Handler, Settings};
 use crate::credentials::{Options, Secrets, Status, Stores, own_user};
 use std::sync::Arc;
 
-/// What handlers start with.
+/// What a start begins with.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Ready {
     /// The secrets that were found.
@@ -17,12 +17,24 @@ pub(in crate::cli) struct Ready {
     pub(in crate::cli) waiting: Vec<String>,
 }
 
-/// Finds the credentials that the handlers of all running applications name.
+/// Finds the credentials that the server and the handlers of all running applications name.
 ///
 /// # Errors
 /// Lists all that cannot be had and are required, each with what was said of it, and the command that adds it.
 pub(in crate::cli) fn find(settings: &Settings) -> Result<Ready, Failure> {
-    let needs = look(settings, settings.active_handlers());
+    ready(settings, of_handlers(settings.active_handlers()).chain(of_server(settings)))
+}
+
+/// The same for the handlers alone, where no server is to run.
+///
+/// # Errors
+/// As [`find`].
+pub(in crate::cli) fn find_for_handlers(settings: &Settings) -> Result<Ready, Failure> {
+    ready(settings, of_handlers(settings.active_handlers()))
+}
+
+fn ready<'a>(settings: &Settings, uses: impl Iterator<Item = Use<'a>>) -> Result<Ready, Failure> {
+    let needs = look(settings, uses);
     refuse(settings, needs.iter().filter(|need| need.is_required()))?;
     let waiting = needs.iter().filter_map(|need| {
         let lack = need.lack(settings)?;
@@ -39,7 +51,7 @@ pub(in crate::cli) fn find_all<'a>(
     settings: &Settings,
     handlers: impl IntoIterator<Item = &'a Handler>,
 ) -> Result<Arc<Secrets>, Failure> {
-    let needs = look(settings, handlers);
+    let needs = look(settings, of_handlers(handlers));
     refuse(settings, needs.iter())?;
     Ok(secrets(needs))
 }

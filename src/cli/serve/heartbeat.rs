@@ -5,10 +5,11 @@
 use super::control::present;
 use crate::cli::Failure;
 use crate::config::Settings;
-use crate::credentials::{Given, Stores};
+use crate::credentials::Secrets;
 use crate::handlers::Outcome;
 use crate::handlers::heartbeat::Heartbeat;
 use crate::pipeline::{Errand, Vitals};
+use std::io;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -17,21 +18,11 @@ use tokio::time::{MissedTickBehavior, interval};
 /// Prepares it, if it is configured.
 ///
 /// # Errors
-/// When the URL is a credential that cannot be had, or none.
-pub(super) fn find(settings: &Settings) -> Result<Option<Heartbeat>, Failure> {
-    let heartbeat = match &settings.server.heartbeat {
-        None => return Ok(None),
-        Some(Given::Plain(url)) => Heartbeat::new(url),
-        Some(Given::Credential(name)) => match Stores::new(&settings.credentials).find(name) {
-            Ok(found) => Heartbeat::new(found.secret.expose()),
-            Err(answers) => {
-                let status = answers.status().name();
-                let what =
-                    format!("`server.heartbeat` needs the credential `{name}`, which is {status}: {answers}");
-                return Err(Failure::usage(what));
-            }
-        },
-    };
+/// When what is configured, or the credential holds, is no URL.
+pub(in crate::cli) fn prepare(settings: &Settings, secrets: &Secrets) -> Result<Option<Heartbeat>, Failure> {
+    let Some(url) = &settings.server.heartbeat else { return Ok(None) };
+    let url = secrets.resolve(url).map_err(io::Error::other);
+    let heartbeat = url.and_then(|url| Heartbeat::new(url.expose()));
     heartbeat.map(Some).map_err(|error| Failure::usage(format!("`server.heartbeat` cannot be used: {error}")))
 }
 

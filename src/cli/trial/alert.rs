@@ -41,7 +41,7 @@ pub(in crate::cli) struct Args {
 /// When the configuration is refused, or a handler cannot be built.
 pub(in crate::cli) fn run(args: &Args) -> Result<Exit, Failure> {
     let settings = args.config.load(&args.app, &[])?;
-    let ready = credentials::find(&settings)?;
+    let ready = credentials::find_for_handlers(&settings)?;
     let route = |handler, runtime: &Runtime| -> Result<Report<'_>, Failure> {
         let mut report = Report { handler, routed: None };
         if !is_log(handler) {

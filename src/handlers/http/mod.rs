@@ -76,6 +76,12 @@ impl Client {
     }
 }
 
+/// An http or https URL; nothing for what is none.
+pub(super) fn url(text: &str) -> Option<Url> {
+    let url = Url::parse(text.trim()).ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+}
+
 /// Scheme, host and port of a URL: what may be told of one that has a password, or a path that nobody else is to know.
 pub(super) fn origin(url: &str) -> String {
     Url::parse(url.trim()).map(|url| url.origin().ascii_serialization()).unwrap_or_default()

@@ -7,7 +7,7 @@ use super::signature::{SIGNATURE, Signer, TIMESTAMP};
 use super::{Client, Options};
 use crate::credentials::{Given, Missing};
 use crate::handlers::secrecy::Hushed;
-use crate::handlers::{Environment, Trial};
+use crate::handlers::{Environment, Trial, http};
 use crate::time::{MICROS_PER_SECOND, Timestamp};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, Url};
@@ -45,7 +45,7 @@ impl Target {
         let mut hushed = Hushed::default();
         let given = options.url.as_ref().ok_or(TargetError::Url)?;
         let text = secrets.resolve(given)?;
-        let url = parse(text.expose()).ok_or(TargetError::Url)?;
+        let url = http::url(text.expose()).ok_or(TargetError::Url)?;
         let is_secret = given.credential().is_some();
         if is_secret {
             hushed.add_url(text.expose(), &url);
@@ -102,10 +102,5 @@ impl Target {
 
 /// Whether a URL lets whoever knows it post: it has a password in it, or is one of Slack's.
 pub(super) fn is_telling(text: &str) -> bool {
-    parse(text).is_some_and(|url| url.password().is_some() || url.host_str() == Some("hooks.slack.com"))
-}
-
-fn parse(text: &str) -> Option<Url> {
-    let url = Url::parse(text.trim()).ok()?;
-    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+    http::url(text).is_some_and(|url| url.password().is_some() || url.host_str() == Some("hooks.slack.com"))
 }
