@@ -3,13 +3,14 @@
 //! Invariant: each trial ends, those behind one that failed are not made, and none tells a secret.
 
 use super::secrecy::Hushed;
+use crate::limits;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -38,14 +39,18 @@ pub(super) struct Place<'a> {
 #[derive(Debug)]
 pub(super) struct Trials {
     made: Vec<Trial>,
+    /// How long each may take.
     time: Duration,
+    /// When all have to be over.
+    end: Instant,
     hushed: Hushed,
 }
 
 impl Trials {
-    /// Makes trials of which each may take so long.
+    /// Makes trials of which each may take so long, and all [`limits::TRIALS_TIME`].
     pub(super) fn within(time: Duration) -> Self {
-        Self { made: Vec::new(), time, hushed: Hushed::default() }
+        let end = Instant::now() + limits::TRIALS_TIME;
+        Self { made: Vec::new(), time, end, hushed: Hushed::default() }
     }
 
     /// Tells no secrets of these.
@@ -63,8 +68,10 @@ impl Trials {
         if self.made.iter().any(|trial| trial.result.is_err()) {
             return None;
         }
-        let no_answer = |_| format!("no answer within {} s", self.time.as_secs_f32());
-        let result = timeout(self.time, done).await.map_err(no_answer).flatten();
+        let time = self.time.min(self.end.saturating_duration_since(Instant::now()));
+        let seconds = (time.as_secs_f32() * 10.0).round() / 10.0;
+        let no_answer = |_| format!("no answer within {seconds} s");
+        let result = timeout(time, done).await.map_err(no_answer).flatten();
         let told = match &result {
             Ok(done) => Ok(self.hushed.text(&says(done))),
             Err(why) => Err(self.hushed.text(why)),
@@ -143,5 +150,17 @@ mod tests {
         let never = std::future::pending::<Result<(), String>>();
         assert_eq!(trials.attempt("x", never, |()| String::new()).await, None);
         assert_eq!(trials.made()[0].result, Err("no answer within 20 s".to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn trials_that_all_take_their_time_end_before_the_handler_is_given_up() {
+        let mut trials = Trials::within(Duration::from_secs(20));
+        let slow = async {
+            tokio::time::sleep(Duration::from_secs(19)).await;
+            Ok(())
+        };
+        trials.attempt("x", slow, |()| "done".to_owned()).await;
+        trials.attempt("y", std::future::pending::<Result<(), String>>(), |()| String::new()).await;
+        assert_eq!(trials.made()[1].result, Err("no answer within 6 s".to_owned()));
     }
 }

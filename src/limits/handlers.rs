@@ -11,8 +11,11 @@ pub const MAX_NOTE_EXCERPT: usize = 200;
 /// The longest pause before a credential that was missing is looked for again.
 pub const CREDENTIAL_PAUSE: Duration = Duration::from_secs(30);
 
-/// Time within which a handler has to have tried its servers.
+/// Time after which a handler that still tries its servers is given up.
 pub const PROBE_TIME: Duration = Duration::from_secs(30);
+
+/// Time for all that a handler tries of one server; less than that, so that what took too long is told.
+pub const TRIALS_TIME: Duration = Duration::from_secs(25);
 
 /// Bytes from which on a secret is taken out of texts of others that repeat it.
 pub const MIN_HUSHED_SECRET: usize = 6;

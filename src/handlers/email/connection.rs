@@ -5,7 +5,7 @@
 
 use super::options::{Options, Server};
 use super::replies::Replies;
-use crate::credentials::{CredentialName, Given, Missing, Secret, Secrets};
+use crate::credentials::{CredentialName, Given, Missing, Secret, Secrets, pem};
 use crate::handlers::probe::Place;
 use crate::handlers::secrecy::Hushed;
 use crate::handlers::tls;
@@ -251,20 +251,17 @@ impl Encryption {
         }
         let mut builder = TlsParametersBuilder::new(server.host.clone());
         if let Some(path) = ca {
-            let wrong = |why: String| io::Error::other(format!("cannot use {}: {why}", path.display()));
-            let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-            if !pem.windows(BEGIN.len()).any(|window| window == BEGIN) {
-                return Err(wrong("it holds no certificate in PEM".to_owned()));
+            let certificates = pem::certificates(path).map_err(io::Error::other)?;
+            pem::roots(path, certificates.iter().cloned()).map_err(io::Error::other)?;
+            builder = builder.certificate_store(CertificateStore::None);
+            for certificate in certificates {
+                let certificate = Certificate::from_der(certificate.to_vec()).map_err(io::Error::other)?;
+                builder = builder.add_root_certificate(certificate);
             }
-            let certificate = Certificate::from_pem(&pem).map_err(|error| wrong(error.to_string()))?;
-            builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
         }
         builder.build().map(Self::Upgrade).map_err(|error| io::Error::other(error.to_string()))
     }
 }
-
-/// How a certificate begins in PEM (RFC 7468 section 5).
-const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// A connection that waits for the next mail; it is closed when none comes.
 #[derive(Default)]

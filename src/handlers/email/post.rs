@@ -61,7 +61,8 @@ impl Post {
     /// Tries whether the server can be reached, encrypts as it should, and takes the login.
     pub(super) async fn probe(&self) -> Vec<Trial> {
         let route = &self.route;
-        let mut trials = Trials::within(limits::PROBE_TIME).hushing(route.hushed());
+        // What the route waits for has its own end.
+        let mut trials = Trials::within(limits::TRIALS_TIME).hushing(route.hushed());
         trials.resolve(route.place()).await;
         let open = async { route.open().await.map_err(|trouble| trouble.why) };
         let what = format!("SMTP {}", route.place().shown);

@@ -6,7 +6,7 @@ use super::view::EventView;
 use super::*;
 use crate::event::{EventBlock, Field, Head, Kind, ModuleName, Severity, Stamp, StreamId, sample};
 use crate::handlers::Occasion;
-use crate::time::{Timestamp, Zone};
+use crate::time::{SystemClock, Timestamp, Zone};
 use mail_parser::MessageParser;
 use std::fs;
 use std::path::Path;
@@ -86,6 +86,20 @@ fn a_template_that_fails_on_what_no_sample_showed_costs_no_mail() {
     };
     block.push(head).text(Field::Host, b"web2");
     assert!(templates.event(&view(&block)).text.contains("a process of sshd on web2 crashed"));
+}
+
+#[test]
+fn authorities_come_from_a_file_that_holds_some_whenever_tls_begins() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("none.pem"), "nothing\n").unwrap();
+    for url in ["smtp://mail.example.com", "smtps://mail.example.com"] {
+        let (smtp, ca) = (Some(url.parse().unwrap()), Some("none.pem".into()));
+        let from = Some(mailbox("c@example.com").unwrap());
+        let options = Options { smtp, ca, from, ..Options::default() };
+        let environment = Environment::new(Arc::new(SystemClock), Zone::UTC, home.path());
+        let error = build(&options, &environment).err().unwrap().to_string();
+        assert_eq!(error, format!("{} holds no certificate", home.path().join("none.pem").display()));
+    }
 }
 
 /// A mail about an event whose every text is `text`, as a parser reads it.

@@ -30,6 +30,7 @@ use std::time::Duration;
 pub(super) struct Client {
     client: reqwest::Client,
     tls: Arc<ClientConfig>,
+    timeout: Duration,
 }
 
 impl Client {
@@ -50,7 +51,7 @@ impl Client {
             .timeout(timeout)
             .build();
         let client = client.map_err(|error| io::Error::other(chain(&error.without_url())))?;
-        Ok(Self { client, tls: Arc::new(tls) })
+        Ok(Self { client, tls: Arc::new(tls), timeout })
     }
 
     /// Begins a POST.
@@ -63,9 +64,10 @@ impl Client {
         self.client.get(url)
     }
 
-    /// Tries whether the server of a URL can be reached, and is who it should be. Nothing is sent to it.
+    /// Tries whether the server of a URL can be reached, and is who it should be. Nothing is sent to it. Each trial may take as
+    /// long as a request.
     pub(super) async fn reach(&self, url: &Url, is_secret: bool, hushed: &Hushed) -> Trials {
-        let mut trials = Trials::within(limits::PROBE_TIME).hushing(hushed);
+        let mut trials = Trials::within(self.timeout).hushing(hushed);
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return trials };
         let host = host.trim_matches(['[', ']']);
         let place = Place { host, port, shown: if is_secret { "of a URL that is a secret" } else { host } };

@@ -30,6 +30,16 @@ async fn no_answer_is_temporary_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_trial_takes_no_longer_than_a_request_may() {
+    // It takes connections, and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = Url::parse(&format!("https://{}", silent.local_addr().unwrap())).unwrap();
+    let client = Client::new(None, Duration::from_millis(200)).unwrap();
+    let made = client.reach(&url, false, &Hushed::default()).await.made();
+    assert_eq!(made.last().unwrap().result, Err("no answer within 0.2 s".to_owned()), "{made:?}");
+}
+
+#[tokio::test]
 async fn of_a_huge_body_no_more_is_read_than_a_note_can_use() {
     let server = Server::start(|_| Reply::Flood(200)).await;
     let answer = ask(&server, Duration::from_secs(10)).await.unwrap();
