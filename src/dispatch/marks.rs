@@ -159,6 +159,13 @@ impl Marks {
         }
     }
 
+    /// The time until the first of those that are pending and were tried is to be given up.
+    pub(super) fn left(&self, after: Duration) -> Duration {
+        let ages = self.marks.iter().filter(|mark| mark.state.is_none()).filter_map(|mark| mark.age);
+        let left = ages.map(|age| after.saturating_sub(age.get()));
+        left.min().unwrap_or(Duration::MAX)
+    }
+
     /// Drops what is pending of a range.
     pub(super) fn drop(&mut self, range: &Range<u64>, reason: &str) {
         for (_, mark) in (self.first..).zip(&mut self.marks).filter(|(seq, _)| range.contains(seq)) {

@@ -42,7 +42,7 @@ impl Courier {
                 Outcome::Temporary(why) => (State::Gathered, Some(why), Duration::ZERO),
                 Outcome::Deferred(why, rest) => (State::Gathered, Some(why), rest),
             };
-            if self.settle_gathered(state, attempts, note).await == Flow::Stop {
+            if self.settle_gathered(state, attempts, note.clone()).await == Flow::Stop {
                 return Flow::Stop;
             }
             if state != State::Gathered || self.standing.gathered.is_empty() {
@@ -50,12 +50,18 @@ impl Courier {
                 return Flow::On;
             }
             let waiting = self.standing.gathered.len();
-            if self.wait(attempts, rest, None::<&mut Marks>).await == Flow::Stop {
+            let left = self.retry.give_up.saturating_sub(age.get());
+            if self.wait(attempts, rest.min(left), None::<&mut Marks>).await == Flow::Stop {
                 return Flow::Stop;
             }
             if self.standing.gathered.len() != waiting {
                 // An operator has dropped some of it: what is left has been gathered anew.
                 return Flow::On;
+            }
+            if rest > left {
+                // The other side wants to be left alone for longer than an attempt makes sense.
+                self.tried = None;
+                return self.settle_gathered(State::Dead, attempts, note).await;
             }
         }
     }

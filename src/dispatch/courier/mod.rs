@@ -144,8 +144,31 @@ impl Courier {
             if self.report(block, &mut marks, upto).await == Flow::Stop {
                 return Flow::Stop;
             }
-            let attempts = marks.attempts();
-            if failed && attempts > 0 && self.wait(attempts, rest, Some(&mut marks)).await == Flow::Stop {
+            if failed && self.pause(block, &mut marks, rest).await == Flow::Stop {
+                return Flow::Stop;
+            }
+        }
+    }
+
+    /// Waits before the next attempt. What is to be given up before the other side wants to be tried again is given up in
+    /// its time, without an attempt.
+    async fn pause(&mut self, block: &Arc<EventBlock>, marks: &mut Marks, rest: Duration) -> Flow {
+        let end = Instant::now() + rest;
+        loop {
+            let rest = end.saturating_duration_since(Instant::now());
+            // What has not been tried yet need not wait for what has been given up, only for the other side.
+            if marks.pending().is_empty() || marks.attempts() == 0 && rest.is_zero() {
+                return Flow::On;
+            }
+            let left = marks.left(self.retry.give_up);
+            if self.wait(marks.attempts(), rest.min(left), Some(marks)).await == Flow::Stop {
+                return Flow::Stop;
+            }
+            if rest <= left {
+                return Flow::On;
+            }
+            marks.give_up(self.retry.give_up);
+            if self.report(block, marks, Upto::Last).await == Flow::Stop {
                 return Flow::Stop;
             }
         }

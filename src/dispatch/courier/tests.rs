@@ -629,6 +629,43 @@ async fn orders_do_not_shorten_the_pause_after_a_failure() {
     assert_eq!(scene.attempts("h"), 4);
 }
 
+/// Retries for two hours.
+fn two_hours(options: TargetOptions) -> TargetOptions {
+    TargetOptions { retry: RetryOptions { give_up: 2 * HOUR, ..options.retry }, ..options }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_always_asks_for_a_rest_keeps_no_event_longer_than_it_is_retried() {
+    let (mut scene, handler) = (Scene::new(), Scripted { most: Some(1), ..Scripted::default() });
+    *handler.always.lock().unwrap() = Some(Outcome::Deferred("429".into(), 50 * MINUTE));
+    scene.start(&[("h", &handler, two_hours(TargetOptions::default()))]);
+    scene.raise([(Severity::Notice, A, 0), (Severity::Notice, B, 0)]);
+    scene.pass(2 * HOUR - MINUTE).await;
+    assert_eq!((scene.counts("h", &[State::Dead]), scene.attempts("h")), (vec![0], 3));
+    scene.pass(2 * MINUTE).await;
+    assert_eq!((scene.counts("h", &[State::Dead]), scene.waiting("h")), (vec![1], 1));
+    // The one behind it is not tried before the rest is over.
+    assert_eq!(scene.standing("h").retry, None);
+    scene.pass(28 * MINUTE).await;
+    assert_eq!(scene.standing("h").retry, None);
+    scene.pass(10 * MINUTE).await;
+    assert_eq!(scene.attempts("h"), 1);
+    scene.pass(2 * HOUR + MINUTE).await;
+    assert_eq!((scene.counts("h", &[State::Dead]), scene.waiting("h")), (vec![2], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_digest_is_kept_no_longer_than_it_is_retried_however_long_a_rest_is_asked_for() {
+    let (mut scene, handler) = (Scene::new(), Scripted::default());
+    *handler.always.lock().unwrap() = Some(Outcome::Deferred("429".into(), 50 * MINUTE));
+    scene.start(&[("h", &handler, two_hours(storm(None, Some(MINUTE))))]);
+    scene.raise_one(Severity::Warning, A);
+    scene.pass(2 * HOUR).await;
+    assert_eq!((scene.counts("h", &[State::Dead]), scene.waiting("h")), (vec![0], 1));
+    scene.pass(2 * MINUTE).await;
+    assert_eq!((scene.counts("h", &[State::Dead]), scene.waiting("h")), (vec![1], 0));
+}
+
 /// Six events of one block, of which the first fails and the last is not wanted.
 fn six(scene: &mut Scene, handler: &Scripted) {
     handler.fails.lock().unwrap().insert(0);
