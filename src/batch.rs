@@ -26,7 +26,22 @@ pub struct Origin {
     pub peer: String,
 }
 
+/// What the peer of records begins with that stood in a file before anybody followed it. Paths of files are absolute, and no
+/// other peer begins like this.
+const BACKLOG: &str = "backlog:";
+
 impl Origin {
+    /// The records that a file has when it is first followed, for which handlers are not to be called.
+    #[must_use]
+    pub fn backlog(&self) -> Self {
+        Self { listener: self.listener.clone(), peer: format!("{BACKLOG}{}", self.peer) }
+    }
+
+    /// Whether it is such.
+    pub fn is_backlog(&self) -> bool {
+        self.peer.starts_with(BACKLOG)
+    }
+
     /// What a peer's books go by: all processes of one user of this machine are one peer.
     pub fn account(&self) -> &str {
         self.peer.split_once(",pid=").map_or(&self.peer, |(account, _)| account)

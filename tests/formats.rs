@@ -31,6 +31,7 @@ const CONFIG: &str = r#"
     path = "@/gateway.log"
     format = "gateway"
     from = "beginning"
+    deliver_backlog = true
     timezone = "Europe/Berlin"
 
     [apps.all]

@@ -1,6 +1,6 @@
 //! Floor 7: `[files.NAME]`.
 
-use super::codec::{Choice, Lasting, OneOf, Patterns, Size, Text, ZoneName};
+use super::codec::{Choice, Flag, Lasting, OneOf, Patterns, Size, Text, ZoneName};
 use super::option::{Opt, options};
 use super::section::Section;
 use super::zone::NamedZone;
@@ -19,6 +19,8 @@ pub struct Files {
     pub patterns: Vec<Pattern>,
     /// Where files begin that were there before.
     pub from: FirstLine,
+    /// Whether the events of what they hold at first are delivered.
+    pub deliver_backlog: bool,
     /// The name of the lines' format; empty for the forms of syslog.
     pub format: String,
     /// That format.
@@ -57,6 +59,7 @@ impl Files {
             patterns: self.patterns.clone(),
             from_beginning: self.from == FirstLine::Beginning,
             lines: self.lines.clone().map(|format| (format, self.timezone.zone.clone())),
+            deliver_backlog: self.deliver_backlog,
             max_message_size: self.max_message_size,
             poll: self.poll,
         }
@@ -71,6 +74,9 @@ impl Section for Files {
         from = from as OneOf<FirstLine>,
             "Where to begin in files that are there before they are followed for the first time. Afterwards, and in files \
              that appear later, no line is left out.";
+        deliver_backlog = deliver_backlog as Flag,
+            "With `from = \"beginning\"`: whether handlers get the events of what files hold when they are followed for the first \
+             time. Else these are raised, and held back.";
         format = format as Text,
             "The name of the format of their lines, of those in `[formats]`; without it they are in any form that a listener takes.";
         max_message_size = max_message_size as
@@ -81,7 +87,6 @@ impl Section for Files {
         timezone = timezone as ZoneName,
             "Time zone of records that name none.";
     };
-    const LATER: &'static [&'static str] = &["deliver_backlog"];
 
     fn defaults() -> Self {
         let options = follow::Options::new("", Vec::new());
@@ -89,6 +94,7 @@ impl Section for Files {
             name: options.name,
             patterns: options.patterns,
             from: if options.from_beginning { FirstLine::Beginning } else { FirstLine::End },
+            deliver_backlog: options.deliver_backlog,
             format: String::new(),
             lines: None,
             max_message_size: options.max_message_size,

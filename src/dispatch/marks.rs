@@ -93,6 +93,16 @@ impl Marks {
         Self { handler: Arc::clone(handler), first, skipped, marks, done: 0 }
     }
 
+    /// Says why those are suppressed of which that is known.
+    pub(super) fn explain(&mut self, which: impl Iterator<Item = bool>, why: &str) {
+        let mut note = None;
+        for (mark, _) in self.marks.iter_mut().zip(which).filter(|(_, is_one)| *is_one) {
+            if mark.state == Some(State::Suppressed) {
+                mark.note = Some(Arc::clone(note.get_or_insert_with(|| Arc::from(why))));
+            }
+        }
+    }
+
     /// Begins with events that were passed before: those that wait are to be delivered, the others are none of its
     /// business.
     pub(super) fn again(

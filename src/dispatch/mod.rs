@@ -94,6 +94,8 @@ pub struct TargetOptions {
     pub start: Start,
     /// How often a delivery is tried again.
     pub retry: RetryOptions,
+    /// Whether events of a backlog are held back.
+    pub holds_backlog: bool,
 }
 
 /// Where a new handler begins.

@@ -19,18 +19,21 @@ pub(super) struct Sieve {
     apps: Apps,
     filter: Option<Arc<Filter>>,
     storm: Storm,
+    holds_backlog: bool,
 }
 
 impl Sieve {
     /// The sieve of a handler, with no cool-down begun and nothing gathered.
     pub(super) fn new(target: &Target) -> Self {
         let storm = Storm::new(target.options.storm.clone());
-        Self { apps: target.apps.clone(), filter: target.options.filter.clone(), storm }
+        let (apps, filter) = (target.apps.clone(), target.options.filter.clone());
+        Self { apps, filter, storm, holds_backlog: target.options.holds_backlog }
     }
 
     /// What becomes of an event, by its sequence number; nothing when it is to be delivered at once.
     pub(super) fn take(&mut self, seq: u64, event: Event<'_>, now: Timestamp) -> Option<State> {
-        self.refuse(event).or_else(|| match self.storm.take(seq, event, now) {
+        let backlog = || self.holds(event).then_some(State::Suppressed);
+        self.refuse(event).or_else(backlog).or_else(|| match self.storm.take(seq, event, now) {
             Decision::Deliver => None,
             Decision::Gather => Some(State::Gathered),
             Decision::Suppress => Some(State::Suppressed),
@@ -44,6 +47,11 @@ impl Sieve {
         }
         let is_wanted = self.filter.as_ref().is_none_or(|filter| filter.wants(event));
         (!is_wanted).then_some(State::Filtered)
+    }
+
+    /// Whether an event is held back because it is of a backlog.
+    pub(super) fn holds(&self, event: Event<'_>) -> bool {
+        self.holds_backlog && event.is_backlog()
     }
 
     /// Gathers an event that was gathered before, at this time.

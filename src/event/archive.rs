@@ -55,8 +55,12 @@ struct EventRow {
     evidence: Span,
     module: u16,
     kind: u8,
+    /// The code of the severity; the highest bit says that the event is of a backlog. Older versions refuse such a code.
     severity: u8,
 }
+
+/// The bit of an event's severity that says that it is of a backlog.
+const BACKLOG: u8 = 0x80;
 
 /// Why an archived block is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,7 +102,7 @@ impl EventBlock {
                 evidence: row.evidence,
                 module: row.head.module,
                 kind: kind as u8,
-                severity: row.head.severity as u8,
+                severity: row.head.severity as u8 | if row.is_backlog { BACKLOG } else { 0 },
             }
         });
         let rows = rows.collect();
@@ -163,8 +167,9 @@ impl ArchivedEventTable<'_> {
     ) -> Result<(), ThawError> {
         let schema = schemas.iter().find(|schema| schema.code == row.kind);
         let schema = schema.ok_or(ThawError::Contradiction("an event of a kind without a schema"))?;
-        let severity = Severity::ALL.into_iter().find(|severity| *severity as u8 == row.severity);
-        let severity = severity.ok_or(ThawError::Unknown { what: "severity", code: row.severity })?;
+        let code = row.severity & !BACKLOG;
+        let severity = Severity::ALL.into_iter().find(|severity| *severity as u8 == code);
+        let severity = severity.ok_or(ThawError::Unknown { what: "severity", code })?;
         let start = row.cells.to_native() as usize;
         let cells = self.cells.get().get(start..start.saturating_add(schema.places.len()));
         let cells = cells.ok_or(ThawError::Contradiction("an event without its cells"))?;
@@ -199,7 +204,7 @@ impl ArchivedEventTable<'_> {
             severity,
             time: (&row.time).into(),
         };
-        block.rows.push(Row { head, cells, evidence });
+        block.rows.push(Row { head, cells, evidence, is_backlog: row.severity & BACKLOG != 0 });
         Ok(())
     }
 }
@@ -264,6 +269,7 @@ mod tests {
                 .addrs(Field::Addrs, ["192.0.2.1".parse().unwrap()])
                 .evidence([number, number + 1]);
         }
+        block.mark_backlog(0, |evidence| evidence.iter().all(|number| *number > 50));
         block
     }
 
@@ -293,6 +299,7 @@ mod tests {
         assert_eq!(json(&thawed), json(&block));
         let evidence = |block: &EventBlock| block.iter().map(|e| e.evidence().to_vec()).collect::<Vec<_>>();
         assert_eq!(evidence(&thawed), evidence(&block));
+        assert!(thawed.iter().all(|event| event.is_backlog() == (event.head().number > 50)));
         assert_eq!(**thawed.stamp(), **block.stamp());
     }
 

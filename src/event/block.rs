@@ -52,6 +52,8 @@ pub(super) struct Row {
     pub(super) head: Head,
     pub(super) cells: u32,
     pub(super) evidence: Span,
+    /// Whether it was raised by records of the past alone.
+    pub(super) is_backlog: bool,
 }
 
 /// Events in the order in which they were raised.
@@ -116,6 +118,15 @@ impl EventBlock {
         self.rows.truncate(count);
     }
 
+    /// Marks those from an index on that rest on records of a backlog alone, as told by their evidence.
+    pub fn mark_backlog(&mut self, from: usize, is_backlog: impl Fn(&[u64]) -> bool) {
+        for row in self.rows.iter_mut().skip(from) {
+            let start = row.evidence.start as usize;
+            let evidence = self.evidence.get(start..start + row.evidence.len as usize).unwrap_or_default();
+            row.is_backlog = is_backlog(evidence);
+        }
+    }
+
     /// The events, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Event<'_>> {
         self.rows.iter().map(move |row| Event { block: self, row })
@@ -131,7 +142,7 @@ impl EventBlock {
         let cells = self.cells.len();
         self.cells.resize(cells + head.kind.spec().fields.len(), Cell::Null);
         let evidence = Span::new(offset(self.evidence.len()), 0);
-        self.rows.push(Row { head, cells: offset(cells), evidence });
+        self.rows.push(Row { head, cells: offset(cells), evidence, is_backlog: false });
         EventWriter { kind: head.kind, cells, block: self }
     }
 }
@@ -281,6 +292,11 @@ impl<'a> Event<'a> {
     /// Its kind.
     pub fn kind(self) -> Kind {
         self.row.head.kind
+    }
+
+    /// Whether it rests on records alone that were there before anybody followed their file, and is held back from handlers.
+    pub fn is_backlog(self) -> bool {
+        self.row.is_backlog
     }
 
     /// The names of the module that raised it.

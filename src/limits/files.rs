@@ -41,6 +41,9 @@ pub const KNOWN_FILE_BYTES: usize = 1024;
 /// Bytes of a file that tell what is in it.
 pub const FILE_SAMPLE: usize = 4096;
 
+/// Ranges of inputs that are remembered to be of a backlog; each is as long as no other input comes in between.
+pub const MAX_BACKLOG_RANGES: usize = 64 * 1024;
+
 /// Lines that make one record where records are of several; further ones are none.
 pub const MAX_RECORD_LINES: usize = 1024;
 

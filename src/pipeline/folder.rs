@@ -2,6 +2,7 @@
 //!
 //! Invariant: everything that depends on the order of inputs happens here, on one thread.
 
+use super::backlog::Backlog;
 use super::folded::{EventSink, Folded};
 use super::gate::Gate;
 use super::ledger::{Ledger, PeerCounts};
@@ -73,6 +74,7 @@ pub(super) struct Folder {
     pub(super) ended: Receiver<End>,
     pub(super) gate: Gate,
     pub(super) correlator: Correlator,
+    pub(super) backlog: Backlog,
     pub(super) block: EventBlock,
     pub(super) events: Box<dyn EventSink>,
     pub(super) recorder: Option<Box<dyn Recorder>>,
@@ -134,7 +136,9 @@ impl Folder {
     fn fold(&mut self, observed: Observed) {
         let Observed { sequenced, observations, counts } = observed;
         self.pulse.beat();
+        let before = self.block.len();
         let fired = self.correlator.fold(&sequenced, &observations, &mut self.block);
+        self.backlog.note(&sequenced, self.correlator.base(), (&mut self.block, before));
         if !sequenced.is_tick() {
             let frames = sequenced.batch.frames.len() as u64;
             let mut ledger = self.ledger();

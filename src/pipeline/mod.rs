@@ -4,6 +4,7 @@
 //! permit; every queue on that way has room for all of them, so nothing within blocks, and what is full makes readers
 //! wait.
 
+mod backlog;
 mod committer;
 mod feed;
 mod folded;
@@ -24,6 +25,7 @@ mod sequencer;
 mod tests;
 mod worker;
 
+pub use backlog::Backlog;
 pub use committer::{Closed, Committer, Desk, Errand, JournalSink, OnLoss, Present};
 pub use feed::{Pace, feed};
 pub use folded::{EventSink, Folded};
@@ -95,8 +97,8 @@ pub struct Outputs {
     pub recorder: Option<Box<dyn Recorder>>,
     /// Takes what was rejected.
     pub rejects: Arc<dyn RejectSink>,
-    /// The correlator to go on with, in place of a new one.
-    pub state: Option<Correlator>,
+    /// The correlator to go on with, in place of a new one, and which of its inputs were of a backlog.
+    pub state: Option<(Correlator, Backlog)>,
 }
 
 impl std::fmt::Debug for Outputs {
@@ -150,8 +152,9 @@ impl Pipeline {
         } else {
             folder::Inputs::Workers(observed, recycle)
         };
-        let correlator =
-            outputs.state.unwrap_or_else(|| Correlator::new(&options.apps, options.zone.clone()));
+        let (correlator, backlog) = outputs
+            .state
+            .unwrap_or_else(|| (Correlator::new(&options.apps, options.zone.clone()), Backlog::default()));
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let pulse = Arc::<Pulse>::default();
         let reach = outputs.events.reach().unwrap_or_default();
@@ -160,6 +163,7 @@ impl Pipeline {
             ended,
             gate,
             correlator,
+            backlog,
             block: EventBlock::new(options.stamp),
             events: outputs.events,
             recorder: outputs.recorder,

@@ -6,6 +6,7 @@
 //! Invariant: no event is raised twice, and none that inputs in the journal raised is left out.
 
 use super::Options;
+use super::backlog::Backlog;
 use super::rejects::Discard;
 use super::worker::{Counts, Shared, observe};
 use crate::correlate::{Correlator, End, Totals};
@@ -22,6 +23,8 @@ use std::sync::Arc;
 pub struct Recovered {
     /// The correlator, as it was.
     pub correlator: Correlator,
+    /// Which of the inputs that were folded again were of a backlog.
+    pub backlog: Backlog,
     /// Inputs that were folded again.
     pub inputs: u64,
     /// Events that were raised by them, and were not in the journal yet.
@@ -71,6 +74,7 @@ pub fn recover(
     };
     let mut again = Again {
         correlator,
+        backlog: Backlog::default(),
         // Without its state, its run begins anew, too.
         run: recovery.snapshot.as_ref().filter(|_| lost_state.is_none()).map(|snapshot| snapshot.run),
         known: recovery.through,
@@ -86,12 +90,12 @@ pub fn recover(
             Err(flaw) => flaws.push(flaw),
         }
     }
-    let Again { mut correlator, inputs, events, remembered, .. } = again;
+    let Again { mut correlator, backlog, inputs, events, remembered, .. } = again;
     if let Some(data) = lost_inputs {
         let next = recovery.snapshot.as_ref().map_or(0, |snapshot| snapshot.next);
         absorb(&mut correlator, EventReader::open(data, next)?, next, &mut flaws)?;
     }
-    Ok(Recovered { correlator, inputs, events, remembered, flaws, lost_state })
+    Ok(Recovered { correlator, backlog, inputs, events, remembered, flaws, lost_state })
 }
 
 /// Takes the events from a sequence number on for what is left of the inputs that raised them.
@@ -117,6 +121,7 @@ fn absorb(
 /// Inputs that are folded again.
 struct Again {
     correlator: Correlator,
+    backlog: Backlog,
     run: Option<u32>,
     /// The position up to which events are in the journal.
     known: u64,
@@ -152,6 +157,7 @@ impl Again {
                     observations.clear();
                     observe(shared, &mut scratch, sequenced, &mut observations, &mut Counts::default());
                     self.correlator.fold(sequenced, &observations, &mut events);
+                    self.backlog.note(sequenced, block.base, (&mut events, before));
                 }
                 journal::Recovered::End { time, .. } => {
                     self.correlator.finish(End::At(*time), Totals::default(), &mut events);

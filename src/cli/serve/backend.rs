@@ -15,7 +15,7 @@ use crate::journal::{
 };
 use crate::limits;
 use crate::pipeline::{
-    Committer, Desk, Errand, EventSink, Options, Progress, Pulse, Reading, Vitals, recover,
+    Backlog, Committer, Desk, Errand, EventSink, Options, Progress, Pulse, Reading, Vitals, recover,
 };
 use crate::segment::Disk;
 use crate::time::{Clock, SystemClock, Timestamp};
@@ -38,8 +38,8 @@ pub(super) enum Backend {
 pub(super) struct Ends {
     /// Where events go.
     pub(super) events: Box<dyn EventSink>,
-    /// The correlator as it was, where there is a journal.
-    pub(super) state: Option<Correlator>,
+    /// The correlator as it was, where there is a journal, and which of its inputs were of a backlog.
+    pub(super) state: Option<(Correlator, Backlog)>,
     /// How far files have been read, where that survives.
     pub(super) reading: Reading,
     /// By what listeners answer for records, where there is a journal and a listener that does.
@@ -66,7 +66,8 @@ impl Backend {
         let environment = delivery::environment(settings, secrets, evidence);
         let handlers = settings.active_handlers();
         let targets = handlers.map(|handler| delivery::target(handler, settings, &environment));
-        let targets = targets.collect::<Result<Vec<_>, _>>()?;
+        let mut targets = targets.collect::<Result<Vec<_>, _>>()?;
+        targets.iter_mut().for_each(|target| target.options.holds_backlog = true);
         if is_durable {
             let (durable, ends) = Durable::start(settings, identity, options, targets)?;
             return Ok((Self::Durable(durable), ends));
@@ -203,7 +204,8 @@ impl Durable {
         };
         let (committer, sink) = Committer::start(desk).context("cannot start the journal's thread")?;
         let reading = Reading { marks: recovery.marks, bookmarks: Some(bookmarks) };
-        let ends = Ends { events: Box::new(sink), state: Some(correlator), reading, answering };
+        let ends =
+            Ends { events: Box::new(sink), state: Some((correlator, recovered.backlog)), reading, answering };
         Ok((Self { runtime, dispatch, committer, errands, before }, ends))
     }
 

@@ -36,6 +36,10 @@ use tokio::time::Instant;
 /// Why dead letters are dropped that nobody asked for.
 const SURPLUS: &str = "there were too many dead letters apart from each other";
 
+/// Why events of a backlog are held back.
+const BACKLOG: &str =
+    "it is of lines that stood in their file before it was followed, and `deliver_backlog` is off";
+
 /// Whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
@@ -112,6 +116,8 @@ impl Courier {
             None => self.sieve.take(seq, event, now),
         });
         let mut marks = Marks::new(&self.name, first, offset(index), states);
+        let is_held = |event| self.sieve.holds(event);
+        marks.explain(chunk.block.iter().skip(index).map(is_held), BACKLOG);
         self.alarm.at(self.sieve.due(), now);
         self.unwanted.iter().for_each(|(range, reason)| marks.drop(range, reason));
         self.unwanted.forget(chunk.end());

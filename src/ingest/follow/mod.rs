@@ -5,6 +5,7 @@
 //!
 //! Invariant: what is read of a file is submitted in its order, together with how far that is.
 
+mod backlogs;
 mod bookmarks;
 mod held;
 mod open_file;
@@ -46,6 +47,8 @@ pub struct Options {
     pub from_beginning: bool,
     /// The format of their lines and the zone of their times, where they are in no form of syslog.
     pub lines: Option<(Arc<LineFormat>, Zone)>,
+    /// Whether the events of what such files hold at first are delivered.
+    pub deliver_backlog: bool,
     /// Bytes of a record that are kept.
     pub max_message_size: usize,
     /// Time between two looks where nothing tells of changes.
@@ -60,6 +63,7 @@ impl Options {
             patterns,
             from_beginning: false,
             lines: None,
+            deliver_backlog: false,
             max_message_size: limits::MAX_MESSAGE_SIZE,
             poll: limits::FILE_POLL_INTERVAL,
         }
@@ -167,14 +171,18 @@ impl Section {
         if found.cut {
             tracing::warn!(files = name, "a directory has more entries than are looked at");
         }
-        let from_start = self.shared.options.from_beginning || !self.is_first;
+        let begin = match &self.shared.options {
+            _ if !self.is_first => Begin::Start,
+            Options { from_beginning: false, .. } => Begin::End,
+            Options { deliver_backlog: true, .. } => Begin::Start,
+            Options { .. } => Begin::Backlog,
+        };
         for path in found.paths.into_iter().filter(|path| !self.tails.contains_key(path)).collect::<Vec<_>>()
         {
             let Ok(permit) = Arc::clone(&environment.files).try_acquire_owned() else {
                 tracing::warn!(files = name, path = %path.display(), "too many files are followed; this one is not, for now");
                 break;
             };
-            let begin = if from_start { Begin::Start } else { Begin::End };
             let tail = Tail::new(
                 path.clone(),
                 self.shared.rules.clone(),
@@ -191,7 +199,8 @@ impl Section {
     /// What was noted of a path in the run before; only those who come first go on there.
     fn marks(&self, path: &Path) -> Vec<Mark> {
         let all = self.shared.environment.marks.iter().filter(|_| self.is_first);
-        all.filter(|mark| mark.path == path).cloned().collect()
+        let backlog = backlogs::noted_by(path);
+        all.filter(|mark| mark.path == path || mark.path == backlog).cloned().collect()
     }
 }
 
@@ -205,7 +214,7 @@ async fn read(
     let Environment { intake, bookmarks, .. } = &shared.environment;
     let mut stop = shared.environment.stop.clone();
     let origin = Origin { listener: shared.options.name.clone(), peer: path.to_string_lossy().into_owned() };
-    let origin = Arc::new(origin);
+    let [backlog, origin] = [origin.backlog(), origin].map(Arc::new);
     loop {
         let permits = async { (shared.reads.acquire().await.ok(), intake.permit().await) };
         let permit = tokio::select! {
@@ -224,9 +233,11 @@ async fn read(
         drop(reading);
         match step {
             Step::Lines(lines, mark) => {
+                let origin =
+                    if lines.as_ref().is_some_and(|lines| lines.is_backlog) { &backlog } else { &origin };
                 let (bytes, frames) =
                     lines.map_or((Bytes::new(), Vec::new()), |lines| (lines.bytes, lines.frames));
-                let batch = Batch { origin: Arc::clone(&origin), bytes, frames };
+                let batch = Batch { origin: Arc::clone(origin), bytes, frames };
                 intake.submit_read(permit, batch, (mark, bookmarks.as_deref()));
             }
             Step::Over => return path,

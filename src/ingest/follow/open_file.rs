@@ -58,6 +58,8 @@ impl Rules {
 pub(super) struct Lines {
     pub(super) bytes: Bytes,
     pub(super) frames: Vec<FrameSpan>,
+    /// Whether they are of a backlog, all of them.
+    pub(super) is_backlog: bool,
 }
 
 /// What there is in a file.
@@ -79,6 +81,8 @@ pub(super) struct OpenFile {
     file: File,
     claim: Claim,
     place: Place,
+    /// Where what is a backlog ends; 0 where nothing is.
+    backlog: u64,
     /// Its length and when it was last written, when it was last looked at.
     seen: Option<(u64, i64, i64)>,
     /// When it was last seen to grow.
@@ -142,9 +146,14 @@ impl OpenFile {
         let mut start = vec![0; limits::FILE_SAMPLE];
         let count = file.read_at(&mut start, 0)?;
         refuse_foreign(start.get(..count).unwrap_or_default())?;
-        let mut open = Self { file, claim, place, seen: None, grown: now };
+        let mut open = Self { file, claim, place, backlog: 0, seen: None, grown: now };
         open.move_to(place);
         Ok(open)
+    }
+
+    /// The same, of which everything up to `end` is a backlog.
+    pub(super) fn with_backlog(self, end: u64) -> Self {
+        Self { backlog: end, ..self }
     }
 
     pub(super) fn id(&self) -> FileId {
@@ -158,7 +167,7 @@ impl OpenFile {
     /// Begins anew at the start.
     pub(super) fn restart(&mut self) {
         self.move_to(Place::default());
-        self.seen = None;
+        (self.backlog, self.seen) = (0, None);
     }
 
     fn move_to(&mut self, place: Place) {
@@ -234,11 +243,18 @@ impl OpenFile {
             }
             (done, mid_line) = (rest.len(), !is_whole);
         }
+        // A record is of the backlog that begins in it; what comes after it is for another batch.
+        let at = self.place.offset + start as u64;
+        let old = frames.partition_point(|frame| at + u64::from(frame.span.start) < self.backlog);
+        if let Some(next) = frames.get(old).filter(|_| old > 0) {
+            (done, mid_line) = (next.span.start as usize, false);
+            frames.truncate(old);
+        }
         let rest = rules.converted(rest, &mut frames);
         let (known, hash) = known(bytes.get(..start + done).unwrap_or_default());
         let offset = self.place.offset + (start + done) as u64;
         self.move_to(Place { offset, known, hash, mid_line });
-        Look::Lines(Lines { bytes: rest, frames })
+        Look::Lines(Lines { bytes: rest, frames, is_backlog: old > 0 })
     }
 
     /// How many bytes at the place are no line: the rest of one, a byte order mark, or the hole that a writer leaves who

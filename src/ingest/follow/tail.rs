@@ -7,6 +7,7 @@
 //! Invariant: each line of a file is taken once, in its order; a place in a file is given up only for good reason, which is
 //! logged.
 
+use super::backlogs::Backlogs;
 use super::held::{Claim, Held};
 use super::open_file::{Lines, Look, OpenFile, Rules, claim, end_of, id, is_known};
 use crate::journal::{FileId, Mark, Place};
@@ -22,6 +23,8 @@ use std::time::Instant;
 pub(super) enum Begin {
     /// At its first line.
     Start,
+    /// At its first line; what is there now is a backlog.
+    Backlog,
     /// At what is appended from now on.
     End,
 }
@@ -50,6 +53,8 @@ pub(super) struct Tail {
     is_news: bool,
     /// How far files of this path had been read in the run before.
     marks: Vec<Mark>,
+    /// How far the backlogs of files go.
+    backlogs: Backlogs,
     begin: Begin,
     /// Since when the path has named nothing.
     missing: Option<Instant>,
@@ -61,7 +66,8 @@ impl Tail {
     pub(super) fn new(path: PathBuf, rules: Rules, held: Held, (begin, marks): (Begin, Vec<Mark>)) -> Self {
         let (old, current) = (VecDeque::new(), None);
         let (missing, trouble) = (None, None);
-        Self { path, rules, held, old, current, is_news: false, marks, begin, missing, trouble }
+        let (backlogs, marks) = Backlogs::of(&path, marks, begin == Begin::Backlog);
+        Self { path, rules, held, old, current, is_news: false, marks, backlogs, begin, missing, trouble }
     }
 
     /// Does what there is to do next.
@@ -95,6 +101,9 @@ impl Tail {
 
     fn try_step(&mut self, now: Instant) -> io::Result<Step> {
         loop {
+            if let Some(mark) = self.backlogs.news() {
+                return Ok(Step::Lines(None, mark));
+            }
             if let Some(step) = self.step_old(now)? {
                 return Ok(step);
             }
@@ -111,6 +120,7 @@ impl Tail {
             }
             match current.look(&self.rules, now)? {
                 Look::Lines(lines) => {
+                    self.backlogs.passed(current.id(), current.place().offset);
                     return Ok(Step::Lines(Some(lines), mark(&self.path, current)));
                 }
                 Look::Begun(due) => return Ok(Step::Idle(earliest(due))),
@@ -129,6 +139,7 @@ impl Tail {
         for (old, until) in &mut self.old {
             match old.look(&self.rules, now) {
                 Ok(Look::Lines(lines)) => {
+                    self.backlogs.passed(old.id(), old.place().offset);
                     return Ok(Some(Step::Lines(Some(lines), mark(&self.path, old))));
                 }
                 Ok(Look::Begun(due)) => return Ok(Some(Step::Idle(Some(due)))),
@@ -140,6 +151,7 @@ impl Tail {
             }
         }
         let over = self.old.pop_front_if(|(_, until)| *until <= now);
+        over.iter().for_each(|(old, _)| self.backlogs.passed(old.id(), u64::MAX));
         Ok(over
             .map(|(old, _)| Step::Lines(None, Mark { path: self.path.clone(), id: old.id(), place: None })))
     }
@@ -191,8 +203,13 @@ impl Tail {
         }
         let noted = claim.place.or_else(|| own.first().and_then(|mark| mark.place));
         let place = self.first_place(&file, &metadata, noted, now)?;
+        if noted.is_none() && self.begin == Begin::Backlog {
+            self.backlogs.begin(claim.id, metadata.len());
+        }
+        let is_read_on = noted.is_none_or(|noted| noted == place);
+        let backlog = if is_read_on { self.backlogs.end(claim.id) } else { 0 };
         match OpenFile::new(file, claim, place, now) {
-            Ok(open) => self.current = Some(open),
+            Ok(open) => self.current = Some(open.with_backlog(backlog)),
             Err(error) => {
                 self.marks.extend(own);
                 return Err(error);
@@ -262,8 +279,9 @@ impl Tail {
     }
 
     fn go_on(&mut self, (file, claim): (File, Claim), place: Place, now: Instant, until: Instant) {
+        let backlog = self.backlogs.end(claim.id);
         match OpenFile::new(file, claim, place, now) {
-            Ok(open) => self.old.push_back((open, until)),
+            Ok(open) => self.old.push_back((open.with_backlog(backlog), until)),
             Err(error) => {
                 tracing::warn!(path = %self.path.display(), %error, "cannot go on with an older file")
             }

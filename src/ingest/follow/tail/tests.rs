@@ -1,9 +1,12 @@
 //! Floor 4, tests: every line once, whatever becomes of its file.
 
 use super::*;
+use crate::time::Zone;
+use crate::wire::lines::{Description, LineFormat};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::sync::Arc;
 use std::time::Duration;
 
 const QUIET: Duration = Duration::from_secs(5);
@@ -44,20 +47,26 @@ impl Scene {
 
     /// What a new process follows that knows the marks.
     fn restart(&mut self) {
+        self.restart_with(Begin::End);
+    }
+
+    /// The same, by a way to begin.
+    fn restart_with(&mut self, begin: Begin) {
         self.held = Held::default();
         let marks = self.marks.iter().filter(|mark| mark.place.is_some()).cloned().collect();
-        self.tail = Tail::new(self.path("auth.log"), rules(), self.held.clone(), (Begin::End, marks));
+        self.tail = Tail::new(self.path("auth.log"), rules(), self.held.clone(), (begin, marks));
     }
 
     /// The lines of one step, and whether it was more than waiting.
     fn step(&mut self) -> Option<Vec<String>> {
         let Step::Lines(lines, mark) = self.tail.step(self.now) else { return None };
-        self.marks.retain(|known| known.id != mark.id);
+        self.marks.retain(|known| (&known.path, known.id) != (&mark.path, mark.id));
         self.marks.push(mark);
         let text = |lines: Lines| {
             let frame = |frame: &crate::batch::FrameSpan| {
                 let cut = if frame.truncated { "~" } else { "" };
-                format!("{}{cut}", String::from_utf8_lossy(frame.span.of(&lines.bytes)))
+                let old = if lines.is_backlog { "-" } else { "" };
+                format!("{old}{}{cut}", String::from_utf8_lossy(frame.span.of(&lines.bytes)))
             };
             lines.frames.iter().map(frame).collect()
         };
@@ -289,4 +298,73 @@ fn a_file_that_may_not_be_read_is_tried_again() {
     assert!(scene.tail.trouble.is_some());
     mode(0o600);
     assert_eq!(scene.lines(), "1");
+}
+
+#[test]
+fn what_a_file_holds_at_first_is_its_backlog() {
+    let mut scene = Scene::new(Begin::Backlog, "a\nhalf a li");
+    scene.append("ne\nb\n");
+    assert_eq!(scene.lines(), "-a -half a line -b", "it is opened with the first step");
+    scene.append("c\n");
+    assert_eq!(scene.lines(), "c");
+    fs::rename(scene.path("auth.log"), scene.path("auth.log.1")).unwrap();
+    scene.append("d\n");
+    assert_eq!(scene.lines(), "d", "a file that appears later has none");
+    assert_eq!(
+        scene.marks.iter().filter(|mark| mark.path.starts_with("/") && mark.place.is_some()).count(),
+        2
+    );
+    assert!(scene.marks.iter().all(|mark| mark.path.starts_with("/") || mark.place.is_none()), "it is read");
+}
+
+#[test]
+fn a_restart_in_the_midst_of_a_backlog_makes_no_news_of_it() {
+    let long = format!("{}\n", "x".repeat(1000));
+    let content = long.repeat(300);
+    let mut scene = Scene::new(Begin::Backlog, &content);
+    // Its end is told, then where it begins, and the first lines of it.
+    let first: Vec<_> = (0..3).map(|_| scene.step().unwrap().len()).collect();
+    assert!(first[..2] == [0, 0] && (1..300).contains(&first[2]), "{first:?}");
+    scene.append("new\nhal");
+    fs::rename(scene.path("auth.log"), scene.path("auth.log.1")).unwrap();
+    scene.append("newer\n");
+    scene.restart_with(Begin::Backlog);
+    let rest = scene.lines();
+    let (old, new): (Vec<_>, Vec<_>) = rest.split(' ').partition(|line| line.starts_with('-'));
+    assert_eq!((old.len(), new), (300 - first[2], vec!["new"]), "what was renamed has a backlog still");
+    scene.pass(QUIET);
+    assert_eq!(scene.lines(), "hal~ newer");
+}
+
+#[test]
+fn a_record_of_several_lines_waits_for_the_next_or_for_quiet() {
+    let description =
+        Description { pattern: "(?<msg>.*)".into(), start: "[0-9]".into(), ..Description::default() };
+    let format = Arc::new(LineFormat::new(description).unwrap());
+    let mut scene = Scene::new(Begin::Start, "");
+    let rules = Rules { lines: Some((format, Zone::UTC)), ..rules() };
+    scene.tail = Tail::new(scene.path("auth.log"), rules, scene.held.clone(), (Begin::Start, Vec::new()));
+    let told = |scene: &mut Scene| scene.lines().replace("<14>1 - - - - - - ", "").replace('\n', "|");
+    scene.append("1 a\n at b\n2 c\n");
+    assert_eq!(told(&mut scene), "1 a| at b");
+    scene.pass(limits::QUIET_RECORD_TIME - Duration::from_millis(1));
+    scene.append(" at d\n at");
+    assert_eq!(told(&mut scene), "", "it grew");
+    scene.pass(limits::QUIET_RECORD_TIME);
+    assert_eq!(told(&mut scene), "", "its last line has no end");
+    scene.append(" e\n");
+    assert_eq!(told(&mut scene), "");
+    scene.pass(limits::QUIET_RECORD_TIME);
+    assert_eq!(told(&mut scene), "2 c| at d| at e");
+    scene.append(" too late\n3 f\n");
+    assert_eq!(told(&mut scene), "\u{1a}start  too late");
+    scene.pass(QUIET);
+    assert_eq!(told(&mut scene), "3 f");
+    scene.append(&format!("4 {}\n{}5\n", "x".repeat(2000), " y\n".repeat(600)));
+    let long = told(&mut scene);
+    assert!(
+        long.starts_with("4 xx") && long.contains("~ \u{1a}start  y| y"),
+        "{}",
+        &long[long.len() - 300..]
+    );
 }

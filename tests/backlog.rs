@@ -1,0 +1,152 @@
+//! What a file holds when it is first followed: its events are raised, and handlers get them only if they are asked to.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test program: its helpers fail by panicking")]
+
+use serde_json::Value;
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+/// How long something may take that is to happen at all.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Logins of users with these numbers.
+fn logins(numbers: std::ops::Range<usize>) -> String {
+    let login = |n: usize| {
+        format!(
+            "2026-02-01T00:00:00Z h sshd[{n}]: Accepted publickey for u{n} from 10.0.{}.{} port 1024 ssh2\n",
+            n >> 8,
+            n & 255
+        )
+    };
+    numbers.map(login).collect()
+}
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn append(&self, text: &str) {
+        let file = OpenOptions::new().append(true).create(true).open(self.path("auth.log"));
+        file.unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+        command.args(arguments).arg("--config").arg(self.path("correlator.toml"));
+        command.arg("--data-dir").arg(self.path("data")).env_clear();
+        command
+    }
+
+    fn say(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn serve(&self, options: &str) -> Server {
+        let config = format!(
+            "[listeners.none]\naddress = \"unix-datagram://{0}/none\"\n[files.logs]\npath = \"{0}/auth.log\"\nfrom = \
+             \"beginning\"\n{options}\n[apps.ssh]\nhandlers = [\"screen\"]\n[apps.ssh.modules.sshd]\ntype = \"sshd\"\n\
+             [handlers.screen]\ntype = \"log\"\nformat = \"json\"\n",
+            self.0.path().display()
+        );
+        fs::write(self.path("correlator.toml"), config).unwrap();
+        let mut child =
+            self.command(&["serve"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let listens = said.find(|line| line.starts_with("following"));
+        assert!(listens.is_some(), "it ended");
+        // Whoever writes to a pipe that nobody reads is ended by it.
+        std::thread::spawn(move || said.for_each(drop));
+        let (tell, told) = mpsc::channel();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        std::thread::spawn(move || lines.for_each(|line| drop(tell.send(line))));
+        Server { child, told }
+    }
+}
+
+struct Server {
+    child: Child,
+    told: Receiver<String>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Server {
+    /// The users whose logins the handler has been told of, once it is told of this one.
+    fn told_of(&self, last: usize) -> Vec<String> {
+        let mut users = Vec::new();
+        while users.last() != Some(&format!("u{last}")) {
+            let line = self.told.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|error| panic!("u{last}: {error}: {users:?}"));
+            let event: Value = serde_json::from_str(&line).unwrap();
+            users.extend(event.pointer("/fields/user").and_then(Value::as_str).map(str::to_owned));
+        }
+        users
+    }
+}
+
+fn events(place: &Place) -> Vec<Value> {
+    let listed = place.say(&["events", "list", "--kind", "SSHDSessionStarted", "--format", "json"]);
+    listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn text<'a>(event: &'a Value, key: &str) -> &'a str {
+    event.get(key).and_then(Value::as_str).unwrap_or_else(|| panic!("no {key} in {event}"))
+}
+
+#[test]
+fn a_backlog_is_told_to_handlers_only_if_they_are_asked_to() {
+    let place = Place::new();
+    place.append(&logins(0..50));
+    let server = place.serve("");
+    // Once something came of it the file has been opened: what is appended then is not of the backlog.
+    let mut follower = place.command(&["events", "follow", "--since", "2000-01-01T00:00:00Z"]);
+    let mut follower = follower.stdout(Stdio::piped()).spawn().unwrap();
+    let seen = BufReader::new(follower.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let logins_seen = seen.filter(|line| line.contains("SSHDSessionStarted")).take(50).count();
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+    assert_eq!(logins_seen, 50);
+    place.append(&logins(50..52));
+    assert_eq!(server.told_of(51), ["u50", "u51"]);
+
+    let events = events(&place);
+    assert_eq!(events.len(), 52);
+    let shown = place.say(&["events", "show", text(&events[0], "id")]);
+    assert!(shown.contains("handler screen: suppressed"), "{shown}");
+    assert!(shown.contains("`deliver_backlog` is off"), "{shown}");
+    let status: Value = serde_json::from_str(&place.say(&["status", "--format", "json"])).unwrap();
+    assert_eq!(status.pointer("/handlers/0/suppressed"), Some(&50.into()), "{status}");
+    assert_eq!(status.pointer("/healthy"), Some(&true.into()));
+
+    drop(server);
+    place.append(&logins(52..53));
+    let server = place.serve("");
+    assert_eq!(server.told_of(52), ["u52"], "what came while no server ran is no backlog");
+}
+
+#[test]
+fn a_backlog_is_told_if_handlers_are_asked_to() {
+    let place = Place::new();
+    place.append(&logins(0..50));
+    let server = place.serve("deliver_backlog = true");
+    assert_eq!(server.told_of(49).len(), 50);
+}
