@@ -11,6 +11,7 @@
 )]
 
 #[path = "credentials/house.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
 mod house;
 #[path = "credentials/keyring.rs"]
 mod keyring;

@@ -91,11 +91,13 @@ impl Rig {
 
     /// Waits until there are so many records.
     fn wait(&self, count: usize) {
-        self.runtime.block_on(async {
+        let enough = async {
             while self.sink.records.lock().unwrap().len() < count {
                 self.sink.more.notified().await;
             }
-        });
+        };
+        let patience = std::time::Duration::from_secs(60);
+        self.runtime.block_on(async { tokio::time::timeout(patience, enough).await.expect("records") });
     }
 
     fn stop(self) -> (Vec<Record>, Arc<Notices>) {

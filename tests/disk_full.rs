@@ -9,14 +9,19 @@
     reason = "a test program: its helpers fail by panicking"
 )]
 
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
+
+use child::{Guard, Lines, wait_for};
 use correlator::event::render;
 use correlator::journal::{EventReader, Page, verify};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Lines, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 
 /// Set in the process that has the small file system.
@@ -24,9 +29,9 @@ const INSIDE: &str = "CORRELATOR_TEST_DISK";
 
 /// A server, what it says, and what its handler tells.
 struct Server {
-    child: Child,
-    log: Lines<BufReader<ChildStderr>>,
-    events: Lines<BufReader<ChildStdout>>,
+    child: Guard,
+    log: Lines,
+    events: Lines,
     address: SocketAddr,
 }
 
@@ -39,23 +44,17 @@ fn serve(mut command: Command, data: &Path) -> Server {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-    let events = BufReader::new(child.stdout.take().unwrap()).lines();
-    let address = log.by_ref().map_while(Result::ok).find_map(|line| {
+    let mut log = Lines::of(child.stderr.take().unwrap());
+    let events = Lines::of(child.stdout.take().unwrap());
+    let address = log.find_map(|line| {
         assert!(!line.starts_with("error"), "{line}");
         line.split("tcp://").nth(1)?.split_whitespace().next()?.parse().ok()
     });
-    Server { child, log, events, address: address.expect("it listens") }
+    Server { child: Guard(child), log, events, address: address.expect("it listens") }
 }
 
 fn correlator() -> Command {
     Command::new(env!("CARGO_BIN_EXE_correlator"))
-}
-
-/// Waits for a line that has this in it.
-fn wait_for(lines: &mut Lines<impl BufRead>, what: &str) -> String {
-    let found = lines.by_ref().map_while(Result::ok).find(|line| line.contains(what));
-    found.unwrap_or_else(|| panic!("it ended without `{what}`"))
 }
 
 /// A login in four records; the others are long and mean nothing.
@@ -140,14 +139,14 @@ fn a_full_disk_makes_senders_wait_and_costs_nothing() {
     let mut server = serve(correlator(), &data);
     let mut sender = TcpStream::connect(server.address).unwrap();
     (0..20).for_each(|n| sender.write_all(record(n).as_bytes()).unwrap());
-    wait_for(&mut server.events, "SSHDSessionStarted");
+    server.events.until("SSHDSessionStarted");
 
     // Little room: that is told while everything still goes on.
     let filler = home.path().join("filler");
     let mut file = File::create(&filler).unwrap();
     fill(&mut file, home.path(), 1024 * 1024);
     (20..40).for_each(|n| sender.write_all(record(n).as_bytes()).unwrap());
-    let low = wait_for(&mut server.events, "ServerDiskLow");
+    let low = server.events.until("ServerDiskLow");
     assert!(low.contains("free"), "{low}");
 
     // No room: it takes no more, and says why.
@@ -156,7 +155,7 @@ fn a_full_disk_makes_senders_wait_and_costs_nothing() {
     let load = thread::spawn(move || {
         (40..count).for_each(|n| sender.write_all(record(n).as_bytes()).unwrap());
     });
-    let why = wait_for(&mut server.log, "the disk is full: no input is taken");
+    let why = server.log.until("the disk is full: no input is taken");
     assert!(why.contains("no room for"), "{why}");
     let while_full = events(&data);
     assert!(!while_full.is_empty());
@@ -165,8 +164,7 @@ fn a_full_disk_makes_senders_wait_and_costs_nothing() {
 
     fs::remove_file(&filler).unwrap();
     drop(file);
-    wait_for(&mut server.log, "there is room on the disk again");
-    let drain = thread::spawn(move || server.events.map_while(Result::ok).count());
+    server.log.until("there is room on the disk again");
     // What fits goes on until it does not; then the journal is what fills the disk, and room is made for good.
     let remount = ["-o", "remount,size=512m"];
     assert!(Command::new("mount").args(remount).arg(home.path()).status().unwrap().success());
@@ -176,11 +174,10 @@ fn a_full_disk_makes_senders_wait_and_costs_nothing() {
         rustix::process::Signal::TERM,
     )
     .unwrap();
-    let received = wait_for(&mut server.log, "received  ");
+    let received = server.log.until("received  ");
     assert_eq!(received.split_whitespace().nth(1).unwrap(), count.to_string());
-    server.log.by_ref().for_each(drop);
-    assert!(server.child.wait().unwrap().success());
-    assert!(drain.join().unwrap() > 0);
+    assert!(server.child.ended().success());
+    assert!(server.events.count() > 0);
 
     let after = events(&data);
     while_full.iter().for_each(|(seq, event)| assert_eq!(after.get(seq), Some(event)));
@@ -194,10 +191,8 @@ fn terminate(server: &Server) {
 
 /// What a server says to its end, and its exit code.
 fn ended(mut server: Server) -> (String, Option<i32>) {
-    let drain = thread::spawn(move || server.events.map_while(Result::ok).count());
-    let said: Vec<String> = server.log.map_while(Result::ok).collect();
-    let code = server.child.wait().unwrap().code();
-    drain.join().unwrap();
+    let said: Vec<String> = server.log.collect();
+    let code = server.child.ended().code();
     (said.join("\n"), code)
 }
 
@@ -220,10 +215,10 @@ fn what_does_not_reach_a_full_disk_is_counted_at_the_end() {
         sender.write_all(record(sent).as_bytes()).unwrap();
         sent += 1;
     }
-    wait_for(&mut server.log, "the disk is full: no input is taken");
+    server.log.until("the disk is full: no input is taken");
     drop(sender);
     terminate(&server);
-    wait_for(&mut server.log, "stopping: ");
+    server.log.until("stopping: ");
     terminate(&server);
     let (said, code) = ended(server);
     assert_eq!(code, Some(4), "{said}");
@@ -251,11 +246,9 @@ fn an_impatient_end_loses_nothing_where_everything_is_in_the_journal() {
     let mut sender = TcpStream::connect(server.address).unwrap();
     sender.write_all(record(0).as_bytes()).unwrap();
     drop(sender);
-    while events(&data).is_empty() {
-        thread::yield_now();
-    }
+    wait_for("the event in the journal", || (!events(&data).is_empty()).then_some(()));
     terminate(&server);
-    wait_for(&mut server.log, "stopping: ");
+    server.log.until("stopping: ");
     terminate(&server);
     let (said, code) = ended(server);
     assert_eq!(code, Some(0), "{said}");
@@ -313,16 +306,13 @@ fn a_sync_that_fails_ends_the_server_with_its_own_exit_code() {
     traced.args(["-e", "inject=fdatasync:error=EIO:when=12", env!("CARGO_BIN_EXE_correlator")]);
     let mut server = serve(traced, &data);
     let mut sender = TcpStream::connect(server.address).unwrap();
-    let drain = thread::spawn(move || server.events.map_while(Result::ok).count());
     let load = thread::spawn(move || {
         (0..u64::MAX).take_while(|n| sender.write_all(record(*n).as_bytes()).is_ok()).count()
     });
-    let said = wait_for(&mut server.log, "nobody can know what is durable");
+    let said = server.log.until("nobody can know what is durable");
     assert!(said.contains("cannot sync"), "{said}");
-    server.log.by_ref().for_each(drop);
-    assert_eq!(server.child.wait().unwrap().code(), Some(4));
+    assert_eq!(server.child.ended().code(), Some(4));
     load.join().unwrap();
-    drain.join().unwrap();
 
     // The next start finds all that was told.
     assert!(verify(&data).unwrap().flaws.is_empty());
@@ -333,9 +323,7 @@ fn a_sync_that_fails_ends_the_server_with_its_own_exit_code() {
         rustix::process::Signal::TERM,
     )
     .unwrap();
-    again.events.by_ref().for_each(drop);
-    again.log.by_ref().for_each(drop);
-    assert!(again.child.wait().unwrap().success());
+    assert!(again.child.ended().success());
     let after = events(&data);
     before.iter().for_each(|(seq, event)| assert_eq!(after.get(seq), Some(event)));
 }

@@ -7,6 +7,9 @@
     reason = "what fails in a test should fail loudly"
 )]
 
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
 #[path = "operators/server.rs"]
 #[allow(dead_code, reason = "the server serves other tests too")]
 mod server;

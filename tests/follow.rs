@@ -7,15 +7,20 @@
     reason = "a test program: its helpers fail by panicking, and say what they skip"
 )]
 
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
+
+use child::{Guard, Lines};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 /// A server that follows the files of a directory.
 struct Server {
-    child: Child,
+    child: Guard,
     home: PathBuf,
 }
 
@@ -39,24 +44,13 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut told = Vec::new();
-        loop {
-            let line = lines.next().unwrap_or_else(|| panic!("it ended: {told:?}")).unwrap();
-            if line.starts_with("following") {
-                break;
-            }
-            told.push(line);
-        }
-        // Whoever writes to a pipe that nobody reads is ended by it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, home: home.to_owned() }
+        Lines::of(child.stderr.take().unwrap()).until("following");
+        Self { child: Guard(child), home: home.to_owned() }
     }
 
     /// Ends it as a crash does.
     fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.crash();
     }
 
     /// How often each session was started that the journal tells of, once it tells of the last.
@@ -78,9 +72,10 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        let lines = Lines::of(follower.stdout.take().unwrap());
+        let _ends_with_this = Guard(follower);
         let mut sessions = BTreeMap::new();
-        for line in BufReader::new(follower.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
+        for line in lines {
             let (_, user) = line.split_once("\"user\":\"u").unwrap();
             let number: usize = user.split_once('"').unwrap().0.parse().unwrap();
             *sessions.entry(number).or_default() += 1;
@@ -88,8 +83,6 @@ impl Server {
                 break;
             }
         }
-        follower.kill().unwrap();
-        follower.wait().unwrap();
         sessions
     }
 
@@ -99,14 +92,6 @@ impl Server {
         let missing: Vec<_> = (0..count).filter(|number| !sessions.contains_key(number)).take(9).collect();
         let twice: Vec<_> = sessions.iter().filter(|(_, times)| **times > 1).take(9).collect();
         assert!(missing.is_empty() && twice.is_empty(), "missing {missing:?}, more than once {twice:?}");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        self.child.kill().ok();
-        self.child.wait().ok();
     }
 }
 

@@ -21,6 +21,10 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// Time that a test may take: what hangs has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Keeps the frames, and gives each batch's permit back at once.
 struct Collect {
@@ -91,8 +95,9 @@ impl Rig {
     }
 }
 
+/// Runs a test, which has to come to its end.
 fn block_on<F: Future>(future: F) -> F::Output {
-    Runtime::new().unwrap().block_on(future)
+    Runtime::new().unwrap().block_on(async { timeout(PATIENCE, future).await.expect("it hangs") })
 }
 
 /// Sends all of it, says that there is no more, and waits until the listener has closed its side.

@@ -8,6 +8,8 @@
     reason = "a test program: its helpers fail by panicking"
 )]
 
+#[path = "support/child.rs"]
+mod child;
 #[path = "operators/control.rs"]
 mod control;
 #[path = "operators/journal.rs"]

@@ -9,12 +9,16 @@
     reason = "a test program: its helpers fail by panicking"
 )]
 
-use std::io::{BufRead, BufReader, Read, Write};
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
+
+use child::{Guard, Lines, wait_for};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 struct Manager {
     socket: UnixDatagram,
@@ -24,7 +28,7 @@ struct Manager {
 impl Manager {
     fn at(path: &Path) -> Self {
         let socket = UnixDatagram::bind(path).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        socket.set_read_timeout(Some(child::PATIENCE)).unwrap();
         Self { socket, told: Vec::new() }
     }
 
@@ -44,9 +48,9 @@ impl Manager {
     }
 }
 
-fn serve(home: &Path, environment: &[(&str, &str)]) -> Child {
+fn serve(home: &Path, environment: &[(&str, &str)]) -> Guard {
     // The time of the watchdog is for one process, which is told so by its number.
-    Command::new("sh")
+    let child = Command::new("sh")
         .args(["-c", "WATCHDOG_PID=${WATCHDOG_PID:-$$} exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_correlator")])
         .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
         .arg(home.join("data"))
@@ -54,11 +58,11 @@ fn serve(home: &Path, environment: &[(&str, &str)]) -> Child {
         .envs(environment.iter().copied())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .spawn();
+    Guard(child.unwrap())
 }
 
-fn signal(child: &Child, signal: rustix::process::Signal) {
+fn signal(child: &Guard, signal: rustix::process::Signal) {
     rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
 }
 
@@ -78,7 +82,7 @@ fn a_service_manager_is_told_of_readiness_life_and_the_end() {
     manager.wait("WATCHDOG=1");
     signal(&child, rustix::process::Signal::TERM);
     manager.wait("STOPPING=1");
-    assert!(child.wait().unwrap().success());
+    assert!(child.ended().success());
 }
 
 #[test]
@@ -92,7 +96,7 @@ fn what_is_read_of_the_environment_is_for_this_process_alone() {
     manager.wait("READY=1");
     signal(&child, rustix::process::Signal::TERM);
     manager.wait("STOPPING=1");
-    assert!(child.wait().unwrap().success());
+    assert!(child.ended().success());
     assert!(!manager.told.iter().any(|line| line.starts_with("WATCHDOG")), "{:?}", manager.told);
 }
 
@@ -117,18 +121,23 @@ fn the_units_are_sound() {
     assert!(output.status.success() && ours.is_empty(), "{said}");
 }
 
-/// The first lines of the requests that come, each answered with success.
-fn requests(listener: &TcpListener) -> impl Iterator<Item = String> + '_ {
-    listener.incoming().map(|peer| {
-        let mut peer = BufReader::new(peer.unwrap());
-        let (mut first, mut line) = (String::new(), String::new());
-        peer.read_line(&mut first).unwrap();
-        while peer.read_line(&mut line).unwrap() > 2 {
-            line.clear();
-        }
-        peer.get_mut().write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap();
-        first
-    })
+/// Waits for a request, answers it with success, and gives its first line.
+fn request(listener: &TcpListener) -> String {
+    listener.set_nonblocking(true).unwrap();
+    let (peer, _) = wait_for("a request", || match listener.accept() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        accepted => Some(accepted.unwrap()),
+    });
+    peer.set_nonblocking(false).unwrap();
+    peer.set_read_timeout(Some(child::PATIENCE)).unwrap();
+    let mut peer = BufReader::new(peer);
+    let (mut first, mut line) = (String::new(), String::new());
+    peer.read_line(&mut first).unwrap();
+    while peer.read_line(&mut line).unwrap() > 2 {
+        line.clear();
+    }
+    peer.get_mut().write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap();
+    first
 }
 
 #[test]
@@ -136,20 +145,21 @@ fn a_server_that_lives_says_so_to_a_url() {
     let home = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/ping/k3y", listener.local_addr().unwrap());
-    let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+    let child = Command::new(env!("CARGO_BIN_EXE_correlator"))
         .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
         .arg(home.path().join("data"))
         .args(["--set", &format!("server.heartbeat={url}"), "--set", "server.heartbeat_interval=5s"])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .spawn();
+    let mut child = Guard(child.unwrap());
+    let said = Lines::of(child.stderr.take().unwrap());
     // Once at the start, and then while all threads get on.
-    let first: Vec<_> = requests(&listener).take(2).collect();
-    assert!(first.iter().all(|line| line == "GET /ping/k3y HTTP/1.1\r\n"), "{first:?}");
+    for _ in 0..2 {
+        assert_eq!(request(&listener), "GET /ping/k3y HTTP/1.1\r\n");
+    }
     signal(&child, rustix::process::Signal::TERM);
-    let mut log = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-    assert!(child.wait().unwrap().success(), "{log}");
+    let log = said.collect::<Vec<_>>().join("\n");
+    assert!(child.ended().success(), "{log}");
     assert!(!log.contains("k3y"), "{log}");
 }

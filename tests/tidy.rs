@@ -273,13 +273,12 @@ fn no_test_bench_or_fuzz_target_is_forgotten() {
         assert!(seeds > 0, "fuzz/seeds/{name} holds no seeds");
     }
     // A directory of helpers for tests is compiled only where a test says so.
-    let tests: String = files("tests", "rs").iter().map(|path| read(path)).collect();
-    for path in files("tests", "rs").iter().filter(|path| path.components().count() > 2) {
-        let mut parts = path.iter().rev().map(|part| part.to_string_lossy());
-        let file = parts.next().unwrap();
-        let stem = if file == "mod.rs" { parts.next().unwrap() } else { file };
-        let declaration = format!("mod {};", stem.trim_end_matches(".rs"));
-        assert!(tests.contains(&declaration), "no test declares {}", path.display());
+    let tests: Vec<_> = files("tests", "rs").into_iter().map(|path| (read(&path), path)).collect();
+    for (_, path) in tests.iter().filter(|(_, path)| path.components().count() > 2) {
+        let by_path = format!("#[path = \"{}\"]", path.strip_prefix("tests").unwrap().display());
+        let declared =
+            |(text, from): &(String, PathBuf)| from.components().count() == 2 && text.contains(&by_path);
+        assert!(tests.iter().any(declared), "no test has {by_path}");
     }
 }
 

@@ -269,6 +269,16 @@ impl Hook {
             }
         }
     }
+
+    /// Every request until now, other than connections that asked for nothing. One connection is taken after the
+    /// other, so what comes before this one is all.
+    pub(crate) fn until_now(&self) -> Vec<String> {
+        let mut last = TcpStream::connect(self.url.trim_start_matches("http://")).unwrap();
+        last.write_all(b"GET /until-now HTTP/1.1\r\n\r\n").unwrap();
+        let next = || self.requests.recv_timeout(Duration::from_secs(60)).expect("a request");
+        let all = std::iter::repeat_with(next).take_while(|request| !request.starts_with("GET /until-now "));
+        all.filter(|request| !request.is_empty()).collect()
+    }
 }
 
 fn read_request(stream: &mut TcpStream) -> String {

@@ -1,5 +1,6 @@
 //! `status`, `events retry` and `events drop`: what a running server is asked over its socket.
 
+use crate::child::wait_for;
 use crate::server::{Server, failures, listed, objects, run};
 use serde_json::{Value, json};
 use std::fs::{self, File};
@@ -180,12 +181,9 @@ fn what_waits_is_tried_at_once_and_said_so() {
     fs::write(&config, text).unwrap();
     let server = Server::start(&data, &["--config", config.to_str().unwrap()]);
     server.send("127.0.0.2", &["Accepted password for a from 203.0.113.9 port 2000 ssh2".to_owned()]);
-    let failing = loop {
-        let status = status(&data, 0);
-        if !status["handlers"][0]["failing"].is_null() {
-            break status;
-        }
-    };
+    let failing = wait_for("the first failure", || {
+        Some(status(&data, 0)).filter(|status| !status["handlers"][0]["failing"].is_null())
+    });
     assert!(failing["handlers"][0]["failing"]["error"].as_str().unwrap().contains("/no/such/program"));
     let waiting = failing["handlers"][0]["waiting"].as_u64().unwrap();
     let events = if waiting == 1 { "event" } else { "events" };

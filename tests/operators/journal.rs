@@ -1,9 +1,9 @@
 //! `events list`, `follow` and `show`, and `journal verify`.
 
+use crate::child::{Guard, Lines};
 use crate::server::{Server, failures, listed, objects, run};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -11,17 +11,16 @@ fn kinds(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["kind"].as_str().unwrap()).collect()
 }
 
-/// Prints events as they come, from the beginning on; the first that is asked for is there when this returns.
-fn follow(data: &Path, kind: &str) -> (Value, std::process::Child) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+/// The first event of a kind that `events follow` prints, once it does.
+fn followed(data: &Path, kind: &str) -> Value {
+    let child = Command::new(env!("CARGO_BIN_EXE_correlator"))
         .args(["events", "follow", "--format", "json", "--since", "1h", "--kind", kind, "--data-dir"])
         .arg(data)
         .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    (serde_json::from_str(&line).unwrap(), child)
+        .spawn();
+    let mut child = Guard(child.unwrap());
+    let line = Lines::of(child.stdout.take().unwrap()).next();
+    serde_json::from_str(&line.unwrap()).unwrap()
 }
 
 #[test]
@@ -31,9 +30,7 @@ fn events_are_listed_and_shown_with_their_records_while_the_server_runs_and_afte
     let server = Server::start(&data, &[]);
     server.send("127.0.0.2", &failures("root", "203.0.113.9", 2000..2006));
     // Once it is printed it is durable, and so is what came before it.
-    let (exceeded, mut child) = follow(&data, "SSHDAttemptsExceeded");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let exceeded = followed(&data, "SSHDAttemptsExceeded");
 
     let running = listed(&data, &["--kind", "SSHDAttemptsExceeded", "--field", "addr=203.0.113.9"]);
     assert_eq!(running.len(), 1);

@@ -1,17 +1,18 @@
 //! A server that runs as a child, and commands beside it.
 
+use crate::child::{Guard, Lines};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 pub(crate) struct Server {
-    pub(crate) child: Child,
+    pub(crate) child: Guard,
     pub(crate) address: SocketAddr,
-    rest: BufReader<ChildStderr>,
+    said: Lines,
 }
 
 impl Server {
@@ -28,17 +29,10 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut rest = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        let address = loop {
-            let mut line = String::new();
-            assert_ne!(rest.read_line(&mut line).unwrap(), 0, "the server ended before it listened: {said}");
-            if let Some(address) = line.split("tcp://").nth(1) {
-                break address.split_whitespace().next().unwrap().parse().unwrap();
-            }
-            said.push_str(&line);
-        };
-        Self { child, address, rest }
+        let mut said = Lines::of(child.stderr.take().unwrap());
+        let listening = said.until("tcp://");
+        let address = listening.split("tcp://").nth(1).unwrap().split_whitespace().next().unwrap();
+        Self { child: Guard(child), address: address.parse().unwrap(), said }
     }
 
     /// Sends messages of sshd in frames from an address of this machine, and waits until the server has read them.
@@ -64,16 +58,14 @@ impl Server {
 
     /// Kills it.
     pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.crash();
     }
 
     /// Asks it to stop, and waits until it has; what it said.
     pub(crate) fn stop(mut self) -> String {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        let mut log = String::new();
-        self.rest.read_to_string(&mut log).unwrap();
-        assert!(self.child.wait().unwrap().success(), "{log}");
+        let log = self.said.by_ref().collect::<Vec<_>>().join("\n");
+        assert!(self.child.ended().success(), "{log}");
         log
     }
 }

@@ -9,12 +9,14 @@ use rustls::pki_types::ServerName;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -65,6 +67,9 @@ impl Refused {
 }
 
 const PERMITS: usize = 4;
+
+/// Time that a test may take: what hangs has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Rig {
     pub(crate) fn start(options: Options) -> Self {
@@ -182,8 +187,9 @@ impl Site {
     }
 }
 
+/// Runs a test, which has to come to its end.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    Runtime::new().unwrap().block_on(future)
+    Runtime::new().unwrap().block_on(async { timeout(PATIENCE, future).await.expect("it hangs") })
 }
 
 pub(crate) fn texts(records: &[Record]) -> Vec<&str> {
