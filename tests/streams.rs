@@ -1,11 +1,10 @@
-//! What carries streams of records besides plain TCP: TLS, against peers that are wrong, slow or many, and real senders.
+//! What carries streams of records besides plain TCP: TLS and RELP, against peers that are wrong, slow or many.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stdout,
     reason = "a test program: its helpers fail by panicking"
 )]
 
@@ -21,9 +20,5 @@ mod relp;
 mod renewal;
 #[path = "streams/rig.rs"]
 mod rig;
-#[path = "streams/senders.rs"]
-mod senders;
-#[path = "streams/server.rs"]
-mod server;
 #[path = "streams/tls.rs"]
 mod tls;

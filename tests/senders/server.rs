@@ -1,20 +1,24 @@
 //! `correlator serve` as a process that reports every record on its standard output, and rsyslogd as one that sends.
 
+use crate::child::{Guard, Lines, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 
 /// A server that runs as a child.
 pub(crate) struct Server {
-    pub(crate) child: Child,
+    pub(crate) child: Guard,
+    /// The first address that it listens on, if that is one of a network.
     pub(crate) address: SocketAddr,
-    events: BufReader<ChildStdout>,
-    said: BufReader<ChildStderr>,
+    urls: Vec<String>,
+    events: Lines,
+    said: Lines,
 }
 
 /// A configuration with one listener, whose options are given, that reports every record.
@@ -39,37 +43,42 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let events = BufReader::new(child.stdout.take().unwrap());
-        let said = BufReader::new(child.stderr.take().unwrap());
-        let mut server = Self { child, address: "[::]:0".parse().unwrap(), events, said };
+        let events = Lines::of(child.stdout.take().unwrap());
+        let said = Lines::of(child.stderr.take().unwrap());
+        let address = "[::]:0".parse().unwrap();
+        let mut server = Self { child: Guard(child), address, urls: Vec::new(), events, said };
         let line = server.until("listening");
-        let (_, address) = line.split_once("://").unwrap();
-        server.address = address.split_whitespace().next().unwrap().parse().unwrap();
+        server.urls =
+            line.split_whitespace().filter(|word| word.contains("://")).map(str::to_owned).collect();
+        let (_, address) = server.urls[0].split_once("://").unwrap();
+        server.address = address.parse().unwrap_or(server.address);
         server
+    }
+
+    /// Where it listens for this protocol.
+    pub(crate) fn at(&self, protocol: &str) -> SocketAddr {
+        let addresses = self.urls.iter().filter_map(|url| url.split_once("://"));
+        let found = addresses.into_iter().find(|(known, _)| *known == protocol);
+        found.unwrap_or_else(|| panic!("no {protocol} in {:?}", self.urls)).1.parse().unwrap()
     }
 
     /// Waits until it says something on standard error.
     pub(crate) fn until(&mut self, what: &str) -> String {
-        let mut said = String::new();
-        loop {
-            let start = said.len();
-            assert_ne!(self.said.read_line(&mut said).unwrap(), 0, "it never said `{what}`: {said}");
-            if said[start..].contains(what) {
-                return said[start..].to_owned();
-            }
-        }
+        self.said.until(what)
     }
 
     /// Waits for the next event of a kind.
     pub(crate) fn next(&mut self, kind: &str) -> Value {
-        loop {
-            let mut line = String::new();
-            assert_ne!(self.events.read_line(&mut line).unwrap(), 0, "no {kind} came");
-            let event: Value = serde_json::from_str(&line).unwrap();
-            if event["kind"] == kind {
-                return event;
-            }
-        }
+        let events = self.events.by_ref().map(|line| serde_json::from_str(&line).unwrap());
+        events
+            .into_iter()
+            .find(|event: &Value| event["kind"] == kind)
+            .unwrap_or_else(|| panic!("no {kind} came"))
+    }
+
+    /// Waits until a record with this message was reported.
+    pub(crate) fn until_reported(&mut self, message: &str) {
+        while self.next("ReportRecord")["fields"]["message"] != message {}
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -79,14 +88,45 @@ impl Server {
     /// Asks it to stop; gives what it said until its end.
     pub(crate) fn stop(mut self) -> String {
         self.signal(Signal::TERM);
-        let mut said = String::new();
-        // Its standard output is read too, so that it never waits for us.
-        std::thread::scope(|scope| {
-            scope.spawn(|| self.events.read_to_end(&mut Vec::new()).unwrap());
-            self.said.read_to_string(&mut said).unwrap();
-        });
-        assert!(self.child.wait().unwrap().success(), "{said}");
+        let said = self.said.by_ref().collect::<Vec<_>>().join("\n");
+        assert!(self.child.ended().success(), "{said}");
         said
+    }
+}
+
+/// How often each message was reported, as the journal has it.
+pub(crate) fn reported(home: &Path) -> BTreeMap<String, usize> {
+    let listed = Command::new(env!("CARGO_BIN_EXE_correlator"))
+        .args(["events", "list", "--format", "json", "--config"])
+        .arg(home.join("correlator.toml"))
+        .arg("--data-dir")
+        .arg(home.join("data"))
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let mut counts = BTreeMap::new();
+    for line in String::from_utf8(listed.stdout).unwrap().lines() {
+        let Ok(event) = serde_json::from_str::<Value>(line.trim_end_matches(',')) else { continue };
+        if let Some(message) = event["fields"]["message"].as_str() {
+            *counts.entry(message.to_owned()).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// A port for a server that starts again at the same: it is held, without listening, so nobody else gets it meanwhile.
+pub(crate) struct Port {
+    pub(crate) number: u16,
+    _held: Socket,
+}
+
+impl Port {
+    pub(crate) fn hold() -> Self {
+        let held = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        // As a listener does, so both may have it.
+        held.set_reuse_address(true).unwrap();
+        held.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+        Self { number: held.local_addr().unwrap().as_socket().unwrap().port(), _held: held }
     }
 }
 
@@ -107,7 +147,7 @@ pub(crate) fn has(tools: &[&str]) -> bool {
 
 /// rsyslogd with a socket of its own, whose records it forwards.
 pub(crate) struct Rsyslog {
-    pub(crate) child: Child,
+    _child: Guard,
     socket: PathBuf,
 }
 
@@ -134,22 +174,13 @@ impl Rsyslog {
             .stderr(fs::File::create(home.join("rsyslog.err")).unwrap())
             .spawn()
             .unwrap();
-        Self { child, socket }
+        Self { _child: Guard(child), socket }
     }
 
     /// Logs a message; waits until there is somebody to take it.
     pub(crate) fn log(&self, message: &str) {
         let sender = UnixDatagram::unbound().unwrap();
-        while sender.connect(&self.socket).is_err() {
-            std::thread::yield_now();
-        }
+        wait_for("the socket of rsyslogd", || sender.connect(&self.socket).ok());
         sender.send(format!("<38>sshd[7]: {message}").as_bytes()).unwrap();
-    }
-}
-
-impl Drop for Rsyslog {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
     }
 }
