@@ -172,6 +172,11 @@ impl Names {
         self.entries.get(index).map_or(&[][..], Entry::text)
     }
 
+    /// How many texts are held, and how many bytes they have.
+    pub(super) fn held(&self) -> (usize, usize) {
+        (self.table.len(), self.bytes)
+    }
+
     /// How many texts are held.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

@@ -5,6 +5,7 @@
 
 use crate::limits;
 use crate::time::Timestamp;
+use smallvec::SmallVec;
 use std::time::Duration;
 
 /// What counting one more gave.
@@ -26,15 +27,17 @@ pub(super) struct Tally {
 }
 
 /// A count over a sliding window, in the records' own time.
+///
+/// Most sources fail once or twice, in one connection: what they need stands in their entry itself.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Window {
-    tallies: Vec<Tally>,
+    tallies: SmallVec<[Tally; 2]>,
 }
 
 impl Window {
     /// A window of these tallies, which are in the order of time.
-    pub(super) fn of(tallies: Vec<Tally>) -> Self {
-        Self { tallies }
+    pub(super) fn of(tallies: impl IntoIterator<Item = Tally>) -> Self {
+        Self { tallies: tallies.into_iter().collect() }
     }
 
     /// What it counted, in the order of time.
@@ -53,10 +56,6 @@ impl Window {
         self.tallies.drain(..gone);
         if self.tallies.len() >= limits::WINDOW_ENTRIES {
             self.join_neighbours();
-        }
-        if self.tallies.capacity() == 0 {
-            // Most sources fail once: one entry is all they need.
-            self.tallies.reserve_exact(1);
         }
         let place = self.tallies.iter().rposition(|tally| tally.at <= at).map_or(0, |before| before + 1);
         self.tallies.insert(place, Tally { at, number, count });
@@ -108,10 +107,9 @@ impl Window {
         self.tallies.iter().map(|tally| tally.number)
     }
 
-    /// Forgets everything, and memory beyond what a usual window needs.
+    /// Forgets everything, and gives back what memory it had beside its entry.
     pub(super) fn clear(&mut self) {
-        self.tallies.clear();
-        self.tallies.shrink_to(4);
+        self.tallies = SmallVec::new();
     }
 }
 
@@ -174,7 +172,7 @@ pub(super) struct Seen<K> {
 /// Which keys were seen of late: exact up to `cap` of them, then the one that came first makes room.
 #[derive(Clone, Debug)]
 pub(super) struct Recent<K> {
-    pub(super) seen: Vec<Seen<K>>,
+    pub(super) seen: SmallVec<[Seen<K>; 1]>,
     /// The place in `seen` that makes room next.
     pub(super) replace: u32,
     /// How many had to make room while they still counted.
@@ -184,7 +182,7 @@ pub(super) struct Recent<K> {
 
 impl<K> Default for Recent<K> {
     fn default() -> Self {
-        Self { seen: Vec::new(), replace: 0, replaced: 0, newest: Timestamp::MIN }
+        Self { seen: SmallVec::new(), replace: 0, replaced: 0, newest: Timestamp::MIN }
     }
 }
 
@@ -224,9 +222,6 @@ impl<K: Copy + PartialEq> Recent<K> {
         }
         let new = Seen { key, newest: at, count: add, unforgiven: add };
         if self.seen.len() < memory.cap {
-            if self.seen.capacity() == 0 {
-                self.seen.reserve_exact(1);
-            }
             self.seen.push(new);
             return Noted::New(None);
         }
@@ -260,10 +255,10 @@ impl<K: Copy + PartialEq> Recent<K> {
         }
     }
 
-    /// Takes all keys out, and keeps what memory a usual set needs.
+    /// Takes all keys out, and gives back what memory they had beside their entry.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = K> {
         (self.replace, self.replaced, self.newest) = (0, 0, Timestamp::MIN);
-        self.seen.drain(..).map(|seen| seen.key)
+        std::mem::take(&mut self.seen).into_iter().map(|seen| seen.key)
     }
 }
 

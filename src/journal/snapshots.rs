@@ -11,6 +11,7 @@ use crate::segment::{BlockEncoder, Damage, Fault, FileHeader, Program, Schema, S
 use crate::time::Timestamp;
 use rkyv::util::AlignedVec;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Bytes that the block of a snapshot takes besides the state, at most.
 const BODY_ROOM: usize = 256;
@@ -30,7 +31,7 @@ pub struct Snapshot {
     /// The sequence number of the first event that was raised after it; the journal fills it in when it is written.
     pub next: u64,
     /// What the correlator saved.
-    pub state: AlignedVec,
+    pub state: Arc<AlignedVec>,
 }
 
 /// Writes snapshots.
@@ -157,7 +158,7 @@ pub(super) fn read(path: &Path) -> Result<Snapshot, Flaw> {
             state.extend_from_slice(&body.state);
             let (run, base) = (body.run.to_native(), body.base.to_native());
             let (position, next) = (body.position.to_native(), body.next.to_native());
-            Ok(Snapshot { run, base, position, next, state })
+            Ok(Snapshot { run, base, position, next, state: Arc::new(state) })
         }
         Some(Step::Damage(_, fault)) => Err(damage(fault).into()),
         None => {

@@ -22,7 +22,7 @@ pub struct Folded {
     /// Frames of the run so far, up to the last of them; 0 where they came to nothing.
     pub frames: u64,
     /// The correlator's state behind them, if the sink wanted it.
-    pub state: Option<AlignedVec>,
+    pub state: Option<Arc<AlignedVec>>,
 }
 
 /// Takes what the inputs came to, in order.

@@ -83,8 +83,8 @@ pub(super) struct Folder {
     pub(super) reach: Arc<Reach>,
     /// Inputs that meant something, and have not been handed on.
     pub(super) gathered: KeptInputs,
-    /// Length of the state when it was last saved, in bytes.
-    pub(super) state_size: usize,
+    /// The state as it was last saved.
+    pub(super) state: Arc<AlignedVec>,
     /// Whether it was said that most of what comes in is rejected.
     pub(super) has_told_rejects: bool,
     /// The position through which inputs were handed on.
@@ -227,17 +227,24 @@ impl Folder {
             }
         }
         if self.events.wants_state() || at_end && self.events.keeps_state() {
-            let mut state = AlignedVec::with_capacity(self.state_size + self.state_size / 8);
-            match self.correlator.save(&mut state) {
-                Ok(()) => {
-                    self.state_size = state.len();
-                    folded.state = Some(state);
-                }
-                Err(error) => tracing::error!(%error, "the state was not saved"),
-            }
+            folded.state = self.state();
         }
         self.handed_on = folded.through;
         self.pulse.waiting(|| self.events.offer(folded));
+    }
+
+    /// The correlator's state, in the memory of the last one if that is no longer needed; nothing where it is too large.
+    fn state(&mut self) -> Option<Arc<AlignedVec>> {
+        if Arc::get_mut(&mut self.state).is_none() {
+            self.state = Arc::default();
+        }
+        match self.correlator.save(Arc::get_mut(&mut self.state)?) {
+            Ok(()) => Some(Arc::clone(&self.state)),
+            Err(error) => {
+                tracing::error!(%error, "the state was not saved");
+                None
+            }
+        }
     }
 
     /// An empty block: one that all handlers are done with, or else a new one.

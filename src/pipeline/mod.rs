@@ -171,7 +171,7 @@ impl Pipeline {
             pulse: Arc::clone(&pulse),
             reach: Arc::clone(&reach),
             gathered: KeptInputs::default(),
-            state_size: 0,
+            state: Arc::default(),
             has_told_rejects: false,
             handed_on: 0,
             offered: VecDeque::new(),

@@ -199,7 +199,7 @@ fn run(home: &Path, disk: &FaultyDisk, fed: &mut Vec<Fed>) -> Result<(), Box<dyn
             let mut saved = AlignedVec::new();
             machine.correlator.save(&mut saved)?;
             let position = machine.correlator.position();
-            let snapshot = Snapshot { run, base, position, next: 0, state: saved };
+            let snapshot = Snapshot { run, base, position, next: 0, state: Arc::new(saved) };
             insist(|| journal.snapshot(&snapshot, at(number)))?;
             insist(|| journal.prune(at(number)))?;
         }

@@ -9,7 +9,7 @@ use crate::limits;
 use rkyv::{Archive, Deserialize, Serialize};
 
 /// The texts.
-#[derive(Debug, Default, Archive, Serialize, Deserialize)]
+#[derive(Debug, Archive, Serialize, Deserialize)]
 pub(in crate::correlate) struct Texts {
     lengths: Vec<u32>,
     bytes: Vec<u8>,
@@ -26,7 +26,9 @@ pub(in crate::correlate) struct TextsOut<'a> {
 
 impl<'a> TextsOut<'a> {
     pub(in crate::correlate) fn new(names: &'a Names) -> Self {
-        Self { names, references: Vec::new(), texts: Texts::default() }
+        let (count, bytes) = names.held();
+        let texts = Texts { lengths: Vec::with_capacity(count), bytes: Vec::with_capacity(bytes) };
+        Self { names, references: Vec::new(), texts }
     }
 
     /// The reference to a text.

@@ -7,9 +7,10 @@ use crate::correlate::window::{Memory, Recent, Seen, Tally, Window};
 use crate::limits;
 use crate::time::Timestamp;
 use rkyv::{Archive, Deserialize, Serialize};
+use smallvec::SmallVec;
 
 /// The columns.
-#[derive(Debug, Default, Archive, Serialize, Deserialize)]
+#[derive(Debug, Archive, Serialize, Deserialize)]
 pub(in crate::correlate) struct Windows {
     tallies: Vec<TallyRow>,
     seen: Vec<SeenRow>,
@@ -41,6 +42,11 @@ pub(in crate::correlate) struct RecentRow {
 }
 
 impl Windows {
+    /// Columns with room for so many tallies, and for the keys of so many sets of one.
+    pub(in crate::correlate) fn with_room(tallies: usize, sets: usize) -> Self {
+        Self { tallies: Vec::with_capacity(tallies), seen: Vec::with_capacity(sets) }
+    }
+
     /// Appends a window; the row keeps how many tallies it has.
     pub(in crate::correlate) fn put_window(&mut self, window: &Window) -> u32 {
         let tallies = window.tallies();
@@ -82,12 +88,11 @@ impl WindowsIn {
     /// The next window.
     pub(in crate::correlate) fn window(&mut self, tallies: u32) -> Result<Window, Damaged> {
         let rows = self.tallies.take(tallies, limits::WINDOW_ENTRIES)?;
-        let tallies: Vec<_> =
-            rows.map(|TallyRow { at, number, count }| Tally { at, number, count }).collect();
-        if !tallies.is_sorted_by_key(|tally| tally.at) {
+        let window = Window::of(rows.map(|TallyRow { at, number, count }| Tally { at, number, count }));
+        if !window.tallies().is_sorted_by_key(|tally| tally.at) {
             return Err(Damaged("a window is not in the order of time"));
         }
-        Ok(Window::of(tallies))
+        Ok(window)
     }
 
     /// The next set, whose keys `key` gives in order. A key that comes twice, as two networks do that a shorter prefix
@@ -100,7 +105,7 @@ impl WindowsIn {
         mut spare: impl FnMut(K),
     ) -> Result<Recent<K>, Damaged> {
         let rows = self.seen.take(row.seen, memory.cap)?;
-        let mut seen: Vec<Seen<K>> = Vec::with_capacity(rows.len());
+        let mut seen: SmallVec<[Seen<K>; 1]> = SmallVec::with_capacity(rows.len());
         for SeenRow { newest, count, unforgiven } in rows {
             let key = key()?;
             if seen.iter().any(|seen| seen.key == key) {

@@ -94,7 +94,6 @@ impl<K: Copy + Eq + Hash, T: Default> Ledger<K, T> {
     }
 
     /// How many entries there are.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.table.len()
     }

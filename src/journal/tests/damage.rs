@@ -54,7 +54,7 @@ fn goes_on(home: &Path, promised: &Promised, what: &str) -> Result<Vec<String>, 
         Journal::open(home, &identity, lasting(), Arc::new(disk.clone())).unwrap();
     if let Some(snapshot) = &recovery.snapshot {
         let state = format!("state at {}", snapshot.position);
-        assert_eq!(&*snapshot.state, state.as_bytes(), "{what}");
+        assert_eq!(snapshot.state.as_slice(), state.as_bytes(), "{what}");
     }
     let mut told: Vec<_> = recovery.flaws.iter().map(ToString::to_string).collect();
     while let Some(block) = recovery.inputs.next_block().unwrap() {

@@ -147,7 +147,13 @@ fn work(
         if number % 3 == 2 {
             let mut state = rkyv::util::AlignedVec::new();
             state.extend_from_slice(format!("state at {}", base + first + 2).as_bytes());
-            let snapshot = Snapshot { run: identity.run, base, position: base + first + 2, next: 0, state };
+            let snapshot = Snapshot {
+                run: identity.run,
+                base,
+                position: base + first + 2,
+                next: 0,
+                state: Arc::new(state),
+            };
             insist(|| journal.snapshot(&snapshot, at(first)))?;
             insist(|| journal.prune(at(first)))?;
         }
@@ -210,7 +216,7 @@ fn check(home: &Path, promised: &Promised, what: &str) {
 
     let mut last = recovery.snapshot.as_ref().map_or(0, |snapshot| snapshot.position);
     if let Some(snapshot) = &recovery.snapshot {
-        assert_eq!(&*snapshot.state, format!("state at {last}").as_bytes(), "{what}");
+        assert_eq!(snapshot.state.as_slice(), format!("state at {last}").as_bytes(), "{what}");
     }
     let mut was_tick = false;
     while let Some(block) = recovery.inputs.next_block().unwrap() {

@@ -4,6 +4,7 @@ use super::*;
 use crate::journal::standing::Settled;
 use crate::segment::{Disk, Segment};
 use std::fs;
+use std::sync::Arc;
 
 /// An open journal on a disk, with one handler, and what stamps its events.
 struct Opened {
@@ -84,7 +85,7 @@ fn retention_takes_segments_from_the_oldest_on_and_leaves_no_hole() {
     fs::write(&segments[middle].1, bytes).unwrap();
 
     let mut opened = open(home.path(), Options { retention_size: 8 * 4096, ..options });
-    let state = rkyv::util::AlignedVec::new();
+    let state = Arc::default();
     let snapshot = Snapshot { run: 2, base: opened.base, position: u64::MAX, next: 0, state };
     opened.journal.snapshot(&snapshot, at(99)).unwrap();
     opened.journal.snapshot(&Snapshot { position: u64::MAX - 1, ..snapshot }, at(99)).unwrap();
@@ -101,7 +102,7 @@ fn a_snapshot_that_somebody_deleted_is_as_good_as_removed() {
     let mut opened = open(home.path(), Options::default());
     let [_, _, snapshots] = layout::rooms(home.path());
     for position in [1, 2, 3] {
-        let state = rkyv::util::AlignedVec::new();
+        let state = Arc::default();
         opened
             .journal
             .snapshot(&Snapshot { run: 1, base: 0, position, next: 0, state }, at(position))
