@@ -7,8 +7,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Begins work on so many bytes.
+    /// Begins work on so many bytes; nothing is shown where nobody knows how many, as of a pipe.
     pub(super) fn new(what: &str, total_bytes: u64) -> Self {
+        if total_bytes == 0 {
+            return Self::hidden();
+        }
         let bar = ProgressBar::new(total_bytes).with_message(what.to_owned());
         let style = ProgressStyle::with_template(
             "{msg} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",

@@ -41,6 +41,10 @@ pub const KNOWN_FILE_BYTES: usize = 1024;
 /// Bytes of a file that tell what is in it.
 pub const FILE_SAMPLE: usize = 4096;
 
+/// Time after which the last record that came through a pipe is taken for what it is, because no other one comes that could
+/// be compared.
+pub const PIPE_PATIENCE: Duration = Duration::from_millis(100);
+
 /// Ranges of inputs that are remembered to be of a backlog; each is as long as no other input comes in between.
 pub const MAX_BACKLOG_RANGES: usize = 64 * 1024;
 

@@ -37,9 +37,10 @@ impl Clock {
         step
     }
 
-    /// Judges the last record by the neighbour before it alone, because no other is in sight.
-    pub(super) fn settle(&mut self) -> Option<Step> {
-        self.judge(None)
+    /// Judges the last record by the neighbour before it, and by this time if there is one, because no other record is in
+    /// sight.
+    pub(super) fn settle(&mut self, by: Option<Timestamp>) -> Option<Step> {
+        self.judge(by)
     }
 
     /// The batch whose arrivals wait for a neighbour.
@@ -81,7 +82,7 @@ mod tests {
         for (index, hour) in (0..).zip(hours) {
             steps.extend(clock.note((0, index), of(*hour)));
         }
-        steps.extend(clock.settle());
+        steps.extend(clock.settle(None));
         let now = |index: u32| steps.iter().take_while(|((_, from), _)| *from <= index).last();
         (0..u32::try_from(hours.len()).unwrap())
             .map(|index| now(index).map_or(-1, |(_, time)| time.as_micros() / 3_600_000_000))

@@ -76,6 +76,11 @@ impl Cutter {
         }
     }
 
+    /// Whether a record may be over where these bytes end, which only what follows them can tell.
+    pub(super) fn may_end_at(&self, rest: &[u8]) -> bool {
+        matches!(self.form, Form::Described(..)) && rest.ends_with(b"\n")
+    }
+
     /// Appends what the end of the file completes of `rest`; gives the bytes that it stands in.
     pub(super) fn finish(
         &mut self,

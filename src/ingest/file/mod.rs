@@ -2,7 +2,8 @@
 //!
 //! A capture is read as it was received. Anything else is a plain file: frames, numbered from 1 in run 0 of the
 //! stream that the hash of the content names, so that the same content always gives the same events. Plain files are
-//! read, not mapped: others may shorten a log at any moment, and a map of it would end the process.
+//! read, not mapped: others may shorten a log at any moment, and a map of it would end the process. Text that comes through
+//! a pipe is read as it comes, since it need not be finite at all.
 //!
 //! Invariant: what a finite input yields depends on its content alone, and where the content has no years, on the
 //! year or the modification time that it is read with.
@@ -10,6 +11,7 @@
 mod clock;
 mod cutter;
 pub(super) mod foreign;
+mod pipe;
 mod plain;
 mod sniff;
 mod source;
@@ -25,7 +27,7 @@ use crate::time::Zone;
 use crate::wire::framing::Mode;
 use crate::wire::lines::LineFormat;
 use sniff::Content;
-use source::Source;
+use source::{Opened, Source};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -122,37 +124,48 @@ pub enum Input {
 
 impl Input {
     /// Opens a file, or standard input for `-`, and looks at what is in it. Reads all of a plain file once, for its
-    /// hash.
+    /// hash; of a pipe only what it begins with, unless that has to be unpacked.
     ///
     /// # Errors
     /// When it cannot be read, or is something that would have to be unpacked first.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::Io { path: path.to_owned(), source };
-        let source = Source::open(path).map_err(io_error)?;
+        let source = match Opened::open(path, options.lines.is_some()).map_err(io_error)? {
+            Opened::Stored(source) => source,
+            Opened::Piped(pipe) => match sniff::content(pipe.start()) {
+                Content::Packed(_) => Source::spool(pipe).map_err(io_error)?,
+                Content::Capture => return Err(OpenError::PipedCapture(path.to_owned())),
+                content => {
+                    return Self::plain(path, (None, content), options, |mode| {
+                        PlainFile::piped(path, pipe, mode, options)
+                    });
+                }
+            },
+        };
         let start = source.start().map_err(io_error)?;
-        match sniff::content(&start) {
-            Content::Capture if source.is_spooled() => Err(OpenError::PipedCapture(path.to_owned())),
-            Content::Capture => Ok(Self::Capture(Box::new(capture::Reader::open(path)?))),
-            Content::DamagedCapture => Err(OpenError::DamagedCapture(path.to_owned())),
-            Content::Packed(packing) => {
-                let content = sniff::content(&source.unpacked_start(packing));
-                Self::plain(path, &source, (Some(packing), content), options)
-            }
-            content => Self::plain(path, &source, (None, content), options),
-        }
+        let (packing, content) = match sniff::content(&start) {
+            Content::Capture if source.is_spooled() => return Err(OpenError::PipedCapture(path.to_owned())),
+            Content::Capture => return Ok(Self::Capture(Box::new(capture::Reader::open(path)?))),
+            Content::Packed(packing) => (Some(packing), sniff::content(&source.unpacked_start(packing))),
+            content => (None, content),
+        };
+        Self::plain(path, (packing, content), options, |mode| {
+            PlainFile::stored(path, &source, (packing, mode), options)
+        })
     }
 
     /// Opens a plain file, by what is in it once it is unpacked.
     fn plain(
         path: &Path,
-        source: &Source,
         (packing, content): (Option<Packing>, Content),
         options: &Options,
+        open: impl FnOnce(Option<Mode>) -> PlainFile,
     ) -> Result<Self, OpenError> {
         let within = packing.map(|packing| format!(" in {}", packing.name())).unwrap_or_default();
         let compressed =
             |format| OpenError::Compressed { path: path.to_owned(), format: format!("{format}{within}") };
         match content {
+            Content::DamagedCapture if packing.is_none() => Err(OpenError::DamagedCapture(path.to_owned())),
             Content::Capture | Content::DamagedCapture => {
                 let format = packing.map_or("", Packing::name);
                 Err(OpenError::PackedCapture { path: path.to_owned(), format })
@@ -167,7 +180,7 @@ impl Input {
                     Content::Frames(mode) => Some(options.framing.unwrap_or(mode)),
                     _ => None,
                 };
-                Ok(Self::Plain(Box::new(PlainFile::new(path, source, (packing, mode), options))))
+                Ok(Self::Plain(Box::new(open(mode))))
             }
         }
     }
@@ -196,7 +209,7 @@ impl Input {
         }
     }
 
-    /// Its length, in bytes.
+    /// Its length, in bytes; 0 where nobody knows, because it comes through a pipe.
     pub fn total_bytes(&self) -> u64 {
         match self {
             Self::Capture(reader) => reader.total_bytes(),

@@ -6,13 +6,14 @@
 use super::Options;
 use super::clock::{Clock, Step};
 use super::cutter::Cutter;
+use super::pipe::Pipe;
 use super::sniff::UTF8_BOM;
 use super::source::Source;
 use super::unpack::{Content, Packing};
 use crate::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
 use crate::event::StreamId;
 use crate::limits;
-use crate::time::{Timestamp, Zone};
+use crate::time::{Clock as _, SystemClock, Timestamp, Zone};
 use crate::wire::framing::{FramingError, Mode};
 use crate::wire::{Format, Record};
 use bytes::Bytes;
@@ -65,7 +66,7 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct PlainFile {
     path: PathBuf,
-    content: Content,
+    content: Supply,
     packing: Option<Packing>,
     total: u64,
     modified: Timestamp,
@@ -93,6 +94,37 @@ pub struct PlainFile {
     arrival: Option<Timestamp>,
 }
 
+/// Where the bytes come from.
+#[derive(Debug)]
+enum Supply {
+    Stored(Content),
+    Piped(Pipe),
+}
+
+impl Supply {
+    fn offset(&self) -> u64 {
+        match self {
+            Self::Stored(content) => content.offset(),
+            Self::Piped(pipe) => pipe.offset(),
+        }
+    }
+
+    fn read(&mut self, most: usize, out: &mut Vec<u8>) -> io::Result<usize> {
+        match self {
+            Self::Stored(content) => content.read(most, out),
+            Self::Piped(pipe) => pipe.read(most, out),
+        }
+    }
+
+    /// Now, if nothing comes for so long; never of a file.
+    fn idle_for(&self, patience: Duration) -> Option<Timestamp> {
+        match self {
+            Self::Piped(pipe) if pipe.is_idle(patience) => Some(SystemClock.now()),
+            Self::Stored(_) | Self::Piped(_) => None,
+        }
+    }
+}
+
 /// What finds the year of a time that has none.
 #[derive(Debug)]
 struct Years {
@@ -113,22 +145,43 @@ struct Held {
 }
 
 impl PlainFile {
-    pub(super) fn new(
+    /// Reads a file, which may be packed.
+    pub(super) fn stored(
         path: &Path,
         source: &Source,
         (packing, mode): (Option<Packing>, Option<Mode>),
         options: &Options,
     ) -> Self {
+        let supply = Supply::Stored(source.content(packing));
+        Self {
+            packing,
+            total: source.len(),
+            ..Self::new(path, supply, (source.hash(packing), source.modified()), (mode, options))
+        }
+    }
+
+    /// Reads what comes through a pipe, as it comes.
+    pub(super) fn piped(path: &Path, pipe: Pipe, mode: Option<Mode>, options: &Options) -> Self {
+        let known = (pipe.stream(), SystemClock.now());
+        Self::new(path, Supply::Piped(pipe), known, (mode, options))
+    }
+
+    fn new(
+        path: &Path,
+        content: Supply,
+        (stream, modified): (StreamId, Timestamp),
+        (mode, options): (Option<Mode>, &Options),
+    ) -> Self {
         let origin = Origin { listener: path.to_string_lossy().into_owned(), peer: String::new() };
         Self {
             path: path.to_owned(),
-            stream: source.hash(packing),
+            stream,
             origin: Arc::new(origin),
-            years: Years::new(source.modified(), options),
-            content: source.content(packing),
-            packing,
-            total: source.len(),
-            modified: source.modified(),
+            years: Years::new(modified, options),
+            content,
+            packing: None,
+            total: 0,
+            modified,
             cutter: Cutter::new(mode, options),
             rest: Bytes::new(),
             is_new: true,
@@ -144,12 +197,12 @@ impl PlainFile {
         }
     }
 
-    /// The hash of the content.
+    /// The hash of the content; of what comes through a pipe, that of its first frame.
     pub fn stream(&self) -> StreamId {
         self.stream
     }
 
-    /// Its length as it is, in bytes.
+    /// Its length as it is, in bytes; 0 where nobody knows.
     pub fn total_bytes(&self) -> u64 {
         self.total
     }
@@ -179,14 +232,17 @@ impl PlainFile {
             if !frames.is_empty() || self.ended {
                 break bytes;
             }
-            if !self.fill() {
+            // Nobody waits for the next record to know that this one is over.
+            let is_whole = self.cutter.may_end_at(&self.rest)
+                && self.content.idle_for(limits::QUIET_RECORD_TIME).is_some();
+            if is_whole || !self.fill() {
+                self.ended |= !is_whole;
                 let rest = std::mem::take(&mut self.rest);
                 let reference = |time: Option<Timestamp>| self.years.reference(time.or(self.clock.near()));
                 let bytes = self.cutter.finish(rest, &mut frames, &reference);
                 if let Some(cut) = frames.last_mut().filter(|_| self.failure.is_some()) {
                     cut.truncated = true;
                 }
-                self.ended = true;
                 break bytes;
             }
         };
@@ -206,6 +262,9 @@ impl PlainFile {
         });
         if count == 0 {
             return false;
+        }
+        if let Supply::Piped(_) = self.content {
+            self.years.live_until(SystemClock.now());
         }
         self.rest = Bytes::from(buffer);
         if std::mem::take(&mut self.is_new) && self.rest.starts_with(UTF8_BOM) {
@@ -298,8 +357,11 @@ impl Iterator for PlainFile {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let waits = self.held.front().is_some_and(|held| self.clock.pending_batch() == Some(held.batch));
-            if waits && (self.ended || self.held.len() > 1) {
-                if let Some(step) = self.clock.settle() {
+            // What comes through a pipe is judged by the time of day, when no further record does it.
+            let is_alone = waits && !self.ended && self.held.len() == 1;
+            let by = is_alone.then(|| self.content.idle_for(limits::PIPE_PATIENCE)).flatten();
+            if waits && (!is_alone || by.is_some()) {
+                if let Some(step) = self.clock.settle(by) {
                     self.enter(step);
                 }
             } else if !waits && let Some(held) = self.held.pop_front() {
@@ -321,6 +383,11 @@ impl Years {
         let end = zone.instant(Timestamp::from_civil(i64::from(year), 12, 31, 0, -1));
         let latest = if modified < end { Timestamp::MAX } else { modified };
         Self { first: end, latest, zone }
+    }
+
+    /// Goes on to a moment at which records still come.
+    fn live_until(&mut self, now: Timestamp) {
+        self.latest = self.latest.max(now);
     }
 
     /// What a time without a year is read with, when the records before it were near this time.

@@ -71,20 +71,39 @@ pub(super) fn content(start: &[u8]) -> Content {
     if journald::is_export(start) {
         return Content::Export;
     }
-    let mode = |line: &[u8]| {
-        if begins_with_priority(without_count(line)) {
-            return Some(Mode::Auto);
-        }
-        Record::parse(line, Timestamp::MAX, &Zone::UTC).is_ok().then_some(Mode::Delimited)
-    };
-    // What logrotate leaves where it cuts a log that is being written, or a crash in a file, is no part of a line.
-    let start = start.strip_prefix(UTF8_BOM).unwrap_or(start);
-    let text = start.iter().position(|byte| *byte != 0).and_then(|at| start.get(at..)).unwrap_or_default();
+    let text = text(start);
     match (text.split(|&byte| byte == b'\n').find_map(mode), memchr::memchr(0, text)) {
         (Some(mode), _) => Content::Frames(mode),
         (None, Some(at)) => Content::Binary(at),
         (None, _) => Content::Frames(Mode::Delimited),
     }
+}
+
+/// How the frames of a stream are told apart that begins with these bytes, if that is clear whatever follows.
+pub(super) fn decided(start: &[u8]) -> Option<Mode> {
+    match content(start) {
+        Content::Frames(_) => text(start).split(|&byte| byte == b'\n').find_map(|line| {
+            // Most likely an entry of a journal.
+            mode(line).or(line.starts_with(b"{\"").then_some(Mode::Delimited))
+        }),
+        Content::Export => Some(Mode::Delimited),
+        _ => None,
+    }
+}
+
+/// What a line says of the lines and frames around it.
+fn mode(line: &[u8]) -> Option<Mode> {
+    if begins_with_priority(without_count(line)) {
+        return Some(Mode::Auto);
+    }
+    Record::parse(line, Timestamp::MAX, &Zone::UTC).is_ok().then_some(Mode::Delimited)
+}
+
+/// The first bytes without what logrotate leaves where it cuts a log that is being written, or a crash in a file: that is
+/// no part of a line.
+fn text(start: &[u8]) -> &[u8] {
+    let start = start.strip_prefix(UTF8_BOM).unwrap_or(start);
+    start.iter().position(|byte| *byte != 0).and_then(|at| start.get(at..)).unwrap_or_default()
 }
 
 /// What stands behind an octet count and a blank; the line itself where it begins with none.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a source is as long as its file was when it was opened; what is appended later is not part of it.
 
+use super::pipe::Pipe;
 use super::unpack::{Content, Packing};
 use crate::event::StreamId;
 use crate::limits;
@@ -26,10 +27,19 @@ pub(super) struct Source {
     spooled: bool,
 }
 
-impl Source {
-    /// Opens a file, or standard input for `-`. What is no regular file, such as a pipe, is first written to a
-    /// temporary one that has no name.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+/// What can be opened.
+#[derive(Debug)]
+pub(super) enum Opened {
+    /// A file.
+    Stored(Source),
+    /// What can be read only once; whoever opens a pipe has seen its beginning.
+    Piped(Pipe),
+}
+
+impl Opened {
+    /// Opens a file, or standard input for `-`; `is_described` says whether its lines are in a format that an operator
+    /// describes.
+    pub(super) fn open(path: &Path, is_described: bool) -> io::Result<Self> {
         let file = if path == Path::new("-") {
             File::from(io::stdin().as_fd().try_clone_to_owned()?)
         } else {
@@ -41,14 +51,24 @@ impl Source {
         }
         if metadata.is_file() {
             let modified = metadata.modified()?.into();
-            return Ok(Self {
+            return Ok(Self::Stored(Source {
                 file: Arc::new(file),
                 length: metadata.len(),
                 modified,
                 spooled: path == Path::new("-"),
-            });
+            }));
         }
-        let (file, length) = spool(file)?;
+        Pipe::open(file, is_described).map(Self::Piped)
+    }
+}
+
+impl Source {
+    /// Writes what comes through a pipe to a temporary file that has no name.
+    pub(super) fn spool(pipe: Pipe) -> io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("correlator-{:016x}", segment::random_salt()));
+        let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        fs::remove_file(&path)?;
+        let length = pipe.copy_to(&mut file)?;
         Ok(Self { file: Arc::new(file), length, modified: SystemTime::now().into(), spooled: true })
     }
 
@@ -110,13 +130,4 @@ pub fn joined(streams: &[StreamId]) -> StreamId {
     let mut hasher = XxHash3_64::new();
     streams.iter().for_each(|stream| hasher.write(&stream.0.to_le_bytes()));
     StreamId(hasher.finish())
-}
-
-/// Copies what can be read only once to a temporary file, and takes its name away.
-fn spool(mut from: File) -> io::Result<(File, u64)> {
-    let path = std::env::temp_dir().join(format!("correlator-{:016x}", segment::random_salt()));
-    let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-    fs::remove_file(&path)?;
-    let length = io::copy(&mut from, &mut file)?;
-    Ok((file, length))
 }

@@ -264,6 +264,24 @@ fn pipes_are_read_to_their_end() {
 }
 
 #[test]
+fn what_comes_through_a_pipe_is_there_at_once_and_no_wrong_time_stops_its_clock() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+    let mut write = |line: &str| writer.write_all(line.as_bytes()).unwrap();
+    write("2026-02-01T00:00:00Z h a: one\n");
+    let mut file = plain(&path, &Options::default());
+    let mut next = || flat([file.next().unwrap().unwrap()]).remove(0);
+    assert_eq!(
+        next(),
+        (1, Timestamp::from_civil(2026, 2, 1, 0, 0), "2026-02-01T00:00:00Z h a: one".to_owned())
+    );
+    write("9026-02-01T00:00:00Z h a: two\n");
+    assert_eq!(next().1, Timestamp::from_civil(2026, 2, 1, 0, 0));
+    write("2026-02-01T00:00:01Z h a: three\n");
+    assert_eq!(next().1, Timestamp::from_civil(2026, 2, 1, 1, 0));
+}
+
+#[test]
 fn captures_are_recognised() {
     let place = Place::new();
     let path = place.directory.path().join("day.cap");
