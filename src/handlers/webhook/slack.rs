@@ -1,7 +1,8 @@
 //! Floor 4: messages for Slack: a line that notifies, and the details beside a bar in the colour of the severity.
 //!
-//! Invariant: text of a peer is text: it mentions nobody, links nowhere and is not shown as anything else. `&`, `<` and
-//! `>`, which begin Slack's control sequences, are escaped, and nothing is left to Slack to find in it.
+//! Invariant: text of a peer is text: it mentions nobody, links nowhere and changes no form. It stands in plain text
+//! only, where Slack gives `*`, `_`, `~` and backticks no meaning; `&`, `<` and `>`, which begin Slack's control sequences,
+//! are escaped all the same, as Slack wants it of any text. Only our own words are marked up.
 
 use crate::event::render::{self, Fraction, LocalTime, TableRow};
 use crate::event::{Event, Severity};
@@ -9,8 +10,8 @@ use crate::handlers::{Gathered, Occasion, template};
 use crate::limits;
 use serde_json::{Value, json};
 
-/// The most fields that a section may have.
-const SECTION_FIELDS: usize = 10;
+/// The most rows that a section may have: of its ten fields, which Slack shows in two columns, each takes two.
+const SECTION_ROWS: usize = 5;
 
 /// The message for an event.
 pub(super) fn event(occasion: Occasion, event: Event<'_>, times: &mut LocalTime) -> Vec<u8> {
@@ -22,7 +23,7 @@ pub(super) fn event(occasion: Occasion, event: Event<'_>, times: &mut LocalTime)
     times.write(&mut time, event.head().time, Fraction::Millis);
     let [summary, time] = [summary, time].map(|text| String::from_utf8(text).unwrap_or_default());
     let rows = render::table(event, times);
-    let mut blocks: Vec<_> = rows.chunks(SECTION_FIELDS).map(section).collect();
+    let mut blocks: Vec<_> = rows.chunks(SECTION_ROWS).map(section).collect();
     blocks.push(context(&format!("{time}  {app}/{module} {}  {}", event.kind().spec().name, event.id())));
     message(occasion, severity, &summary, blocks)
 }
@@ -36,7 +37,7 @@ pub(super) fn digest(occasion: Occasion, gathered: &Gathered, times: &mut LocalT
         line.clear();
         render::line(&mut line, event, times, render::Paint::Plain);
         let text = format!("{}\n", cut(&String::from_utf8_lossy(&line)));
-        blocks.push(json!({ "type": "section", "text": verbatim(&escaped(&text)) }));
+        blocks.push(json!({ "type": "section", "text": plain(&text) }));
     }
     let shown = blocks.len();
     let more = gathered.digest.count().saturating_sub(shown as u64);
@@ -58,17 +59,20 @@ fn message(occasion: Occasion, severity: Severity, summary: &str, blocks: Vec<Va
 }
 
 fn section(rows: &[TableRow]) -> Value {
-    let field = |row: &TableRow| verbatim(&format!("*{}*\n{}", row.name, escaped(&cut(&row.value))));
-    json!({ "type": "section", "fields": rows.iter().map(field).collect::<Vec<_>>() })
+    let name = |row: &TableRow| json!({ "type": "mrkdwn", "text": format!("*{}*", row.name) });
+    let fields = rows.iter().flat_map(|row| [name(row), plain(&cut(&row.value))]);
+    json!({ "type": "section", "fields": fields.collect::<Vec<_>>() })
 }
 
 fn context(text: &str) -> Value {
-    json!({ "type": "context", "elements": [verbatim(&escaped(text))] })
+    json!({ "type": "context", "elements": [plain(text)] })
 }
 
-/// Text in which Slack looks for neither links nor mentions.
-fn verbatim(text: &str) -> Value {
-    json!({ "type": "mrkdwn", "text": text, "verbatim": true })
+/// Text in which Slack looks for nothing.
+fn plain(text: &str) -> Value {
+    // An empty text is refused.
+    let text = if text.is_empty() { " ".to_owned() } else { escaped(text) };
+    json!({ "type": "plain_text", "text": text, "emoji": false })
 }
 
 /// Cuts a value that would make a message too long for Slack.

@@ -244,8 +244,13 @@ async fn slack_shows_hostile_names_as_text() {
     assert_eq!((&message["mrkdwn"], &message["unfurl_links"]), (&false.into(), &false.into()));
     let attachment = &message["attachments"][0];
     assert_eq!(attachment["color"], "#f9a825");
-    let field = &attachment["blocks"][0]["fields"][0];
-    assert_eq!((&field["text"], &field["verbatim"]), (&format!("*user*\n{user}").into(), &true.into()));
+    let fields = &attachment["blocks"][0]["fields"];
+    assert_eq!(fields[0], serde_json::json!({ "type": "mrkdwn", "text": "*user*" }));
+    assert_eq!(fields[1], serde_json::json!({ "type": "plain_text", "text": user, "emoji": false }));
+    // What is marked up is ours alone.
+    let marked = |field: &&serde_json::Value| field["type"] == "mrkdwn";
+    let names = fields.as_array().unwrap().iter().filter(marked).map(|field| field["text"].as_str().unwrap());
+    assert!(names.clone().count() >= 3 && names.clone().all(|name| !name.contains("evil")), "{fields}");
 }
 
 #[tokio::test]
@@ -258,6 +263,7 @@ async fn slack_gets_a_digest_of_a_storm_within_its_limits() {
     assert_eq!(message["text"], "WARNING: 100 events: 100 SSHDUserDenied (WARNING)");
     assert_eq!(blocks.len(), limits::MAX_CHAT_EVENTS + 1);
     assert_eq!(blocks.last().unwrap()["elements"][0]["text"], "and 80 more");
+    assert!(blocks.iter().take(limits::MAX_CHAT_EVENTS).all(|block| block["text"]["type"] == "plain_text"));
 }
 
 #[tokio::test]
