@@ -100,6 +100,22 @@ fn what_is_read_of_the_environment_is_for_this_process_alone() {
     assert!(!manager.told.iter().any(|line| line.starts_with("WATCHDOG")), "{:?}", manager.told);
 }
 
+/// What pages tell to put beside the service, each as it is written there, with where it stands.
+fn drop_ins() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = ["docs", "docs/handlers"].map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+    let paths = pages.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut found = Vec::new();
+    for path in paths.filter(|path| path.is_file()) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for block in text.split("\n    # systemctl edit correlator.service\n").skip(1) {
+            let lines = block.lines().map_while(|line| line.strip_prefix("    "));
+            found.push((path.display().to_string(), lines.map(|line| format!("{line}\n")).collect()));
+        }
+    }
+    found
+}
+
 #[test]
 fn the_units_are_sound() {
     let tool = Command::new("systemd-analyze").arg("--version").output();
@@ -115,10 +131,23 @@ fn the_units_are_sound() {
         std::fs::write(home.path().join(name), text).unwrap();
         home.path().join(name)
     });
-    let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&units).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let ours: Vec<_> = said.lines().filter(|line| line.contains("correlator")).collect();
-    assert!(output.status.success() && ours.is_empty(), "{said}");
+    let verify = |what: &str| {
+        let mut command = Command::new("systemd-analyze");
+        let output = command.args(["verify", "--man=no"]).args(&units).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let ours: Vec<_> = said.lines().filter(|line| line.contains("correlator")).collect();
+        assert!(output.status.success() && ours.is_empty(), "{what}: {said}");
+    };
+    verify("contrib");
+    let folder = home.path().join("correlator.service.d");
+    std::fs::create_dir(&folder).unwrap();
+    let drop_ins = drop_ins();
+    assert!(drop_ins.iter().any(|(page, text)| page.ends_with("exec.md") && text.contains("CAP_NET_ADMIN")));
+    for (page, text) in drop_ins {
+        let text = text.replace("/usr/bin/correlator", env!("CARGO_BIN_EXE_correlator"));
+        std::fs::write(folder.join("override.conf"), text).unwrap();
+        verify(&page);
+    }
 }
 
 /// Waits for a request, answers it with success, and gives its first line.

@@ -1,12 +1,13 @@
 //! Floor 4: one run of a program, in a process group of its own.
 //!
 //! Invariant: when a run ends, by itself, by its deadline or because nobody waits for it any more, the whole of its
-//! process group is killed.
+//! process group is killed, and that before the program's end is taken from the system: from then on the system may give
+//! the number of the group to others.
 
 use super::output::Output;
 use super::variables::Variables;
 use crate::limits;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -16,6 +17,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 /// What is run.
@@ -65,9 +67,12 @@ impl Program {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()?;
-        let mut group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let id = id.ok_or_else(|| io::Error::other("the system gave it no number"))?;
+        let mut group = Group(Some(id));
         let (mut out, mut err) = (Output::default(), Output::default());
-        let status = timeout(self.time, attend(&mut child, &mut group, line, (&mut out, &mut err))).await;
+        let attended = attend(&mut child, id, &mut group, line, (&mut out, &mut err));
+        let status = timeout(self.time, attended).await;
         drop(group);
         let said = [out.line(), err.line()].into_iter().filter(|said| !said.is_empty());
         let said = said.collect::<Vec<_>>().join(" | ");
@@ -88,6 +93,7 @@ impl Program {
 /// pipes for as long as it likes: it is ended too.
 async fn attend(
     child: &mut Child,
+    id: Pid,
     group: &mut Group,
     line: Vec<u8>,
     (out, err): (&mut Output, &mut Output),
@@ -110,13 +116,29 @@ async fn attend(
         }
     };
     let mut pipes = pin!(async { tokio::join!(write, read_out, read_err) });
-    let status = tokio::select! {
-        status = child.wait() => status?,
-        _ = &mut pipes => return child.wait().await,
+    let mut end = pin!(ended(id));
+    let is_read = tokio::select! {
+        ended = &mut end => ended.map(|()| false)?,
+        _ = &mut pipes => end.await.map(|()| true)?,
     };
     group.end();
-    timeout(limits::EXEC_DRAIN, pipes).await.ok();
-    Ok(status)
+    if !is_read {
+        timeout(limits::EXEC_DRAIN, pipes).await.ok();
+    }
+    child.wait().await
+}
+
+/// How a child is asked after: without waiting, and without taking its end.
+const LOOK: WaitIdOptions = WaitIdOptions::EXITED.union(WaitIdOptions::NOWAIT).union(WaitIdOptions::NOHANG);
+
+/// Waits for the end of a child, which is left for others to take.
+async fn ended(id: Pid) -> io::Result<()> {
+    // Before the first look, so that no end is missed.
+    let mut ends = signal(SignalKind::child())?;
+    while waitid(WaitId::Pid(id), LOOK)?.is_none() {
+        ends.recv().await;
+    }
+    Ok(())
 }
 
 /// A process group that ends with this.
@@ -125,10 +147,16 @@ struct Group(Option<Pid>);
 impl Group {
     fn end(&mut self) {
         if let Some(group) = self.0.take() {
+            debug_assert!(is_child(group), "the end of the program has been taken already");
             // Nothing is left of it as a rule.
             kill_process_group(group, Signal::KILL).ok();
         }
     }
+}
+
+/// Whether a child has this number, dead or alive.
+fn is_child(id: Pid) -> bool {
+    waitid(WaitId::Pid(id), LOOK).is_ok()
 }
 
 impl Drop for Group {
