@@ -92,8 +92,14 @@ pub const EXEC_DRAIN: Duration = Duration::from_secs(1);
 /// Time that a syslog server may take to accept a connection, and then what is sent, by default.
 pub const SYSLOG_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of a field in a record that is sent; receivers cut records at 8 KiB as a rule.
+/// Bytes of a field in a record that is sent.
 pub const MAX_SYSLOG_VALUE: usize = 1024;
+
+/// Bytes of a record in a datagram, which receivers should be able to take (RFC 5426 section 3.2).
+pub const MAX_SYSLOG_DATAGRAM: usize = 2048;
+
+/// Bytes of a record on a connection, which receivers should be able to take (RFC 5425 section 4.3.1).
+pub const MAX_SYSLOG_RECORD: usize = 8192;
 
 /// Records that are sent in one write at most.
 pub const SYSLOG_BATCH: usize = 4096;

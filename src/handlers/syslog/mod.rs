@@ -111,7 +111,9 @@ impl Default for Options {
 /// When a file that is named does not hold what it should.
 pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn Handler>> {
     let connector = Connector::new(options)?;
-    let format = Format::new(options.facility, &options.app_name, environment.occasion);
+    let is_datagrams = options.address.as_ref().is_some_and(|address| address.transport == Transport::Udp);
+    let room = if is_datagrams { limits::MAX_SYSLOG_DATAGRAM } else { limits::MAX_SYSLOG_RECORD };
+    let format = Format::new(options.facility, &options.app_name, room, environment.occasion);
     Ok(Box::new(Syslog { connector, format, line: None, timeout: options.timeout }))
 }
 

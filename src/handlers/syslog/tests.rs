@@ -98,6 +98,28 @@ async fn a_datagram_is_a_record() {
     assert!(text.starts_with("<132>1 1970-01-01T00:00:00.000000Z "), "{text}");
 }
 
+#[tokio::test]
+async fn an_event_that_no_datagram_could_hold_goes_with_what_has_room() {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let modules = vec![ModuleName { app: "fleet".into(), module: "openssh".into() }];
+    let mut block = EventBlock::new(Arc::new(Stamp { stream: StreamId(1), run: 1, modules }));
+    let (kind, severity, time) = (Kind::SSHDUserEnumeration, Severity::Warning, Timestamp::EPOCH);
+    let user = vec![0xff; limits::MAX_SYSLOG_VALUE];
+    block
+        .push(Head { number: 1, ordinal: 0, module: 0, kind, severity, time })
+        .text(Field::Source, b"203.0.113.9")
+        .texts(Field::Users, vec![user.as_slice(); 32]);
+    let address = Address { transport: Transport::Udp, host: "127.0.0.1".into(), port };
+    let options = Options { address: Some(address), ..Options::default() };
+    let outcomes = handler(&options).deliver(&Selection::all(Arc::new(block))).await;
+    assert_eq!(outcomes, [Outcome::Delivered]);
+    let mut room = [0; 4096];
+    let count = socket.recv(&mut room).await.unwrap();
+    let text = str::from_utf8(&room[..count]).unwrap();
+    assert!(text.contains(r#" source="203.0.113.9" cut="true"] "#), "{text}");
+}
+
 /// A real rsyslogd, which writes what it receives to a file, one JSON object a line.
 struct Rsyslogd {
     child: Child,
