@@ -259,6 +259,10 @@ fn a_header_that_is_a_secret_in_plain_is_warned_about() {
     let said = house.run(&["check"]);
     assert!(said.err.contains("`handlers.hook.headers.Authorization` seems to hold a secret"), "{said:?}");
     assert!(said.code == Some(0) && !said.err.contains(CANARY), "{said:?}");
+    let heartbeat = format!("server.heartbeat=https://watch.example/ping?token={CANARY}");
+    let said = house.run(&["check", "--set", &heartbeat]);
+    assert!(said.err.contains("`server.heartbeat` seems to hold a secret"), "{said:?}");
+    assert!(said.code == Some(0) && !said.err.contains(CANARY), "{said:?}");
 }
 
 #[test]

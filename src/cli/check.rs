@@ -110,7 +110,7 @@ impl Findings {
         });
         self.warnings.extend(ready.waiting);
         let environment = environment(settings, &ready.secrets, Arc::new(NoEvidence));
-        self.warnings.extend(settings.active_handlers().flat_map(secrets_in_plain));
+        self.warnings.extend(secrets_in_plain(settings));
         self.errors.extend(lacking(settings));
         if !self.is_incomplete {
             let heartbeat = heartbeat::prepare(settings, &ready.secrets);

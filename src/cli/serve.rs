@@ -79,7 +79,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     logging::start(settings.server.log);
     let credentials::Ready { secrets, waiting } = credentials::find(&settings)?;
     let lacking = lacking(&settings).map(|lacks| format!("{lacks}; its events wait until that is put right"));
-    for warning in settings.active_handlers().flat_map(secrets_in_plain).chain(waiting).chain(lacking) {
+    for warning in secrets_in_plain(&settings).chain(waiting).chain(lacking) {
         tracing::warn!("{warning}");
     }
     if let Some(lacking) = lacking_room(&settings) {

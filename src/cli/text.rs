@@ -1,7 +1,8 @@
 //! Floor 8: text for people, and lists for programs.
 
-use crate::config::{Durability, Handler, Listener, Settings};
+use crate::config::{Durability, Listener, Settings};
 use crate::event::render;
+use crate::handlers::heartbeat;
 use crate::journal::disk_use;
 use crate::limits;
 use rustix::fs::statvfs;
@@ -47,14 +48,17 @@ pub(super) fn exposure(listener: &Listener) -> Option<String> {
     ))
 }
 
-/// Warns of options of a handler in which a secret seems to stand.
-pub(super) fn secrets_in_plain(handler: &Handler) -> impl Iterator<Item = String> {
-    let exposed = handler.options.exposed().into_iter();
-    exposed.map(|option| {
+/// Warns of options in which a secret seems to stand.
+pub(super) fn secrets_in_plain(settings: &Settings) -> impl Iterator<Item = String> {
+    let heartbeat = settings.server.heartbeat.as_ref().filter(|url| heartbeat::is_exposed(url));
+    let of_handlers = settings.active_handlers().flat_map(|handler| {
+        let exposed = handler.options.exposed().into_iter();
+        exposed.map(|option| format!("handlers.{}.{option}", handler.name))
+    });
+    of_handlers.chain(heartbeat.map(|_| "server.heartbeat".to_owned())).map(|option| {
         format!(
-            "`handlers.{}.{option}` seems to hold a secret; name a credential in its place, as in {{ credential = \
-             \"NAME\" }}, so that it does not stand in the configuration",
-            handler.name
+            "`{option}` seems to hold a secret; name a credential in its place, as in {{ credential = \"NAME\" }}, so \
+             that it does not stand in the configuration"
         )
     })
 }

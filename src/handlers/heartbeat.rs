@@ -6,9 +6,15 @@
 use super::Outcome;
 use super::http::{self, Client, send};
 use super::secrecy::Hushed;
+use crate::credentials::Given;
 use crate::limits;
 use reqwest::Url;
 use std::io;
+
+/// Whether a URL that stands in the configuration seems to be a secret.
+pub fn is_exposed(url: &Given) -> bool {
+    http::is_exposed(url)
+}
 
 /// Tells a URL that the server lives.
 #[derive(Clone, Debug)]

@@ -86,9 +86,54 @@ impl Hushed {
     }
 }
 
+/// Services that let whoever knows a URL of theirs post to it; a name is that of a host, or what it ends in.
+const TELLING_HOSTS: [&str; 7] = [
+    "hooks.slack.com",
+    "discord.com",
+    "discordapp.com",
+    "outlook.office.com",
+    ".webhook.office.com",
+    ".logic.azure.com",
+    "hc-ping.com",
+];
+
+/// Parameters of URLs that prove who sends a request.
+const TELLING_PARAMETERS: [&str; 9] =
+    ["token", "access_token", "key", "api_key", "apikey", "secret", "sig", "signature", "password"];
+
+/// Whether a URL seems to hold a secret: a password, a parameter that proves who sends, or a place at a service where
+/// that is the whole of the proof.
+pub(crate) fn is_telling(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let is_of = |known: &str| host == known || known.starts_with('.') && host.ends_with(known);
+    let proves = |name: &str| TELLING_PARAMETERS.iter().any(|telling| name.eq_ignore_ascii_case(telling));
+    url.password().is_some()
+        || url.path() != "/" && TELLING_HOSTS.into_iter().any(is_of)
+        || url.query_pairs().any(|(name, _)| proves(&name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn urls_that_seem_to_hold_secrets_are_told_from_others() {
+        let is = |url: &str| is_telling(&Url::parse(url).unwrap());
+        for url in [
+            "https://hooks.slack.com/services/T0/B0/k",
+            "https://u:p@h.example/",
+            "https://h.example/hook?channel=ops&Token=t",
+            "https://acme.webhook.office.com/webhookb2/x",
+            "https://discord.com/api/webhooks/1/k",
+            "https://hc-ping.com/5f0e",
+        ] {
+            assert!(is(url), "{url}");
+        }
+        for url in ["https://u@h.example/", "https://h.example/hook?channel=ops", "https://notdiscord.com/a"]
+        {
+            assert!(!is(url), "{url}");
+        }
+    }
 
     #[test]
     fn an_answer_that_repeats_a_secret_does_not_spread_it() {

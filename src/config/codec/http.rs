@@ -46,15 +46,16 @@ pub(in crate::config) struct HttpUrl;
 
 impl Takes for HttpUrl {
     fn takes() -> String {
-        "an http or https URL".to_owned()
+        "an http or https URL without a login".to_owned()
     }
 }
 
 impl Codec<String> for HttpUrl {
     fn read(node: &Node, sink: &mut Sink<'_>) -> Option<String> {
         let url = text(node, &Self::takes(), sink)?;
-        if !is_url(url) {
-            sink.expected(&Self::takes(), node);
+        if !is_url(url) || has_login(url) {
+            // What stands there is not shown: it may be a secret.
+            sink.wrong(node, &format!("expected {}", Self::takes()), None);
             return None;
         }
         Some(url.to_owned())
@@ -67,6 +68,10 @@ impl Codec<String> for HttpUrl {
 
 fn is_url(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+fn has_login(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
 }
 
 /// Headers of a request.

@@ -13,8 +13,9 @@ pub(super) mod server;
 pub(super) use answer::{Answer, Class};
 
 use super::probe::{Place, Trials};
-use super::secrecy::Hushed;
+use super::secrecy::{Hushed, is_telling};
 use super::{Outcome, tls};
+use crate::credentials::Given;
 use crate::limits;
 use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, Url};
@@ -82,6 +83,11 @@ impl Client {
 pub(super) fn url(text: &str) -> Option<Url> {
     let url = Url::parse(text.trim()).ok()?;
     (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+}
+
+/// Whether a URL that stands in the configuration seems to hold a secret.
+pub(super) fn is_exposed(given: &Given) -> bool {
+    matches!(given, Given::Plain(text) if url(text).is_some_and(|url| is_telling(&url)))
 }
 
 /// Scheme, host and port of a URL: what may be told of one that has a password, or a path that nobody else is to know.

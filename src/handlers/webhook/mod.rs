@@ -95,8 +95,7 @@ impl Options {
 
     /// The options that look as if a secret stood in them that should be a credential.
     pub fn exposed(&self) -> Vec<String> {
-        let url =
-            self.url.as_ref().filter(|url| matches!(url, Given::Plain(text) if target::is_telling(text)));
+        let url = self.url.as_ref().filter(|url| http::is_exposed(url));
         let headers = self.headers.iter().filter(|(name, value)| {
             value.credential().is_none()
                 && TELLING_HEADERS.iter().any(|telling| name.eq_ignore_ascii_case(telling))
