@@ -1,4 +1,4 @@
-//! Floor 5: one delivery: guarded against panics and against handlers that never answer.
+//! Floor 5: one delivery: guarded against panics, against handlers that never answer, and against long-winded ones.
 
 use crate::handlers::{Gathered, Handler, Outcome, Selection, panic_text};
 use std::future::{Future, poll_fn};
@@ -11,12 +11,13 @@ use tokio::time::timeout;
 /// Delivers, and takes a panic of the handler for a failure of these events; the handler gets the next ones all the same.
 pub(super) async fn guarded(handler: &mut dyn Handler, events: &Selection) -> Vec<Outcome> {
     let delivered = caught(async move { handler.deliver(events).await }).await;
-    delivered.unwrap_or_else(|why| vec![Outcome::Permanent(why); events.len()])
+    let outcomes = delivered.unwrap_or_else(|why| vec![Outcome::Permanent(why); events.len()]);
+    outcomes.into_iter().map(Outcome::cut).collect()
 }
 
 /// Delivers a digest, and takes a panic of the handler for its failure.
 pub(super) async fn guarded_digest(handler: &mut dyn Handler, gathered: &Gathered) -> Outcome {
-    caught(async move { handler.digest(gathered).await }).await.unwrap_or_else(Outcome::Permanent)
+    caught(async move { handler.digest(gathered).await }).await.unwrap_or_else(Outcome::Permanent).cut()
 }
 
 /// What a future gives, or what its panic said.
@@ -54,4 +55,39 @@ pub(super) async fn bounded(
     let mut outcomes = answer.unwrap_or_else(|_| vec![Outcome::Temporary(no_answer(deadline)); events.len()]);
     outcomes.resize(events.len(), Outcome::Permanent("it gave no answer".to_owned()));
     outcomes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Kind, sample};
+    use crate::handlers::{Delivery, DigestDelivery};
+    use crate::limits;
+    use crate::time::Timestamp;
+    use std::sync::Arc;
+
+    /// Says more of everything than anybody wants to know.
+    struct Wordy;
+
+    impl Handler for Wordy {
+        fn deliver<'a>(&'a mut self, _: &'a Selection) -> Delivery<'a> {
+            Box::pin(async { vec![Outcome::Accepted("é".repeat(limits::MAX_NOTE_BYTES))] })
+        }
+
+        fn digest<'a>(&'a mut self, _: &'a Gathered) -> DigestDelivery<'a> {
+            Box::pin(async { panic!("{}", "é".repeat(limits::MAX_NOTE_BYTES)) })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_said_of_a_delivery_is_cut() {
+        let events = Selection::all(Arc::new(sample(Kind::SSHDLoginFailed, Timestamp::EPOCH)));
+        let outcomes = guarded(&mut Wordy, &events).await;
+        let [Outcome::Accepted(note)] = &outcomes[..] else { panic!("{outcomes:?}") };
+        assert!(note.len() <= limits::MAX_NOTE_BYTES && note.ends_with("é…"), "{} bytes", note.len());
+        let gathered = Gathered { digest: Default::default(), shown: vec![events] };
+        let outcome = guarded_digest(&mut Wordy, &gathered).await;
+        let why = outcome.failure().unwrap();
+        assert!(why.starts_with("the handler panicked: é") && why.len() <= limits::MAX_NOTE_BYTES);
+    }
 }

@@ -8,6 +8,7 @@
 
 use crate::credentials::Secrets;
 use crate::event::{Event, EventBlock};
+use crate::limits;
 use crate::time::{Clock, Zone};
 use std::future::Future;
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ pub mod log;
 mod occasion;
 pub mod privacy;
 mod probe;
+#[cfg(test)]
+mod reference_tests;
 mod secrecy;
 mod sink;
 pub mod sms;
@@ -100,6 +103,9 @@ impl Selection {
     }
 }
 
+/// Ends what is cut.
+const MORE: char = '…';
+
 /// What became of one event in one handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -124,6 +130,18 @@ impl Outcome {
     /// Whether trying again may help.
     pub fn is_temporary(&self) -> bool {
         matches!(self, Self::Temporary(_) | Self::Deferred(..))
+    }
+
+    /// The same with no more said of it than is kept.
+    pub fn cut(mut self) -> Self {
+        if let Self::Accepted(note) | Self::Temporary(note) | Self::Deferred(note, _) | Self::Permanent(note) =
+            &mut self
+            && note.len() > limits::MAX_NOTE_BYTES
+        {
+            note.truncate(note.floor_char_boundary(limits::MAX_NOTE_BYTES - MORE.len_utf8()));
+            note.push(MORE);
+        }
+        self
     }
 
     /// Why it failed, if it did.

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Bytes of an answer to a request that are read.
 pub const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
+/// Bytes of what is kept of a delivery: why it failed, or what the other side called it.
+pub const MAX_NOTE_BYTES: usize = 8 * 1024;
+
 /// Characters of a text of somebody else's that a note about a delivery repeats.
 pub const MAX_NOTE_EXCERPT: usize = 200;
 
