@@ -11,11 +11,15 @@
 #[path = "credentials/house.rs"]
 #[allow(dead_code, reason = "the tests of credentials need more of it")]
 mod house;
+#[path = "support/http.rs"]
+#[allow(dead_code, reason = "the tests of credentials need more of it")]
+mod http;
 #[path = "email/server.rs"]
 #[allow(dead_code, reason = "the tests of mails need more of it")]
 mod server;
 
-use house::{CANARY, Hook, House, Said};
+use house::{CANARY, House, Said};
+use http::Hook;
 use server::{Server, Tls, certificate};
 use std::fs;
 use std::net::TcpListener;
@@ -112,7 +116,7 @@ async fn servers_that_work_are_reached_and_nothing_is_sent_to_anybody() {
     fs::copy(house.path().join("ca.pem"), house.path().join("secure.pem")).unwrap();
     let tls = prover(Arc::clone(&certified)).await;
     let mut mail = Server::start(Tls::Upgrade, certified, Some(LOGIN)).await;
-    let (api, hook, siem) = (Hook::start(0), Hook::start(0), TcpListener::bind("127.0.0.1:0").unwrap());
+    let (api, hook, siem) = (Hook::start(), Hook::start(), TcpListener::bind("127.0.0.1:0").unwrap());
     configure(&house, mail.address.port(), &api.url, tls, siem.local_addr().unwrap().port());
     set(&house, "smtp", CANARY);
     set(&house, "twilio", &format!("{CANARY}-token"));
@@ -150,7 +154,7 @@ async fn what_does_not_work_is_told_with_the_reason() {
     certificate(&["localhost"], &house.path().join("secure.pem"));
     let tls = prover(Arc::clone(&certified)).await;
     let mail = Server::start(Tls::Upgrade, certified, Some(LOGIN)).await;
-    let api = Hook::start(usize::MAX);
+    let api = Hook::answering(|_, request| (500, request.to_owned()));
     // Held, and not listening: nobody else gets the port meanwhile.
     let held = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     held.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();

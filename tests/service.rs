@@ -12,10 +12,12 @@
 #[path = "support/child.rs"]
 #[allow(dead_code, reason = "other tests need more of it")]
 mod child;
+#[path = "support/http.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod http;
 
-use child::{Guard, Lines, wait_for};
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::TcpListener;
+use child::{Guard, Lines};
+use http::Hook;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -150,30 +152,11 @@ fn the_units_are_sound() {
     }
 }
 
-/// Waits for a request, answers it with success, and gives its first line.
-fn request(listener: &TcpListener) -> String {
-    listener.set_nonblocking(true).unwrap();
-    let (peer, _) = wait_for("a request", || match listener.accept() {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-        accepted => Some(accepted.unwrap()),
-    });
-    peer.set_nonblocking(false).unwrap();
-    peer.set_read_timeout(Some(child::PATIENCE)).unwrap();
-    let mut peer = BufReader::new(peer);
-    let (mut first, mut line) = (String::new(), String::new());
-    peer.read_line(&mut first).unwrap();
-    while peer.read_line(&mut line).unwrap() > 2 {
-        line.clear();
-    }
-    peer.get_mut().write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap();
-    first
-}
-
 #[test]
 fn a_server_that_lives_says_so_to_a_url() {
     let home = tempfile::tempdir().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/ping/k3y", listener.local_addr().unwrap());
+    let hook = Hook::start();
+    let url = format!("{}/ping/k3y", hook.url);
     let child = Command::new(env!("CARGO_BIN_EXE_correlator"))
         .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
         .arg(home.path().join("data"))
@@ -185,7 +168,8 @@ fn a_server_that_lives_says_so_to_a_url() {
     let said = Lines::of(child.stderr.take().unwrap());
     // Once at the start, and then while all threads get on.
     for _ in 0..2 {
-        assert_eq!(request(&listener), "GET /ping/k3y HTTP/1.1\r\n");
+        let request = hook.wait("");
+        assert!(request.starts_with("GET /ping/k3y HTTP/1.1\r\n"), "{request}");
     }
     signal(&child, rustix::process::Signal::TERM);
     let log = said.collect::<Vec<_>>().join("\n");

@@ -10,6 +10,11 @@
 #[path = "email/server.rs"]
 mod mail;
 
+#[allow(dead_code, reason = "other tests need more of it")]
+#[path = "support/http.rs"]
+mod http;
+
+use http::Hook;
 use mail::{Tls, certificate};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
@@ -20,10 +25,6 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
 const LOGINS: usize = 100_000;
 const SOURCES: usize = 400;
@@ -54,38 +55,9 @@ fn records() -> String {
     text
 }
 
-/// Plays Twilio: takes every message, and counts them.
-async fn twilio() -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let taken = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&taken);
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let count = Arc::clone(&count);
-            tokio::spawn(async move {
-                let (mut seen, mut request) = (0, Vec::new());
-                while stream.read_buf(&mut request).await.is_ok_and(|read| read > 0) {
-                    let text = String::from_utf8_lossy(&request);
-                    let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                    let length = head
-                        .to_lowercase()
-                        .split("content-length: ")
-                        .nth(1)
-                        .map(|rest| rest.split_whitespace().next().unwrap().parse::<usize>().unwrap());
-                    if length.is_none_or(|length| body.len() < length) {
-                        continue;
-                    }
-                    request.clear();
-                    seen += count.fetch_add(1, SeqCst) + 1;
-                    let body = format!(r#"{{"sid": "SM{seen}", "status": "queued"}}"#);
-                    let answer = format!("HTTP/1.1 201 X\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-                    stream.write_all(answer.as_bytes()).await.unwrap();
-                }
-            });
-        }
-    });
-    (format!("http://{address}"), taken)
+/// Plays Twilio: takes every message.
+fn twilio() -> Hook {
+    Hook::answering(|count, _| (201, format!(r#"{{"sid": "SM{count}", "status": "queued"}}"#)))
 }
 
 /// A configuration in which the two handlers have nothing but what they must.
@@ -153,8 +125,8 @@ async fn a_storm_is_a_handful_of_messages_and_every_event_is_accounted_for() {
     let home = tempfile::tempdir().unwrap();
     let config = certificate(&["localhost"], &home.path().join("ca.pem"));
     let mut mails = mail::Server::start(Tls::Never, config, None).await;
-    let (twilio, messages) = twilio().await;
-    configuration(home.path(), &mails.address.to_string(), &twilio);
+    let twilio = twilio();
+    configuration(home.path(), &mails.address.to_string(), &twilio.url);
     let path = home.path().to_owned();
     let states = tokio::task::spawn_blocking(move || {
         weather(&path);
@@ -163,7 +135,7 @@ async fn a_storm_is_a_handful_of_messages_and_every_event_is_accounted_for() {
     let states = states.await.unwrap();
 
     let mails = mails.taken().len();
-    assert_eq!((mails, messages.load(SeqCst)), (AT_ONCE + BREACHES, BREACHES), "{states:?}");
+    assert_eq!((mails, twilio.requests.try_iter().count()), (AT_ONCE + BREACHES, BREACHES), "{states:?}");
     let count = |handler: &str, state: &str| {
         states.get(&(handler.to_owned(), state.to_owned())).copied().unwrap_or_default()
     };
