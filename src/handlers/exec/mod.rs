@@ -15,9 +15,7 @@ mod tests;
 
 use self::process::{Ended, Program};
 use self::variables::Variables;
-use super::{
-    Delivery, DigestDelivery, Environment, Gathered, Handler, Occasion, Outcome, Selection, template,
-};
+use super::{Delivery, DigestDelivery, Environment, Gathered, Handler, Occasion, Outcome, Selection, digest};
 use crate::event::render;
 use crate::limits;
 use rustix::fs::{Access, access};
@@ -180,7 +178,9 @@ impl Handler for Exec {
 
     fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {
         Box::pin(async move {
-            let line = format!("{}\n", template::digest_json(gathered)).into_bytes();
+            let mut line = Vec::new();
+            digest::json(&mut line, gathered);
+            line.push(b'\n');
             let job = Job { line, variables: Variables::of_digest(self.occasion, gathered) };
             let outcome = self.run_all(vec![job]).await.pop();
             outcome.unwrap_or_else(|| Outcome::Temporary("it was not run".to_owned()))

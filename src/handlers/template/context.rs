@@ -4,6 +4,7 @@
 
 use crate::event::render::{self, Fraction, LocalTime};
 use crate::event::{Event, Severity, Value};
+use crate::handlers::digest::json as digest_json;
 use crate::handlers::{Gathered, Group, Occasion};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -80,7 +81,7 @@ pub(in crate::handlers) fn digest(gathered: &Gathered, occasion: Occasion, times
         meaning: "Several events in one message.",
         severity: groups.first().map_or(Severity::Info, |group| group.severity).name(),
         summary: digest_summary(gathered),
-        json: digest_json(gathered),
+        json: text(|out| digest_json(out, gathered)),
         ..View::default()
     };
     let counts = Counts {
@@ -108,32 +109,6 @@ pub(in crate::handlers) fn digest_summary(gathered: &Gathered) -> String {
 pub(in crate::handlers) fn digest_id(gathered: &Gathered) -> String {
     let first = gathered.events().next().map(|event| event.id().to_string());
     format!("{}+{}", first.unwrap_or_else(|| "digest".to_owned()), gathered.digest.count())
-}
-
-/// A digest as a JSON object: its counts, and the events that it shows.
-pub(in crate::handlers) fn digest_json(gathered: &Gathered) -> String {
-    let group = |group: &Group| {
-        let (kind, severity) = (group.kind.spec().name, group.severity.name());
-        serde_json::json!({ "kind": kind, "severity": severity, "count": group.count })
-    };
-    let digest = &gathered.digest;
-    let span = digest.span();
-    let counts = serde_json::json!({
-        "count": digest.count(),
-        "late": digest.late(),
-        "first": span.map(|(first, _)| first.to_string()),
-        "last": span.map(|(_, last)| last.to_string()),
-        "groups": digest.groups().iter().map(group).collect::<Vec<_>>(),
-    });
-    let mut body = format!("{{\"digest\":{counts},\"events\":[").into_bytes();
-    for (index, event) in gathered.events().enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        render::json(&mut body, event);
-    }
-    body.extend_from_slice(b"]}");
-    String::from_utf8(body).unwrap_or_default()
 }
 
 fn group_view(group: &Group) -> GroupView {

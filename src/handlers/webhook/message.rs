@@ -4,7 +4,7 @@ use super::{Body, ntfy, slack};
 use crate::event::Event;
 use crate::event::render::{self, LocalTime};
 use crate::handlers::template::{self, Escape, Template, TemplateError};
-use crate::handlers::{Environment, EvidenceRecord, Gathered, Occasion};
+use crate::handlers::{Environment, EvidenceRecord, Gathered, Occasion, digest};
 use crate::journal;
 use reqwest::header::HeaderMap;
 use tera::Context;
@@ -97,7 +97,9 @@ impl Format {
         let id = template::digest_id(gathered);
         Ok(match self {
             Self::Json | Self::Records => {
-                Message::new(id, JSON, template::digest_json(gathered).into_bytes())
+                let mut body = Vec::new();
+                digest::json(&mut body, gathered);
+                Message::new(id, JSON, body)
             }
             Self::Slack(occasion) => Message::new(id, JSON, slack::digest(*occasion, gathered, times)),
             Self::Ntfy(occasion) => ntfy::digest(id, *occasion, gathered, times),
