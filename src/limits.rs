@@ -452,9 +452,6 @@ pub const MAX_SMTP_REPLY: usize = 512;
 /// Mails in one delivery: as many as a server takes before the handler has to answer.
 pub const MAX_MAILS: usize = 16;
 
-/// Mails of which it is remembered who has had them.
-pub const MAX_REMEMBERED_MAILS: usize = 4096;
-
 /// Bytes of a mail's subject, before it is encoded.
 pub const MAX_SUBJECT: usize = 250;
 

@@ -25,6 +25,7 @@ pub mod exec;
 pub mod heartbeat;
 mod http;
 pub mod log;
+mod memory;
 mod occasion;
 pub mod privacy;
 mod probe;

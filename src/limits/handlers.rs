@@ -71,8 +71,8 @@ pub const SMS_PER_DAY: usize = 30;
 /// Largest value that the options for text messages in an hour and a day may take.
 pub const MAX_SMS_QUOTA: u64 = 10_000;
 
-/// Messages that a handler remembers which some of its recipients have had, and some have not.
-pub const MAX_PARTLY_SENT: usize = 256;
+/// Messages of which a handler remembers which of its recipients have had them.
+pub const MAX_REMEMBERED_MESSAGES: usize = 4096;
 
 /// Time that a program which is run for an event may take, by default.
 pub const EXEC_TIME: Duration = Duration::from_secs(30);

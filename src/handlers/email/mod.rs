@@ -9,7 +9,6 @@
 //! machine itself.
 
 mod connection;
-mod memory;
 mod message;
 mod options;
 mod post;

@@ -4,8 +4,8 @@
 //! half-way sends nobody the same mail again.
 
 use super::connection::{Kept, Route, Trouble};
-use super::memory::Memory;
 use crate::handlers::Outcome;
+use crate::handlers::memory::Memory;
 use crate::handlers::probe::{Trial, Trials};
 use crate::limits;
 use lettre::Address;
@@ -27,7 +27,8 @@ pub(super) struct Post {
     route: Arc<Route>,
     sender: Address,
     recipients: Vec<Address>,
-    memory: Memory,
+    /// What the server said when it took a mail for a recipient.
+    memory: Memory<Vec<(Address, String)>>,
     kept: Kept,
 }
 
@@ -106,7 +107,7 @@ impl Post {
         connection: &mut Option<AsyncSmtpConnection>,
         letter: &Letter,
     ) -> Result<Outcome, Trouble> {
-        let has_not = |recipient: &&Address| self.memory.reply(&letter.key, recipient).is_none();
+        let has_not = |recipient: &&Address| self.reply(&letter.key, recipient).is_none();
         let waiting: Vec<Address> = self.recipients.iter().filter(has_not).cloned().collect();
         if waiting.is_empty() {
             return Ok(self.outcome(&letter.key, &[]));
@@ -120,7 +121,7 @@ impl Post {
         let fates: Vec<_> = waiting.into_iter().zip(fates).collect();
         for (recipient, fate) in &fates {
             if let Fate::Accepted(reply) = fate {
-                self.memory.accepted(&letter.key, recipient.clone(), reply.clone());
+                self.memory.of(&letter.key).push((recipient.clone(), reply.clone()));
             }
         }
         *connection = is_usable.then_some(open);
@@ -184,6 +185,12 @@ impl Post {
         Ok(self.route.line(&format!("{} {}", reply.code(), text.join(" "))))
     }
 
+    /// What the server said when it took a mail for a recipient, if it did.
+    fn reply(&self, mail: &str, recipient: &Address) -> Option<&str> {
+        let known = self.memory.get(mail)?.iter().find(|(address, _)| address == recipient)?;
+        Some(&known.1)
+    }
+
     /// What became of a mail, by what became of it for each recipient now and before.
     fn outcome(&self, mail: &str, fates: &[(Address, Fate)]) -> Outcome {
         let told = |wanted: fn(&Fate) -> Option<&str>| {
@@ -195,7 +202,7 @@ impl Post {
             return Outcome::Temporary(later);
         }
         let refused = told(|fate| if let Fate::Refused(why) = fate { Some(why) } else { None });
-        let mut replies = self.recipients.iter().filter_map(|recipient| self.memory.reply(mail, recipient));
+        let mut replies = self.recipients.iter().filter_map(|recipient| self.reply(mail, recipient));
         match replies.next() {
             Some(reply) if refused.is_empty() => Outcome::Accepted(reply.to_owned()),
             Some(reply) => Outcome::Accepted(format!("{reply}; refused for {refused}")),

@@ -6,7 +6,6 @@
 //! Invariant: an event is settled when it is settled for every recipient; while the process lives, nobody whose message
 //! Twilio has accepted is sent it again.
 
-mod memory;
 mod quota;
 mod segments;
 mod twilio;
@@ -14,10 +13,10 @@ mod twilio;
 #[cfg(test)]
 mod tests;
 
-use self::memory::{Memory, Settled};
 use self::quota::{Full, Quota};
 use self::twilio::Account;
 use super::http::{self, Client};
+use super::memory::Memory;
 use super::template::{self, Escape, Template, TemplateError};
 use super::{
     Delivery, DigestDelivery, Environment, Gathered, Handler, Occasion, Outcome, Probing, Selection,
@@ -126,7 +125,8 @@ struct Sms {
     template: Template,
     max_segments: usize,
     quota: Quota,
-    memory: Memory,
+    /// What became of messages, by recipient; nothing where that is open.
+    memory: Memory<Vec<Option<Settled>>>,
     times: LocalTime,
     clock: Arc<dyn Clock>,
     occasion: Occasion,
@@ -140,13 +140,14 @@ impl Sms {
             Ok(text) => segments::fit(&format!("{}{text}", self.occasion.mark()), self.max_segments),
             Err(error) => return Outcome::Permanent(error.to_string()),
         };
-        let progress = self.memory.of(id, account.recipients.len());
-        let is_new = progress.is_new();
+        let is_new = self.memory.get(id).is_none_or(|settled| has_nobody(settled));
         if is_new && let Err(full) = self.quota.check(self.clock.now()) {
             return self.wait(full).await;
         }
+        let settled = self.memory.of(id);
+        settled.resize(account.recipients.len(), None);
         let mut trouble = None;
-        for (to, settled) in account.recipients.iter().zip(&mut progress.settled) {
+        for (to, settled) in account.recipients.iter().zip(&mut *settled) {
             if settled.is_none() {
                 match account.send(&self.client, to, &text).await {
                     Ok(found) => *settled = Some(found),
@@ -154,14 +155,14 @@ impl Sms {
                 }
             }
         }
-        if is_new && !progress.is_new() {
+        if is_new && !has_nobody(settled) {
             self.quota.count(self.clock.now());
         }
         if let Some(trouble) = trouble {
             return trouble;
         }
-        let outcome = settle(&progress.settled);
-        self.memory.forget();
+        let outcome = settle(settled);
+        self.memory.forget(id);
         outcome
     }
 
@@ -187,6 +188,20 @@ impl Sms {
         let why = format!("the limit of {limit} is reached; the next may go at {time}");
         Outcome::Deferred(why, until.since(self.clock.now()))
     }
+}
+
+/// What became of a message for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Settled {
+    /// It was accepted under this name.
+    Sent(String),
+    /// It was refused for good.
+    Refused(String),
+}
+
+/// Whether nobody has had a message yet.
+fn has_nobody(settled: &[Option<Settled>]) -> bool {
+    !settled.iter().any(|settled| matches!(settled, Some(Settled::Sent(_))))
 }
 
 /// What became of a message that is settled for every recipient.

@@ -2,8 +2,7 @@
 //!
 //! Invariant: neither the token nor a recipient that is a secret is in a note.
 
-use super::Options;
-use super::memory::Settled;
+use super::{Options, Settled};
 use crate::credentials::{Given, Missing, Secret, Secrets};
 use crate::handlers::http::{self, Answer, Class, Client};
 use crate::handlers::secrecy::Hushed;
