@@ -4,7 +4,7 @@
 
 mod text;
 
-pub use text::{json, line};
+pub use text::{json, line, summary};
 
 use super::Selection;
 use crate::event::{Event, Kind, Severity};
@@ -30,6 +30,14 @@ pub struct Gathered {
 }
 
 impl Gathered {
+    /// What tells it from others, each time that it is sent: its first event, or else its end, and how many there are.
+    pub fn id(&self) -> String {
+        let first = self.events().next().map(|event| event.id().to_string());
+        let end = || self.digest.span.map_or(0, |(_, last)| last.as_micros());
+        let first = first.unwrap_or_else(|| format!("digest.{}", end()));
+        format!("{first}+{}", self.digest.count())
+    }
+
     /// The events that are shown.
     pub fn events(&self) -> impl Iterator<Item = Event<'_>> {
         self.shown.iter().flat_map(Selection::events)
@@ -81,9 +89,9 @@ impl Digest {
         groups
     }
 
-    /// How many there are of a severity.
-    pub fn of_severity(&self, severity: Severity) -> u64 {
-        self.groups.iter().filter(|group| group.severity == severity).map(|group| group.count).sum()
+    /// The highest severity among them.
+    pub fn severity(&self) -> Severity {
+        self.groups.iter().map(|group| group.severity).max().unwrap_or(Severity::Info)
     }
 
     /// When the first and the last of them happened; nothing where there are none.
@@ -116,7 +124,12 @@ mod tests {
         }
         let mut digest = Digest::default();
         (1_000..).zip(block.iter()).for_each(|(seq, event)| digest.add(seq, event, seq < 1_003));
-        assert_eq!((digest.count(), digest.late(), digest.of_severity(Severity::Notice)), (202, 3, 200));
+        assert_eq!((digest.count(), digest.late(), digest.severity()), (202, 3, Severity::Critical));
+        let shown = vec![Selection::all(Arc::new(block))];
+        let gathered = Gathered { digest: digest.clone(), shown };
+        assert!(gathered.id().ends_with("+202"), "{}", gathered.id());
+        let unread = Gathered { shown: Vec::new(), ..gathered };
+        assert_eq!(unread.id(), "digest.500+202");
         let groups: Vec<_> = digest.groups().iter().map(|group| (group.kind, group.count)).collect();
         assert_eq!(groups, [(crash, 1), (failed, 1), (failed, 200)]);
         assert_eq!(digest.span(), Some((Timestamp::from_micros(301), Timestamp::from_micros(500))));

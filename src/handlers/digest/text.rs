@@ -1,6 +1,6 @@
-//! Floor 4: digests as text: a line for people, an object for programs.
+//! Floor 4: digests as text: lines for people, an object for programs.
 
-use super::{Digest, Gathered};
+use super::{Digest, Gathered, Group};
 use crate::event::render::{self, Fraction, LocalTime};
 
 /// Appends a digest as one line, without a line end: when, how many, and how many of each kind.
@@ -26,6 +26,16 @@ pub fn line(out: &mut Vec<u8>, digest: &Digest, times: &mut LocalTime) {
         out.push(b' ');
         out.extend_from_slice(group.kind.spec().name.as_bytes());
     }
+}
+
+/// One line that says what a digest holds: `17 events: 12 SSHDLoginFailed (NOTICE), ...`.
+pub fn summary(digest: &Digest) -> String {
+    let group = |group: &Group| format!("{} {} ({})", group.count, group.kind.spec().name, group.severity);
+    let groups: Vec<_> = digest.groups().iter().map(group).collect();
+    let (count, late) = (digest.count(), digest.late());
+    let events = if count == 1 { "event" } else { "events" };
+    let late = if late > 0 { format!(", {late} of them late") } else { String::new() };
+    format!("{count} {events}{late}: {}", groups.join(", "))
 }
 
 fn counted(out: &mut Vec<u8>, count: u64, noun: &str) {

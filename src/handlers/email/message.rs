@@ -56,16 +56,11 @@ impl Marks {
 
     /// The marks of a digest.
     pub(super) fn of_digest(gathered: &Gathered) -> Self {
-        let digest = &gathered.digest;
-        let first = gathered.events().next().map(|event| event.id().to_string());
-        let severity = digest.groups().first().map_or(Severity::Info, |group| group.severity);
-        let (count, span) = (digest.count(), digest.span());
-        let last = span.map_or(0, |(_, last)| last.as_micros());
         Self {
-            id: format!("digest.{count}.{last}.{}", first.unwrap_or_default()),
+            id: gathered.id(),
             thread: "digests".to_owned(),
             kind: "digest",
-            severity,
+            severity: gathered.digest.severity(),
             module: None,
         }
     }

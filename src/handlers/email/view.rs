@@ -188,7 +188,7 @@ impl DigestView {
             late: digest.late(),
             first: time(first),
             last: time(last),
-            severity: groups.first().map_or("INFO", |group| group.severity.name()),
+            severity: digest.severity().name(),
             more: digest.count().saturating_sub(events.len() as u64),
             events,
             groups: groups

@@ -5,7 +5,7 @@
 
 use crate::event::render::{self, LocalTime};
 use crate::event::{Event, Value};
-use crate::handlers::{Gathered, Occasion, template};
+use crate::handlers::{Gathered, Occasion, digest};
 use crate::limits;
 use crate::time::Zone;
 use std::ffi::OsString;
@@ -49,9 +49,9 @@ impl Variables {
 
     /// What a digest has in common.
     pub(super) fn of_digest(occasion: Occasion, gathered: &Gathered) -> Self {
-        let severity = gathered.digest.groups().first().map_or("INFO", |group| group.severity.name());
-        let mut variables = Self::new(occasion, "Digest", severity, &template::digest_id(gathered));
-        variables.add("SUMMARY", template::digest_summary(gathered).into_bytes());
+        let severity = gathered.digest.severity().name();
+        let mut variables = Self::new(occasion, "Digest", severity, &gathered.id());
+        variables.add("SUMMARY", digest::summary(&gathered.digest).into_bytes());
         variables.add("COUNT", gathered.digest.count().to_string().into_bytes());
         variables
     }

@@ -249,7 +249,7 @@ impl Handler for Sms {
     fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {
         Box::pin(async move {
             let text = self.template.render(&template::digest(gathered, self.occasion, &mut self.times));
-            self.send(&template::digest_id(gathered), text).await
+            self.send(&gathered.id(), text).await
         })
     }
 }

@@ -9,7 +9,8 @@
 use super::Facility;
 use crate::event::render::{self, LocalTime};
 use crate::event::{Event, Severity, Value};
-use crate::handlers::{Gathered, Occasion, template};
+use crate::handlers::digest::summary;
+use crate::handlers::{Gathered, Occasion};
 use crate::limits;
 use crate::time::{Timestamp, Zone};
 use std::fs;
@@ -70,11 +71,11 @@ impl Format {
     /// A digest: its counts, with the MSGID `Digest`.
     pub(super) fn digest(&mut self, gathered: &Gathered) -> Vec<u8> {
         let digest = &gathered.digest;
-        let severity = digest.groups().first().map_or(Severity::Info, |group| group.severity);
+        let severity = digest.severity();
         let last = digest.span().map_or(Timestamp::EPOCH, |(_, last)| last);
-        let summary = format!("{}{}", self.occasion.mark(), template::digest_summary(gathered));
+        let summary = format!("{}{}", self.occasion.mark(), summary(digest));
         let mut out = self.begin(severity, last, "Digest", summary.into_bytes());
-        out.parameter("id", template::digest_id(gathered).as_bytes());
+        out.parameter("id", gathered.id().as_bytes());
         out.parameter("severity", severity.name().as_bytes());
         out.parameter("count", digest.count().to_string().as_bytes());
         out.parameter("late", digest.late().to_string().as_bytes());

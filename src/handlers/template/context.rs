@@ -3,8 +3,8 @@
 //! Invariant: an event and a digest give the same names, so that one template serves both.
 
 use crate::event::render::{self, Fraction, LocalTime};
-use crate::event::{Event, Severity, Value};
-use crate::handlers::digest::json as digest_json;
+use crate::event::{Event, Value};
+use crate::handlers::digest::{json as digest_json, summary as digest_summary};
 use crate::handlers::{Gathered, Group, Occasion};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -75,12 +75,12 @@ pub(in crate::handlers) fn digest(gathered: &Gathered, occasion: Occasion, times
     let mut time = |time| text(|out| times.write(out, time, Fraction::Millis));
     let [first, last] = [span.map(|(first, _)| time(first)), span.map(|(_, last)| time(last))];
     let view = View {
-        id: digest_id(gathered),
+        id: gathered.id(),
         time: last.clone().unwrap_or_default(),
         kind: "Digest",
         meaning: "Several events in one message.",
-        severity: groups.first().map_or(Severity::Info, |group| group.severity).name(),
-        summary: digest_summary(gathered),
+        severity: gathered.digest.severity().name(),
+        summary: digest_summary(&gathered.digest),
         json: text(|out| digest_json(out, gathered)),
         ..View::default()
     };
@@ -93,22 +93,6 @@ pub(in crate::handlers) fn digest(gathered: &Gathered, occasion: Occasion, times
     };
     let events = gathered.events().map(|event| self::view(event, times)).collect();
     context(&Message { view, occasion: occasion.name(), digest: Some(counts), events })
-}
-
-/// One line that says what a digest holds: `17 events: 12 SSHDLoginFailed (NOTICE), ...`.
-pub(in crate::handlers) fn digest_summary(gathered: &Gathered) -> String {
-    let group = |group: &Group| format!("{} {} ({})", group.count, group.kind.spec().name, group.severity);
-    let groups: Vec<_> = gathered.digest.groups().iter().map(group).collect();
-    let (count, late) = (gathered.digest.count(), gathered.digest.late());
-    let events = if count == 1 { "event" } else { "events" };
-    let late = if late > 0 { format!(", {late} of them late") } else { String::new() };
-    format!("{count} {events}{late}: {}", groups.join(", "))
-}
-
-/// What tells a digest from others, each time that it is sent: its first event and how many there are.
-pub(in crate::handlers) fn digest_id(gathered: &Gathered) -> String {
-    let first = gathered.events().next().map(|event| event.id().to_string());
-    format!("{}+{}", first.unwrap_or_else(|| "digest".to_owned()), gathered.digest.count())
 }
 
 fn group_view(group: &Group) -> GroupView {

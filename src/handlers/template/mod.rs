@@ -12,7 +12,7 @@ mod sample;
 #[cfg(test)]
 mod tests;
 
-pub(super) use context::{digest, digest_id, digest_summary, event};
+pub(super) use context::{digest, event};
 
 use crate::event::{Kind, render};
 use crate::handlers::Occasion;

@@ -94,7 +94,7 @@ impl Format {
         gathered: &Gathered,
         times: &mut LocalTime,
     ) -> Result<Message, TemplateError> {
-        let id = template::digest_id(gathered);
+        let id = gathered.id();
         Ok(match self {
             Self::Json | Self::Records => {
                 let mut body = Vec::new();

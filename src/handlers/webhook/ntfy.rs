@@ -3,7 +3,7 @@
 use super::message::{Message, TEXT};
 use crate::event::render::{self, LocalTime, Paint};
 use crate::event::{Event, Severity};
-use crate::handlers::{Gathered, Occasion, template};
+use crate::handlers::{self, Gathered, Occasion};
 use crate::limits;
 use reqwest::header::{HeaderName, HeaderValue};
 
@@ -26,8 +26,8 @@ pub(super) fn event(id: String, occasion: Occasion, event: Event<'_>, times: &mu
 
 /// The message for a digest.
 pub(super) fn digest(id: String, occasion: Occasion, gathered: &Gathered, times: &mut LocalTime) -> Message {
-    let severity = gathered.digest.groups().first().map_or(Severity::Info, |group| group.severity);
-    let mut body = template::digest_summary(gathered).into_bytes();
+    let severity = gathered.digest.severity();
+    let mut body = handlers::digest::summary(&gathered.digest).into_bytes();
     body.extend_from_slice(b"\n\n");
     for event in gathered.events().take(limits::MAX_CHAT_EVENTS) {
         render::line(&mut body, event, times, Paint::Plain);

@@ -6,7 +6,7 @@
 
 use crate::event::render::{self, Fraction, LocalTime, TableRow};
 use crate::event::{Event, Severity};
-use crate::handlers::{Gathered, Occasion, template};
+use crate::handlers::{self, Gathered, Occasion};
 use crate::limits;
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ pub(super) fn event(occasion: Occasion, event: Event<'_>, times: &mut LocalTime)
 
 /// The message for a digest.
 pub(super) fn digest(occasion: Occasion, gathered: &Gathered, times: &mut LocalTime) -> Vec<u8> {
-    let severity = gathered.digest.groups().first().map_or(Severity::Info, |group| group.severity);
+    let severity = gathered.digest.severity();
     let mut blocks = Vec::new();
     let mut line = Vec::new();
     for event in gathered.events().take(limits::MAX_CHAT_EVENTS) {
@@ -44,7 +44,7 @@ pub(super) fn digest(occasion: Occasion, gathered: &Gathered, times: &mut LocalT
     if more > 0 {
         blocks.push(context(&format!("and {more} more")));
     }
-    message(occasion, severity, &template::digest_summary(gathered), blocks)
+    message(occasion, severity, &handlers::digest::summary(&gathered.digest), blocks)
 }
 
 fn message(occasion: Occasion, severity: Severity, summary: &str, blocks: Vec<Value>) -> Vec<u8> {
