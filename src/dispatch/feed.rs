@@ -4,6 +4,7 @@
 //! Invariant: nothing is handed out before it is durable, and nothing is left out but what is damaged or missing, which
 //! is told.
 
+use crate::causes::in_full;
 use crate::event::EventBlock;
 use crate::journal::{EventReader, Page};
 use std::error::Error;
@@ -128,13 +129,5 @@ impl Feed {
     fn gap(&self, cursor: u64, why: &str) -> Next {
         let held = self.held.as_ref().map(|chunk| chunk.first).filter(|first| *first > cursor);
         Next::Gap(held.unwrap_or(*self.committed.borrow()), why.to_owned())
-    }
-}
-
-/// An error with its causes.
-pub(super) fn in_full(error: &dyn Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {}", in_full(cause)),
-        None => error.to_string(),
     }
 }

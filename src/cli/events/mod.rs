@@ -8,6 +8,7 @@ mod row;
 mod show;
 
 use super::{ConfigArgs, Exit, Failure};
+use crate::causes::in_full;
 use crate::config::Settings;
 use crate::event::render::Paint;
 use crate::journal::{self, Audit, Flaw};
@@ -81,12 +82,6 @@ fn warn(flaws: &[Flaw]) -> Exit {
         io::Write::write_all(&mut io::stderr(), text.as_bytes()).ok();
     }
     if flaws.is_empty() { Exit::Done } else { Exit::Environment }
-}
-
-/// What cannot be read, and why.
-pub(super) fn in_full(flaw: &Flaw) -> String {
-    let source = std::error::Error::source(flaw).map(|source| format!(": {source}")).unwrap_or_default();
-    format!("{flaw}{source}")
 }
 
 /// Whether severities have their colours.

@@ -1,6 +1,7 @@
 //! Floor 8: `correlator journal verify`: whether a journal is as it was written.
 
-use crate::cli::events::{in_full, load};
+use crate::causes::in_full;
+use crate::cli::events::load;
 use crate::cli::{ConfigArgs, Exit, Failure, Format};
 use crate::journal::{Report, verify};
 use serde_json::json;
@@ -67,7 +68,7 @@ fn object(report: &Report) -> serde_json::Value {
         "inputs": report.inputs,
         "events": report.events,
         "snapshots": report.snapshots,
-        "flaws": report.flaws.iter().map(in_full).collect::<Vec<_>>(),
+        "flaws": report.flaws.iter().map(|flaw| in_full(flaw)).collect::<Vec<_>>(),
         "torn": torn.collect::<Vec<_>>(),
     })
 }

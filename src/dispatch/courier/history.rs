@@ -3,7 +3,7 @@
 //! Two passes: what became of events, and then those events; so memory is bounded by how many runs there are.
 
 use super::{Courier, Flow};
-use crate::dispatch::feed::in_full;
+use crate::causes::in_full;
 use crate::dispatch::steady::Age;
 use crate::journal::{EventReader, Page, Ranges, Settled, State};
 use crate::limits;

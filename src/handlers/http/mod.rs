@@ -15,12 +15,12 @@ pub(super) use answer::{Answer, Class};
 use super::probe::{Place, Trials};
 use super::secrecy::{Hushed, is_telling};
 use super::{Outcome, tls};
+use crate::causes::in_full;
 use crate::credentials::Given;
 use crate::limits;
 use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, Url};
 use rustls::ClientConfig;
-use std::error::Error;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Client {
             .pool_idle_timeout(limits::HTTP_IDLE)
             .timeout(timeout)
             .build();
-        let client = client.map_err(|error| io::Error::other(chain(&error.without_url())))?;
+        let client = client.map_err(|error| io::Error::other(in_full(&error.without_url())))?;
         Ok(Self { client, tls: Arc::new(tls), timeout })
     }
 
@@ -102,7 +102,7 @@ pub(super) fn origin(url: &str) -> String {
 pub(super) async fn send(request: RequestBuilder, hushed: &Hushed) -> Result<Answer, Outcome> {
     let failed = |error: reqwest::Error| {
         let error = error.without_url();
-        let why = if error.is_timeout() { "it gave no answer in time".to_owned() } else { chain(&error) };
+        let why = if error.is_timeout() { "it gave no answer in time".to_owned() } else { in_full(&error) };
         Outcome::Temporary(hushed.text(&why))
     };
     let response = request.send().await.map_err(failed)?;
@@ -123,22 +123,6 @@ async fn body(mut response: Response) -> Vec<u8> {
         }
     }
     body
-}
-
-/// An error with what caused it, which is where the reason stands.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        // Some errors say what their cause says.
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

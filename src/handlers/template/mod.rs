@@ -14,11 +14,11 @@ mod tests;
 
 pub(super) use context::{digest, event};
 
+use crate::causes::in_full;
 use crate::event::{Kind, render};
 use crate::handlers::Occasion;
 use crate::limits;
 use crate::time::Zone;
-use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ impl Template {
             tera.set_escape_fn(escape_json);
         }
         tera.autoescape_on([".json", ".html"]);
-        tera.add_raw_template(name, text).map_err(|error| TemplateError::Parse(chain(&error)))?;
+        tera.add_raw_template(name, text).map_err(|error| TemplateError::Parse(in_full(&error)))?;
         Ok(Self { tera, name, escape })
     }
 
@@ -117,7 +117,7 @@ impl Template {
     pub(super) fn render(&self, context: &Context) -> Result<String, TemplateError> {
         let mut text = Bounded(Vec::new());
         let rendered = self.tera.render_to(self.name, context, &mut text);
-        rendered.map_err(|error| TemplateError::Render(chain(&error)))?;
+        rendered.map_err(|error| TemplateError::Render(in_full(&error)))?;
         String::from_utf8(text.0).map_err(|error| TemplateError::Render(error.to_string()))
     }
 
@@ -187,16 +187,4 @@ fn escape_json(text: &str, out: &mut dyn Write) -> io::Result<()> {
     render::json_string(&mut quoted, text.as_bytes());
     let inside = quoted.get(1..quoted.len().saturating_sub(1));
     out.write_all(inside.unwrap_or_default())
-}
-
-/// An error with what caused it.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
