@@ -42,8 +42,10 @@ pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// Reads the certificates of those who may vouch for others.
-pub(crate) fn authorities(file: &Path) -> Result<RootCertStore, PemError> {
-    roots(file, certificates(file)?)
+pub(crate) fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    let found = certificates(file)?;
+    roots(file, found.iter().cloned())?;
+    Ok(found)
 }
 
 /// Takes the certificates that a file holds for those of authorities.

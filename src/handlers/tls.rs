@@ -3,6 +3,7 @@
 //! Invariant: a peer is always verified, by the certificates of the system or by those of one file and no others.
 
 use crate::credentials::{PemError, pem};
+use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,10 +42,8 @@ impl From<TlsError> for io::Error {
 /// When a file that is named does not hold what it should. A system without certificates of authorities is no error:
 /// then no server can be verified, and each delivery says so.
 pub(crate) fn client(ca: Option<&Path>, identity: Option<Identity<'_>>) -> Result<ClientConfig, TlsError> {
-    let roots = match ca {
-        Some(file) => pem::authorities(file)?,
-        None => system_authorities(),
-    };
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(authorities(ca)?);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let builder = builder.with_root_certificates(roots);
@@ -57,14 +56,21 @@ pub(crate) fn client(ca: Option<&Path>, identity: Option<Identity<'_>>) -> Resul
     })
 }
 
-fn system_authorities() -> RootCertStore {
+/// The certificates of those who may vouch for a server: those in the file `ca`, or else the system's.
+///
+/// # Errors
+/// When the file does not hold what it should.
+pub(super) fn authorities(ca: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    if let Some(file) = ca {
+        return Ok(pem::authorities(file)?);
+    }
+    let mut found = rustls_native_certs::load_native_certs().certs;
     let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
+    found.retain(|certificate| roots.add(certificate.clone()).is_ok());
+    if found.is_empty() {
         tracing::warn!("this system has no certificates of authorities: no server can be verified by them");
     }
-    roots
+    Ok(found)
 }
 
 #[cfg(test)]

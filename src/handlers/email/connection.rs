@@ -5,7 +5,7 @@
 
 use super::options::{Options, Server};
 use super::replies::Replies;
-use crate::credentials::{CredentialName, Given, Missing, Secret, Secrets, pem};
+use crate::credentials::{CredentialName, Given, Missing, Secret, Secrets};
 use crate::handlers::probe::Place;
 use crate::handlers::secrecy::Hushed;
 use crate::handlers::tls;
@@ -250,14 +250,10 @@ impl Encryption {
             return Ok(Self::Never);
         }
         let mut builder = TlsParametersBuilder::new(server.host.clone());
-        if let Some(path) = ca {
-            let certificates = pem::certificates(path).map_err(io::Error::other)?;
-            pem::roots(path, certificates.iter().cloned()).map_err(io::Error::other)?;
-            builder = builder.certificate_store(CertificateStore::None);
-            for certificate in certificates {
-                let certificate = Certificate::from_der(certificate.to_vec()).map_err(io::Error::other)?;
-                builder = builder.add_root_certificate(certificate);
-            }
+        builder = builder.certificate_store(CertificateStore::None);
+        for certificate in tls::authorities(ca)? {
+            let certificate = Certificate::from_der(certificate.to_vec()).map_err(io::Error::other)?;
+            builder = builder.add_root_certificate(certificate);
         }
         builder.build().map(Self::Upgrade).map_err(|error| io::Error::other(error.to_string()))
     }
