@@ -50,6 +50,8 @@ fn configure(house: &House, mail: u16, sms: &str, tls: u16, syslog: u16) {
         r#"
 [credentials]
 stores = ["directory"]
+[server]
+heartbeat = {{ credential = "watch" }}
 [handlers.mail]
 type = "email"
 smtp = "smtp://localhost:{mail}"
@@ -121,6 +123,7 @@ async fn servers_that_work_are_reached_and_nothing_is_sent_to_anybody() {
     set(&house, "smtp", CANARY);
     set(&house, "twilio", &format!("{CANARY}-token"));
     set(&house, "hook", &format!("{}/{CANARY}-path", hook.url));
+    set(&house, "watch", &format!("{}/{CANARY}-ping", hook.url));
     let said = check(&house).await;
     assert_eq!(said.code, Some(0), "{said:?}");
     let tried = tried(&said);
@@ -131,6 +134,7 @@ async fn servers_that_work_are_reached_and_nothing_is_sent_to_anybody() {
         "pager  TCP 127.0.0.1, port ".to_owned(),
         "pager  GET of the account: ok, the account is known".to_owned(),
         "hook  TCP of a URL that is a secret, port ".to_owned(),
+        "server.heartbeat  TCP of a URL that is a secret, port ".to_owned(),
         format!("proved  syslog tls://localhost:{tls}: ok, connected, and the certificate is good"),
         "secure  TLS localhost: ok, the certificate is good".to_owned(),
         format!("siem  syslog tcp://{}: ok, connected", siem.local_addr().unwrap()),
@@ -163,6 +167,7 @@ async fn what_does_not_work_is_told_with_the_reason() {
     set(&house, "smtp", "wrong");
     set(&house, "twilio", &format!("{CANARY}-token"));
     set(&house, "hook", "https://no-such-host.invalid/x");
+    set(&house, "watch", &format!("http://127.0.0.1:{closed}/{CANARY}-ping"));
     let said = check(&house).await;
     assert_eq!(said.code, Some(1), "{said:?}");
     let tried = tried(&said);
@@ -171,6 +176,7 @@ async fn what_does_not_work_is_told_with_the_reason() {
         ("pager  GET of the account: failed, it answered 500", ""),
         ("hook  DNS of a URL that is a secret: failed, ", "lookup"),
         ("siem  syslog tcp://127.0.0.1:", "refused"),
+        ("server.heartbeat  TCP of a URL that is a secret, port ", "refused"),
         ("secure  TLS localhost: failed, ", "certificate"),
     ] {
         let line = tried.iter().find(|line| line.starts_with(expected));

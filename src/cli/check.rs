@@ -11,6 +11,7 @@ use super::{ConfigArgs, Exit, Failure, credentials};
 use crate::config::Settings;
 use crate::dispatch::Target;
 use crate::handlers::NoEvidence;
+use crate::handlers::heartbeat::Heartbeat;
 use crate::ingest::Bound;
 use crate::pipeline::{BUSY_BESIDE, worker_threads};
 use std::io::{self, ErrorKind, Write};
@@ -32,7 +33,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "URL")]
     listen: Vec<String>,
 
-    /// Try the servers of handlers too: names, connections, certificates, logins
+    /// Try the servers of handlers and of the heartbeat too: names, connections, certificates, logins
     ///
     /// Mail servers are logged in to, and Twilio is asked for the account; others are connected to. Nothing is sent to a
     /// person. The exit code is 1 when something fails. Starting needs none of this.
@@ -50,6 +51,8 @@ struct Findings {
     warnings: Vec<String>,
     /// Whether credentials are missing.
     is_incomplete: bool,
+    /// The heartbeat, to be tried.
+    heartbeat: Option<Heartbeat>,
 }
 
 /// Checks the configuration.
@@ -65,7 +68,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     findings.loose_ends(&settings);
     let mut out = io::stdout().lock();
     write_plan(&mut out, &settings)?;
-    let is_reached = !args.online || online::probe(&mut out, targets)?;
+    let is_reached = !args.online || online::probe(&mut out, targets, findings.heartbeat.take())?;
     let mut err = io::stderr().lock();
     for (kind, messages) in [("warning", &findings.warnings), ("error", &findings.errors)] {
         for message in messages {
@@ -113,8 +116,10 @@ impl Findings {
         self.warnings.extend(secrets_in_plain(settings));
         self.errors.extend(lacking(settings));
         if !self.is_incomplete {
-            let heartbeat = heartbeat::prepare(settings, &ready.secrets);
-            self.errors.extend(heartbeat.err().map(|failure| failure.message()));
+            match heartbeat::prepare(settings, &ready.secrets) {
+                Ok(heartbeat) => self.heartbeat = heartbeat,
+                Err(failure) => self.errors.push(failure.message()),
+            }
         }
         let mut targets = Vec::new();
         for handler in settings.active_handlers() {

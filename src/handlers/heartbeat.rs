@@ -3,9 +3,9 @@
 //! That this program is dead somebody else has to notice: a service that expects this request from time to time, and
 //! alarms people when it does not come.
 
-use super::Outcome;
 use super::http::{self, Client, send};
 use super::secrecy::Hushed;
+use super::{Outcome, Trial};
 use crate::credentials::Given;
 use crate::limits;
 use reqwest::Url;
@@ -36,6 +36,11 @@ impl Heartbeat {
         hushed.add_url(text, &url);
         hushed.add_login_of(&url);
         Ok(Self { client: Client::new(None, limits::HEARTBEAT_DEADLINE)?, url, hushed })
+    }
+
+    /// Tries whether the server can be reached, without telling it that we live.
+    pub async fn probe(&self) -> Vec<Trial> {
+        self.client.reach(&self.url, true, &self.hushed).await.made()
     }
 
     /// Sends one GET; what came of it.

@@ -1,11 +1,12 @@
-//! Floor 8: `check --online`: whether the servers of handlers can be reached.
+//! Floor 8: `check --online`: whether the servers of handlers, and that of the heartbeat, can be reached.
 //!
-//! Invariant: nothing reaches a person, and no event is delivered.
+//! Invariant: nothing reaches a person, no event is delivered, and nobody is told that a server lives.
 
 use crate::cli::Failure;
 use crate::cli::delivery::on_runtime;
 use crate::dispatch::Target;
 use crate::handlers::Trial;
+use crate::handlers::heartbeat::Heartbeat;
 use crate::limits;
 use std::io::{self, Write};
 use tokio::runtime::Runtime;
@@ -13,14 +14,19 @@ use tokio::task::JoinError;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-/// Lets all handlers try their servers, at the same time, and says what came of it; whether all went well.
+/// Lets all handlers, and the heartbeat, try their servers, at the same time, and says what came of it; whether all went
+/// well.
 ///
 /// # Errors
 /// When the system gives no threads, or standard output cannot be written.
-pub(super) fn probe(out: &mut impl Write, targets: Vec<Target>) -> Result<bool, Failure> {
-    let all = on_runtime(|runtime| all(runtime, targets))?;
+pub(super) fn probe(
+    out: &mut impl Write,
+    targets: Vec<Target>,
+    heartbeat: Option<Heartbeat>,
+) -> Result<bool, Failure> {
+    let all = on_runtime(|runtime| all(runtime, targets, heartbeat))?;
     if all.iter().all(|(_, trials)| trials.is_empty()) {
-        writeln!(out, "online         no handler needs a server")?;
+        writeln!(out, "online         nothing needs a server")?;
     }
     let is_well = all.iter().flat_map(|(_, trials)| trials).all(|trial| trial.result.is_ok());
     for (handler, trials) in all {
@@ -29,13 +35,17 @@ pub(super) fn probe(out: &mut impl Write, targets: Vec<Target>) -> Result<bool, 
     Ok(is_well)
 }
 
-fn all(runtime: &Runtime, targets: Vec<Target>) -> Vec<(String, Vec<Trial>)> {
+fn all(runtime: &Runtime, targets: Vec<Target>, heartbeat: Option<Heartbeat>) -> Vec<(String, Vec<Trial>)> {
+    let heartbeat = heartbeat.map(|heartbeat| {
+        let probe = async move { timeout(limits::PROBE_TIME, heartbeat.probe()).await };
+        ("server.heartbeat".to_owned(), runtime.spawn(probe))
+    });
     let probes = targets.into_iter().map(|mut target| {
         let probe = async move { timeout(limits::PROBE_TIME, target.handler.probe()).await };
         (target.name, runtime.spawn(probe))
     });
     // All are begun before the first is waited for.
-    let probes: Vec<_> = probes.collect();
+    let probes: Vec<_> = probes.chain(heartbeat).collect();
     probes.into_iter().map(|(name, probe)| (name, ended(runtime.block_on(probe)))).collect()
 }
 
