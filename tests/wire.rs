@@ -1,5 +1,8 @@
-//! Records as senders write them: tables of what is accepted and refused, and a literal parser as oracle.
+//! Streams and records as senders write them: tables of what is accepted and refused, and a literal parser as oracle.
 
+#[cfg(test)]
+#[path = "wire/framing.rs"]
+mod framing;
 #[cfg(test)]
 #[path = "wire/records.rs"]
 mod records;

@@ -11,7 +11,7 @@ fn reference() -> Timestamp {
 }
 
 /// Undoes `\n`, `\r`, `\t`, `\\` and `\xNN`.
-fn unescape(text: &str) -> Vec<u8> {
+pub(super) fn unescape(text: &str) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::new(), text);
     while let Some(at) = rest.find('\\') {
         bytes.extend_from_slice(&rest.as_bytes()[..at]);
@@ -47,16 +47,22 @@ fn header(record: &Record<'_>) -> String {
 }
 
 /// The value of a line of a case, or nothing if it has no such line.
-fn value<'a>(case: &[&'a str], key: &str) -> Option<&'a str> {
+pub(super) fn value<'a>(case: &[&'a str], key: &str) -> Option<&'a str> {
     let line = case.iter().find(|line| line.split(' ').next() == Some(key))?;
     Some(line[key.len()..].strip_prefix(' ').unwrap_or_default())
 }
 
-fn check(table: &str) {
+/// The cases of a table, each as its lines.
+pub(super) fn cases(table: &str) -> Vec<Vec<&str>> {
     let lines: Vec<_> = table.lines().filter(|line| !line.starts_with('#')).collect();
-    let mut count = 0;
-    for case in lines.split(|line| line.is_empty()).filter(|case| !case.is_empty()) {
-        count += 1;
+    let cases = lines.split(|line| line.is_empty()).filter(|case| !case.is_empty());
+    let cases: Vec<_> = cases.map(<[&str]>::to_vec).collect();
+    assert!(cases.len() > 15, "only {} cases were found", cases.len());
+    cases
+}
+
+fn check(table: &str) {
+    for case in &cases(table) {
         let frame = unescape(value(case, "in").unwrap_or_else(|| panic!("a case without frame: {case:?}")));
         let read = Record::parse(&frame, reference(), &Zone::UTC);
         let shown = frame.escape_ascii();
@@ -74,7 +80,6 @@ fn check(table: &str) {
         let msg = unescape(value(case, "msg").unwrap_or_default());
         assert_eq!(record.msg.escape_ascii().to_string(), msg.escape_ascii().to_string(), "{shown}");
     }
-    assert!(count > 20, "only {count} cases were found");
 }
 
 #[test]
@@ -85,6 +90,11 @@ fn rfc5424_table() {
 #[test]
 fn rfc3164_table() {
     check(include_str!("rfc3164.txt"));
+}
+
+#[test]
+fn table_of_senders() {
+    check(include_str!("senders.txt"));
 }
 
 #[test]
