@@ -54,6 +54,7 @@ struct Rig {
     sink: Arc<Collect>,
     notices: Arc<Notices>,
     permits: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
@@ -65,6 +66,7 @@ impl Rig {
 
     /// Starts with a limit of connections.
     fn start_with(connections: usize, change: impl FnOnce(&mut Options)) -> Self {
+        let connections = Arc::new(Semaphore::new(connections));
         let permits = Arc::new(Semaphore::new(4));
         let sink = Arc::new(Collect { frames: Mutex::default(), permits: Arc::clone(&permits) });
         let notices = Arc::new(Notices::default());
@@ -72,14 +74,15 @@ impl Rig {
         let environment = Environment {
             intake: Intake::new(Arc::clone(&sink) as Arc<dyn Sink>, Arc::clone(&permits)),
             notices: Arc::clone(&notices),
-            connections: Arc::new(Semaphore::new(connections)),
+            connections: Arc::clone(&connections),
             stop: stopped,
         };
         let mut options = Options::new("lan", "127.0.0.1:0".parse::<SocketAddr>().unwrap());
         change(&mut options);
         let listener = Bound::new(options).unwrap();
         let address = listener.address().socket().unwrap();
-        Self { address, sink, notices, permits, stop, running: tokio::spawn(listener.run(environment)) }
+        let running = tokio::spawn(listener.run(environment));
+        Self { address, sink, notices, permits, connections, stop, running }
     }
 
     /// Stops, waits for every connection's end, and gives the frames.
@@ -266,6 +269,74 @@ fn peers_outside_allow_from_and_over_their_share_are_refused() {
         first.read_to_end(&mut Vec::new()).await.unwrap();
         send(rig.address, &[b"5 third"]).await;
         assert_eq!(rig.stop().await, [whole(b"first"), whole(b"third")]);
+    });
+}
+
+#[test]
+fn a_storm_of_reconnects_loses_nothing_to_resets_and_half_open_connections_beside_it() {
+    const PEERS: usize = 300;
+    const CONNECTIONS: usize = 400;
+    block_on(async {
+        let rig = Rig::start_with(CONNECTIONS, |_| {});
+        let (address, connections) = (rig.address, Arc::clone(&rig.connections));
+        let mut half_open = Vec::new();
+        for _ in 0..50 {
+            half_open.push(TcpStream::connect(address).await.unwrap());
+        }
+        for round in 0..3 {
+            let mut storm = tokio::task::JoinSet::new();
+            for peer in 0..PEERS {
+                storm.spawn(async move {
+                    let text = format!("<14>{round} {peer}");
+                    send(address, &[format!("{} {text}", text.len()).as_bytes()]).await;
+                });
+                storm.spawn(async move {
+                    let mut peer = TcpStream::connect(address).await.unwrap();
+                    peer.write_all(b"90 <14>begun and never").await.unwrap();
+                    // Its end is a reset.
+                    socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+                });
+            }
+            storm.join_all().await;
+        }
+        let frames = rig.stop().await;
+        let whole = frames.iter().filter(|frame| !frame.truncated);
+        let mut texts: Vec<_> = whole.map(|frame| String::from_utf8_lossy(&frame.bytes)).collect();
+        texts.sort();
+        texts.dedup();
+        assert_eq!(frames.iter().filter(|frame| !frame.truncated).count(), 3 * PEERS);
+        assert_eq!(texts.len(), 3 * PEERS);
+        assert_eq!(connections.available_permits(), CONNECTIONS, "every place has come back");
+        drop(half_open);
+    });
+}
+
+/// The timer of a socket (tcp(7)'s table in /proc): the kind, and the hundredths of a second until it is due.
+fn timer(local: SocketAddr, remote: SocketAddr) -> Option<(u8, u64)> {
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let ends = [local, remote].map(|end| format!(":{:04X}", end.port()));
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let row = rows.into_iter().find(|row| row[1].ends_with(&ends[0]) && row[2].ends_with(&ends[1]))?;
+    let (kind, when) = row[5].split_once(':')?;
+    Some((kind.parse().unwrap(), u64::from_str_radix(when, 16).unwrap()))
+}
+
+#[test]
+fn keepalive_watches_a_peer_that_may_have_vanished() {
+    block_on(async {
+        let rig = Rig::start(|_| {});
+        let mut peer = TcpStream::connect(rig.address).await.unwrap();
+        peer.write_all(b"5 hello").await.unwrap();
+        // The second timer is that of keepalive; others come first while there is something to acknowledge.
+        let due = loop {
+            match timer(rig.address, peer.local_addr().unwrap()) {
+                Some((2, due)) if due > 1000 => break Duration::from_millis(due * 10),
+                _ => tokio::task::yield_now().await,
+            }
+        };
+        assert!(due <= correlator::limits::KEEPALIVE_IDLE, "{due:?}");
+        drop(peer);
+        rig.stop().await;
     });
 }
 

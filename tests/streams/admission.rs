@@ -1,7 +1,7 @@
 //! Who is let in over TLS, and what those who are not are counted as.
 
 use crate::pki::{Authority, Identity};
-use crate::rig::{Rig, Site, block_on};
+use crate::rig::{Rig, Site, block_on, texts};
 use correlator::ingest::tls::{ClientAuth, MinVersion};
 use correlator::ingest::{Bound, Refusal};
 use std::fs;
@@ -37,6 +37,7 @@ fn whoever_is_not_let_in_is_counted_by_the_reason_and_sends_nothing() {
         let cases = [
             (None, Refusal::NoCertificate),
             (Some(authority.vouch_for("one.web.example", -86_400)), Refusal::CertificateExpired),
+            (Some(authority.vouch_from_tomorrow("one.web.example")), Refusal::BadCertificate),
             (Some(Authority::new("fleet CA").vouch("one.web.example")), Refusal::BadCertificate),
             (Some(Identity::of_its_own("one.web.example")), Refusal::BadCertificate),
             (Some(authority.vouch("one.db.example")), Refusal::ClientNotPermitted),
@@ -74,6 +75,45 @@ fn a_listed_certificate_is_let_in_whoever_made_it() {
         assert_eq!(refused.by(Refusal::NoCertificate), 1);
         let expected = (format!("127.0.0.1,name={fingerprint}"), b"hello".to_vec(), false);
         assert_eq!(records, [expected]);
+    });
+}
+
+#[test]
+fn a_client_shows_the_authorities_between_it_and_the_one_that_is_known() {
+    block_on(async {
+        let site = Site::with_clients();
+        let rig = Rig::start(site.options.clone());
+        let between = site.authority.under("web CA");
+        let mut identity = between.vouch("one.web.example");
+        let sent = rig.send(&site.client(Some(&identity)), &[b"5 hello"]).await;
+        assert!(sent.is_err(), "nobody can tell who vouches for it");
+        identity.chain.push(between.certificate());
+        rig.send(&site.client(Some(&identity)), &[b"5 hello"]).await.unwrap();
+        let (records, refused) = rig.end().await;
+        assert_eq!((texts(&records), refused.by(Refusal::BadCertificate)), (vec!["hello"], 1));
+    });
+}
+
+#[test]
+fn clients_that_do_not_trust_the_listener_are_refused_and_say_so() {
+    block_on(async {
+        let site = Site::new();
+        let home = site.home.path();
+        // Expired, of another host, and of another authority: it can be shown, and clients turn away.
+        for wrong in [
+            site.authority.vouch_for("collector.example", -86_400),
+            site.authority.vouch("elsewhere.example"),
+            Authority::new("fleet CA").vouch("collector.example"),
+        ] {
+            wrong.write(home, "server");
+            let rig = Rig::start(site.options.clone());
+            for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+                let client = site.authority.client_of(None, &[version]);
+                assert!(rig.send(&client, &[b"5 hello"]).await.is_err());
+            }
+            let (records, refused) = rig.end().await;
+            assert_eq!((records, refused.by(Refusal::Handshake)), (vec![], 2));
+        }
     });
 }
 

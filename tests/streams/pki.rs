@@ -41,6 +41,18 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap())
     }
 
+    /// An authority that this one vouches for.
+    pub(crate) fn under(&self, name: &str) -> Self {
+        let mut parameters = parameters(&[], name, YEAR);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::signed_by(parameters, KeyPair::generate().unwrap(), &self.0).unwrap())
+    }
+
+    /// Its certificate, as it stands in the chain of those that it vouches for.
+    pub(crate) fn certificate(&self) -> CertificateDer<'static> {
+        self.0.der().clone()
+    }
+
     /// Vouches for a host.
     pub(crate) fn vouch(&self, name: &str) -> Identity {
         self.vouch_for(name, YEAR)
@@ -50,6 +62,15 @@ impl Authority {
     pub(crate) fn vouch_for(&self, name: &str, seconds: i64) -> Identity {
         let key = KeyPair::generate().unwrap();
         let signed = parameters(&[name], name, seconds).signed_by(&key, &self.0).unwrap();
+        Identity { chain: vec![signed.der().clone()], pem: signed.pem(), key }
+    }
+
+    /// Vouches for a host from tomorrow on.
+    pub(crate) fn vouch_from_tomorrow(&self, name: &str) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = parameters(&[name], name, YEAR);
+        parameters.not_before = (SystemTime::now() + Duration::from_secs(86_400)).into();
+        let signed = parameters.signed_by(&key, &self.0).unwrap();
         Identity { chain: vec![signed.der().clone()], pem: signed.pem(), key }
     }
 

@@ -58,6 +58,29 @@ fn certificates_change_under_load_and_no_record_is_lost() {
 }
 
 #[test]
+fn a_certificate_that_expires_under_way_ends_no_session_and_begins_none() {
+    block_on(async {
+        let site = Site::with_clients();
+        let rig = Rig::start(site.options.clone());
+        let client = site.client(Some(&site.authority.vouch_for("web.example", 3)));
+        let mut open = rig.connect(&client).await.unwrap();
+        open.write_all(b"before\n").await.unwrap();
+        open.flush().await.unwrap();
+        // Others come and go with it until it has expired.
+        let mut visits = 0;
+        while rig.send(&client, &[b"visit\n"]).await.is_ok() {
+            visits += 1;
+        }
+        open.write_all(b"after\n").await.unwrap();
+        end(open).await.unwrap();
+        let (records, refused) = rig.end().await;
+        let count = |text: &str| texts(&records).iter().filter(|found| **found == text).count();
+        assert_eq!(["before", "visit", "after"].map(count), [1, visits, 1]);
+        assert_eq!(refused.by(Refusal::CertificateExpired), 1);
+    });
+}
+
+#[test]
 fn files_that_do_not_fit_change_nothing_until_they_do() {
     block_on(async {
         let site = Site::new();
