@@ -28,5 +28,7 @@ mod server;
 mod socat;
 #[path = "senders/syslog_ng.rs"]
 mod syslog_ng;
+#[path = "senders/tap.rs"]
+mod tap;
 #[path = "senders/tls.rs"]
 mod tls;

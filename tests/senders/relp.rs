@@ -2,6 +2,7 @@
 
 use crate::pki::Authority;
 use crate::server::{Port, Rsyslog, Server, configuration, has, reported};
+use crate::tap::Tap;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::net::TcpStream;
@@ -79,6 +80,59 @@ fn rsyslog_loses_nothing_and_sends_nothing_twice_when_the_server_is_killed() {
     server.until_reported("the last");
     server.stop();
     each_came_once(home, RECORDS);
+}
+
+#[test]
+fn what_was_answered_is_there_and_once_whoever_is_killed() {
+    const RECORDS: usize = 900;
+    if !has(&["rsyslogd", "omrelp.so"]) {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let port = Port::hold();
+    let configuration = configuration(&format!("address = \"relp://127.0.0.1:{}\"\n", port.number));
+    let tap = Tap::before(port.number);
+    let mut server = Server::start(home, &configuration, &[]);
+    // What rsyslog has not handed to its librelp is on the disk, and so is how far it has got.
+    let way_out = way_out(tap.address.port(), "queue.type=\"Disk\" queue.checkpointInterval=\"1\"");
+    let mut sender = Rsyslog::start(home, "", &way_out);
+    sender.log("the first");
+    server.until_reported("the first");
+    server.child.crash();
+    for number in 0..RECORDS {
+        sender.log(&format!("record {number}"));
+    }
+    sender.log("the last");
+    sender.until_queued("the last");
+    server = Server::start(home, &configuration, &[]);
+    for victim in ["server", "sender", "server", "sender"] {
+        // In the middle of it: the server has records for durable of which the sender does not know that.
+        tap.withhold(20);
+        if victim == "sender" {
+            sender.child.crash();
+        } else {
+            server.child.crash();
+        }
+        tap.pass_on();
+        if victim == "sender" {
+            sender = Rsyslog::start(home, "", &way_out);
+        } else {
+            server = Server::start(home, &configuration, &[]);
+        }
+    }
+    server.until_reported("the last");
+    server.stop();
+    let (counts, seen) = (reported(home), tap.seen());
+    let times = |message: &String| counts.get(message).copied().unwrap_or(0);
+    // librelp forgets what it has sent and seen no answer to when it is killed, so only what was answered is promised.
+    let lost: Vec<_> = seen.answered.union(&seen.withheld).filter(|message| times(message) == 0).collect();
+    assert!(lost.is_empty(), "answered, and lost: {lost:?}");
+    // rsyslog may send a record twice in one session: then it stands twice in its queue.
+    let twice: Vec<_> = seen.sent.iter().filter(|(message, sent)| times(message) > **sent).collect();
+    assert!(twice.is_empty(), "taken more often than any session sent it: {twice:?}");
+    let known = seen.withheld.intersection(&seen.again).count();
+    assert!(known > 0, "the test sends nothing again that the server has");
 }
 
 #[test]

@@ -147,8 +147,10 @@ pub(crate) fn has(tools: &[&str]) -> bool {
 
 /// rsyslogd with a socket of its own, whose records it forwards.
 pub(crate) struct Rsyslog {
-    _child: Guard,
+    pub(crate) child: Guard,
     socket: PathBuf,
+    /// Where its queues lie.
+    work: PathBuf,
 }
 
 impl Rsyslog {
@@ -174,7 +176,7 @@ impl Rsyslog {
             .stderr(fs::File::create(home.join("rsyslog.err")).unwrap())
             .spawn()
             .unwrap();
-        Self { _child: Guard(child), socket }
+        Self { child: Guard(child), socket, work: directory }
     }
 
     /// Logs a message; waits until there is somebody to take it.
@@ -182,5 +184,16 @@ impl Rsyslog {
         let sender = UnixDatagram::unbound().unwrap();
         wait_for("the socket of rsyslogd", || sender.connect(&self.socket).ok());
         sender.send(format!("<38>sshd[7]: {message}").as_bytes()).unwrap();
+    }
+
+    /// Waits until a message stands in a queue on the disk.
+    pub(crate) fn until_queued(&self, message: &str) {
+        let holds = |path: PathBuf| {
+            let bytes = fs::read(path).unwrap_or_default();
+            memchr::memmem::find(&bytes, message.as_bytes()).is_some()
+        };
+        wait_for("the message in the queue", || {
+            fs::read_dir(&self.work).unwrap().any(|file| holds(file.unwrap().path())).then_some(())
+        });
     }
 }
