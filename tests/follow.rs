@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a test program: its helpers fail by panicking, and say what they skip"
 )]
@@ -224,6 +225,33 @@ fn a_crash_costs_no_line_and_repeats_none() {
         server = Server::start(home.path(), "auth.log");
     }
     server.expect(writer.next);
+}
+
+#[test]
+fn the_status_tells_how_far_files_have_been_read() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(home.path(), "auth.log");
+    let status = |format: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+        command.args(["status", "--format", format, "--data-dir"]).arg(home.path().join("data"));
+        let told = command.env_clear().output().unwrap();
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        String::from_utf8(told.stdout).unwrap()
+    };
+    let path = home.path().join("auth.log").display().to_string();
+    let mut writer = Writer::new(home.path().join("auth.log"));
+    writer.write(100);
+    drop(server.sessions(99));
+    let length = fs::metadata(&writer.path).unwrap().len();
+    let told: serde_json::Value = serde_json::from_str(&status("json")).unwrap();
+    let file = told.pointer("/files/0").unwrap();
+    assert_eq!((&file["name"], &file["path"]), (&"logs".into(), &path.as_str().into()), "{told}");
+    assert_eq!((&file["position"], &file["lag"], &file["trouble"]), (&length.into(), &0.into(), &().into()));
+    assert!(file["last_record"].as_str().unwrap().ends_with('Z'), "{told}");
+    // What is no whole line yet has not been read.
+    writer.file.write_all(b"2026-02-01T00:").unwrap();
+    let text = status("text");
+    assert!(text.contains(&format!("logs  {path}: at {length}, 14 bytes behind, last record 20")), "{text}");
 }
 
 #[test]

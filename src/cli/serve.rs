@@ -169,6 +169,7 @@ fn desk(settings: &Settings, identity: &Identity, live: &Live, handlers: control
         listeners: live.addresses().iter().map(listening).collect(),
         ledger: live.ledger(),
         notices: Arc::clone(live.notices()),
+        board: Arc::clone(live.board()),
         handlers,
     }
 }

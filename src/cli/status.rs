@@ -1,6 +1,6 @@
 //! Floor 8: `correlator status`: how the running server is.
 
-use super::control::{Answer, Ask, Delivery, Peer, Status, ask};
+use super::control::{Answer, Ask, Delivery, FollowedFile, Peer, Status, ask};
 use super::text::readable;
 use super::{ConfigArgs, Exit, Failure, Format};
 use crate::event::render;
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Say how the running server is: what came in and what became of it, by peer and by handler
 ///
 /// The counts of what came in are of this run; those of handlers are of the whole journal. The exit code is 1 when
-/// something is wrong, which is told: dead letters, a handler that fails again and again, a full disk, sums that are not
+/// something is wrong, which is told: dead letters, a handler that fails again and again, a file that cannot be read, a full disk, sums that are not
 /// right; and 3 when no server answers.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -47,6 +47,9 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     for listening in &status.listeners {
         writeln!(text, "listening     {}  {}", readable(&listening.name), listening.address)?;
     }
+    for file in &status.files {
+        writeln!(text, "following     {}  {}", readable(&file.name), followed(file))?;
+    }
     let Status { received, parsed, rejected, failed, reasons, .. } = status;
     writeln!(
         text,
@@ -78,6 +81,22 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
         }
     }
     Ok(text)
+}
+
+/// How far a file is.
+fn followed(file: &FollowedFile) -> String {
+    let path = readable(&file.path);
+    if let Some(trouble) = &file.trouble {
+        return format!("{path}: {}", readable(trouble));
+    }
+    let Some(position) = file.position else { return format!("{path}: it is not there") };
+    let lag = match file.lag {
+        Some(0) => "all read".to_owned(),
+        Some(lag) => format!("{lag} bytes behind"),
+        None => "nobody knows how far behind".to_owned(),
+    };
+    let last = file.last_record.as_ref().map_or_else(String::new, |last| format!(", last record {last}"));
+    format!("{path}: at {position}, {lag}{last}")
 }
 
 fn handler(text: &mut String, delivery: &Delivery) -> std::fmt::Result {
@@ -126,4 +145,32 @@ fn lasting(seconds: u64) -> String {
     let mut out = Vec::new();
     render::human_duration(&mut out, Duration::from_secs(seconds));
     String::from_utf8(out).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_told_with_what_is_known_of_it() {
+        let absent = FollowedFile {
+            name: "logs".into(),
+            path: "/l\n".into(),
+            position: None,
+            lag: None,
+            last_record: None,
+            trouble: None,
+        };
+        let unread = FollowedFile { position: Some(5), ..absent.clone() };
+        let read = FollowedFile { lag: Some(0), last_record: Some("now".into()), ..unread.clone() };
+        let spoilt = FollowedFile { trouble: Some("it is no text".into()), ..read.clone() };
+        let told = [absent, unread, read, spoilt].map(|file| followed(&file));
+        let expected = [
+            r"/l\n: it is not there",
+            r"/l\n: at 5, nobody knows how far behind",
+            r"/l\n: at 5, all read, last record now",
+            r"/l\n: it is no text",
+        ];
+        assert_eq!(told, expected);
+    }
 }

@@ -41,6 +41,7 @@ pub struct Live {
     notices: Arc<Notices>,
     addresses: Vec<(String, Address)>,
     papers: Vec<Arc<Papers>>,
+    board: Arc<follow::Board>,
 }
 
 /// What a server listens on, and how much it may take.
@@ -133,7 +134,9 @@ impl Live {
             addresses.push((bound.name().to_owned(), bound.address().clone()));
             tasks.spawn_on(bound.run(environment.clone()), runtime.handle());
         }
+        let board = Arc::<follow::Board>::default();
         let following = follow::Environment {
+            board: Arc::clone(&board),
             intake: environment.intake.clone(),
             bookmarks: reading.bookmarks,
             marks: Arc::new(reading.marks),
@@ -153,6 +156,7 @@ impl Live {
             notices: environment.notices,
             addresses,
             papers,
+            board,
         })
     }
 
@@ -164,6 +168,11 @@ impl Live {
     /// The certificates that listeners go by.
     pub fn papers(&self) -> &[Arc<Papers>] {
         &self.papers
+    }
+
+    /// How far the files are that it follows.
+    pub fn board(&self) -> &Arc<follow::Board> {
+        &self.board
     }
 
     /// What came in so far, and what became of it.

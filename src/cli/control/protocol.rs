@@ -92,6 +92,9 @@ pub(in crate::cli) struct Status {
     pub(in crate::cli) uptime_seconds: u64,
     /// Where it listens.
     pub(in crate::cli) listeners: Vec<Listening>,
+    /// The files that it follows.
+    #[serde(default)]
+    pub(in crate::cli) files: Vec<FollowedFile>,
     /// Frames received, of which the next three are the parts.
     pub(in crate::cli) received: u64,
     /// Frames that were records.
@@ -135,6 +138,23 @@ pub(in crate::cli) struct Listening {
     pub(in crate::cli) name: String,
     /// The address.
     pub(in crate::cli) address: String,
+}
+
+/// A file that a server follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::cli) struct FollowedFile {
+    /// The section of the configuration.
+    pub(in crate::cli) name: String,
+    /// The path.
+    pub(in crate::cli) path: String,
+    /// How far it has been read, in bytes; nothing while it is not there.
+    pub(in crate::cli) position: Option<u64>,
+    /// How many bytes there are beyond that; nothing where that cannot be told.
+    pub(in crate::cli) lag: Option<u64>,
+    /// When its last record was read, in this run.
+    pub(in crate::cli) last_record: Option<String>,
+    /// Why it cannot be read.
+    pub(in crate::cli) trouble: Option<String>,
 }
 
 /// What one peer sent.

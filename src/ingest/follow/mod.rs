@@ -6,6 +6,7 @@
 //! Invariant: what is read of a file is submitted in its order, together with how far that is.
 
 mod backlogs;
+mod board;
 mod bookmarks;
 mod held;
 mod open_file;
@@ -13,6 +14,7 @@ mod pattern;
 mod tail;
 mod watch;
 
+pub use board::{Board, Row};
 pub use bookmarks::Bookmarks;
 pub use pattern::Pattern;
 
@@ -79,6 +81,8 @@ pub struct Environment {
     pub bookmarks: Option<Arc<Bookmarks>>,
     /// How far they had been read in the run before.
     pub marks: Arc<Vec<Mark>>,
+    /// Where it is told how far they are.
+    pub board: Arc<Board>,
     /// Permits of files that are followed at once.
     pub files: Arc<Semaphore>,
     /// Turns true when the server stops.
@@ -211,7 +215,8 @@ async fn read(
     held: (Arc<Notify>, OwnedSemaphorePermit),
     shared: Arc<Shared>,
 ) -> PathBuf {
-    let Environment { intake, bookmarks, .. } = &shared.environment;
+    let Environment { intake, bookmarks, board, .. } = &shared.environment;
+    board.write(&path, |row| row.section.clone_from(&shared.options.name));
     let mut stop = shared.environment.stop.clone();
     let origin = Origin { listener: shared.options.name.clone(), peer: path.to_string_lossy().into_owned() };
     let [backlog, origin] = [origin.backlog(), origin].map(Arc::new);
@@ -231,6 +236,7 @@ async fn read(
         let Ok((same, step)) = stepped.await else { return path };
         tail = same;
         drop(reading);
+        board.write(&path, |row| tail.tell(row, &step));
         match step {
             Step::Lines(lines, mark) => {
                 let origin =
@@ -240,7 +246,10 @@ async fn read(
                 let batch = Batch { origin: Arc::clone(origin), bytes, frames };
                 intake.submit_read(permit, batch, (mark, bookmarks.as_deref()));
             }
-            Step::Over => return path,
+            Step::Over => {
+                board.remove(&path);
+                return path;
+            }
             Step::Idle(until) => {
                 drop(permit);
                 let poll = Instant::now() + shared.options.poll;

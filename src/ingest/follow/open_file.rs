@@ -164,6 +164,11 @@ impl OpenFile {
         self.place
     }
 
+    /// Bytes that were there at the last look and have not been read.
+    pub(super) fn left(&self) -> u64 {
+        self.seen.map_or(0, |(length, ..)| length.saturating_sub(self.place.offset))
+    }
+
     /// Begins anew at the start.
     pub(super) fn restart(&mut self) {
         self.move_to(Place::default());

@@ -8,10 +8,12 @@
 //! logged.
 
 use super::backlogs::Backlogs;
+use super::board::Row;
 use super::held::{Claim, Held};
 use super::open_file::{Lines, Look, OpenFile, Rules, claim, end_of, id, is_known};
 use crate::journal::{FileId, Mark, Place};
 use crate::limits;
+use crate::time::{Clock, SystemClock};
 use std::collections::VecDeque;
 use std::fs::{File, Metadata};
 use std::io;
@@ -89,6 +91,18 @@ impl Tail {
                 }
                 Step::Idle(None)
             }
+        }
+    }
+
+    /// Tells how far the path has been read, after a step.
+    pub(super) fn tell(&self, row: &mut Row, step: &Step) {
+        row.position = self.current.as_ref().map(|current| (current.id(), current.place().offset));
+        row.left_of_old = self.old.iter().map(|(old, _)| old.left()).sum();
+        row.trouble.clone_from(&self.trouble);
+        if let Step::Lines(Some(lines), _) = step
+            && !lines.frames.is_empty()
+        {
+            row.last_record = Some(SystemClock.now());
         }
     }
 

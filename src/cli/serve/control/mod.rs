@@ -10,6 +10,7 @@ use crate::cli::control::{self, Answer, Ask, Listening, Request, VERSION};
 use crate::cli::delivery::Sink;
 use crate::dispatch::DurableDispatch;
 use crate::ingest::Notices;
+use crate::ingest::follow::Board;
 use crate::limits;
 use crate::pipeline::{Errand, Ledger, Present};
 use crate::time::Timestamp;
@@ -33,6 +34,7 @@ pub(in crate::cli) struct Desk {
     pub(in crate::cli) listeners: Vec<Listening>,
     pub(in crate::cli) ledger: Arc<Mutex<Ledger>>,
     pub(in crate::cli) notices: Arc<Notices>,
+    pub(in crate::cli) board: Arc<Board>,
     pub(in crate::cli) handlers: Handlers,
 }
 

@@ -1,8 +1,9 @@
 //! Floor 8: how a server is.
 
 use super::{Desk, Handlers, present};
-use crate::cli::control::{Delivery, Failing, Peer, Refused, Status};
+use crate::cli::control::{Delivery, Failing, FollowedFile, Peer, Refused, Status};
 use crate::dispatch::{DurableDispatch, Totals};
+use crate::ingest::follow::Board;
 use crate::journal::{Standing, State, committed_with, disk_use};
 use crate::limits;
 use crate::pipeline::{Ledger, PeerCounts, Present};
@@ -10,7 +11,8 @@ use crate::time::{Clock, SystemClock, Timestamp};
 use anyhow::Context;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
+use tokio::time::timeout;
 
 impl Desk {
     /// Says how the server is.
@@ -28,6 +30,7 @@ impl Desk {
             ..Status::default()
         };
         intake(&mut status, &ledger);
+        status.files = files(&self.board).await;
         let mut refused: Vec<_> = self.notices.totals();
         refused.sort_by_key(|(.., count)| std::cmp::Reverse(*count));
         refused.truncate(limits::STATUS_PEERS);
@@ -53,6 +56,26 @@ impl Desk {
         judge(&mut status);
         Ok(status)
     }
+}
+
+/// How far the followed files are. A file system that does not answer holds up nothing but the word of what is left.
+async fn files(board: &Arc<Board>) -> Vec<FollowedFile> {
+    let rows = board.rows();
+    let looked = rows.clone();
+    let look = move || looked.iter().map(|(path, row)| row.lag(path)).collect::<Vec<_>>();
+    let lags = timeout(limits::CONTROL_TIMEOUT, tokio::task::spawn_blocking(look)).await;
+    let lags = lags.ok().and_then(Result::ok).unwrap_or_default().into_iter();
+    rows.into_iter()
+        .zip(lags.chain(std::iter::repeat(None)))
+        .map(|((path, row), lag)| FollowedFile {
+            name: row.section,
+            path: path.to_string_lossy().into_owned(),
+            position: row.position.map(|(_, offset)| offset),
+            lag,
+            last_record: row.last_record.map(|time| time.to_string()),
+            trouble: row.trouble,
+        })
+        .collect()
 }
 
 /// What came in.
@@ -172,6 +195,11 @@ fn judge(status: &mut Status) {
             let text =
                 format!("handler `{handler}` fails, {waiting} {wait}: after {attempts} attempts: {error}");
             status.problems.push(text);
+        }
+    }
+    for file in &status.files {
+        if let Some(trouble) = &file.trouble {
+            status.problems.push(format!("{} cannot be followed: {trouble}", file.path));
         }
     }
     if status.disk_full {

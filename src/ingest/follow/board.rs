@@ -1,0 +1,93 @@
+//! Floor 4: how far the files are that are followed, for whoever wants to look.
+//!
+//! Invariant: there is a row for each path that is followed, and it tells of the file that the path names; whoever reads
+//! that file writes the row, once for each look.
+
+use crate::journal::FileId;
+use crate::time::Timestamp;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How far the followed files are.
+#[derive(Debug, Default)]
+pub struct Board(Mutex<BTreeMap<PathBuf, Row>>);
+
+/// How far one is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    /// The section of the configuration.
+    pub section: String,
+    /// The file and how far it has been read; nothing while it is not there.
+    pub position: Option<(FileId, u64)>,
+    /// Bytes that are left of what the path named before.
+    pub left_of_old: u64,
+    /// When the last record was read.
+    pub last_record: Option<Timestamp>,
+    /// Why it cannot be read.
+    pub trouble: Option<String>,
+}
+
+impl Board {
+    /// Changes the row of a path.
+    pub(super) fn write(&self, path: &Path, change: impl FnOnce(&mut Row)) {
+        let mut rows = self.lock();
+        match rows.get_mut(path) {
+            Some(row) => change(row),
+            None => change(rows.entry(path.to_owned()).or_default()),
+        }
+    }
+
+    /// Takes the row of a path away.
+    pub(super) fn remove(&self, path: &Path) {
+        self.lock().remove(path);
+    }
+
+    /// All rows, in the order of their paths.
+    pub fn rows(&self) -> Vec<(PathBuf, Row)> {
+        self.lock().iter().map(|(path, row)| (path.clone(), row.clone())).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Row>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Row {
+    /// How many bytes there are that have not been read; nothing where the file cannot be looked at. Asks the file system,
+    /// which may take its time.
+    pub fn lag(&self, path: &Path) -> Option<u64> {
+        let (id, offset) = self.position?;
+        let metadata = fs::metadata(path).ok()?;
+        // In another one than that nothing has been read.
+        let read = if super::open_file::id(&metadata) == id { offset } else { 0 };
+        Some(metadata.len().saturating_sub(read).saturating_add(self.left_of_old))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn what_is_left_is_told_through_a_rotation() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("auth.log");
+        fs::write(&path, "0123456789").unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        let id = FileId { device: metadata.dev(), inode: metadata.ino() };
+        let board = Board::default();
+        board.write(&path, |row| row.position = Some((id, 4)));
+        let lag = || board.rows()[0].1.lag(&path);
+        assert_eq!(lag(), Some(6));
+        fs::rename(&path, home.path().join("auth.log.1")).unwrap();
+        assert_eq!(lag(), None);
+        fs::write(&path, "01").unwrap();
+        board.write(&path, |row| row.left_of_old = 3);
+        assert_eq!(lag(), Some(5));
+        board.remove(&path);
+        assert_eq!(board.rows(), []);
+    }
+}
