@@ -16,6 +16,7 @@ mod support {
 use correlator::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
 use correlator::capture::{Identity, Options, Reader, Writer};
 use correlator::event::StreamId;
+use correlator::flood::SceneOptions;
 use correlator::ingest::file::{Input, Options as FileOptions};
 use correlator::limits;
 use correlator::time::Timestamp;
@@ -70,7 +71,7 @@ fn count(batch: &Sequenced) -> usize {
 
 fn captures(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().unwrap();
-    let stream = support::load::Load::with_percent(50).stream(RECORDS);
+    let stream = support::load::Load::of(SceneOptions::default()).stream(RECORDS);
     let raw = directory.path().join("raw");
     std::fs::write(&raw, &stream).unwrap();
     let batches = batches(stream);

@@ -1,7 +1,7 @@
 //! What durability costs: CPU time and rate of a whole server with each durability, and how long an event takes from the
 //! last byte of its record to the handler.
 //!
-//! `cargo bench --profile dist --bench durability -- [RECORDS] [ROUNDS]`; what is told is the best of the rounds, which
+//! `cargo bench --profile dist --bench durability -- [RECORDS] [ROUNDS] [RATE]`; what is told is the best of the rounds, which
 //! take turns. The data lie in `$TMPDIR`, so that it chooses the disk.
 
 #![allow(
@@ -19,47 +19,33 @@
 mod support {
     pub(crate) mod load;
     pub(crate) mod process;
+    pub(crate) mod server;
 }
 
+use correlator::flood::SceneOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 use support::process::end;
+use support::server::serve;
 
 const DURABILITIES: [&str; 3] = ["none", "events", "observations"];
 
-/// Records a second of which the latency is told.
+/// Records a second of which the latency is told, unless another rate is asked for.
 const RATE: u64 = 10_000;
 
-fn serve(home: &Path, durability: &str, out: Stdio) -> (Child, SocketAddr) {
-    let config = home.join("correlator.toml");
-    let text = "[apps.bench]\nhandlers = [\"out\"]\n[apps.bench.modules.openssh]\ntype = \"sshd\"\n\
-                [handlers.out]\ntype = \"log\"\nformat = \"json\"\n";
-    std::fs::write(&config, text).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
-        .args(["serve", "--listen", "tcp://127.0.0.1:0", "--config"])
-        .arg(config)
-        .arg("--data-dir")
-        .arg(home.join("data"))
-        .args(["--set", &format!("server.durability={durability}")])
-        .stdout(out)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let address = lines.find_map(|line| line.split("tcp://").nth(1)?.split_whitespace().next()?.parse().ok());
-    thread::spawn(move || lines.for_each(drop));
-    (child, address.expect("the server listens"))
+fn server(home: &Path, durability: &str, out: Stdio) -> (Child, SocketAddr) {
+    serve(home, &[&format!("server.durability={durability}")], out)
 }
 
 /// CPU time in µs a record, and records a second.
 fn cost(stream: &[u8], records: u64, durability: &str) -> (f64, f64) {
     let home = tempfile::tempdir().unwrap();
-    let (mut child, address) = serve(home.path(), durability, Stdio::null());
+    let (mut child, address) = server(home.path(), durability, Stdio::null());
     let mut socket = TcpStream::connect(address).unwrap();
     let begun = Instant::now();
     socket.write_all(stream).unwrap();
@@ -70,9 +56,9 @@ fn cost(stream: &[u8], records: u64, durability: &str) -> (f64, f64) {
 }
 
 /// Sorted latencies in ms of records that each raise an event, sent at an even rate.
-fn latencies(records: u64, durability: &str) -> Vec<f64> {
+fn latencies(records: u64, rate: u64, durability: &str) -> Vec<f64> {
     let home = tempfile::tempdir().unwrap();
-    let (mut child, address) = serve(home.path(), durability, Stdio::piped());
+    let (mut child, address) = server(home.path(), durability, Stdio::piped());
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_nodelay(true).unwrap();
     let (tell, told) = mpsc::channel();
@@ -87,7 +73,7 @@ fn latencies(records: u64, durability: &str) -> Vec<f64> {
     let begun = Instant::now();
     let mut sent = Vec::new();
     for n in 0..records {
-        let due = begun + Duration::from_secs(n) / RATE as u32;
+        let due = begun + Duration::from_secs(n) / rate as u32;
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let (host, port) = (n % 8, 1024 + n % 60_000);
         let text = format!("Accepted password for u{n} from 10.{}.0.9 port {port} ssh2", n / 60_000);
@@ -112,7 +98,7 @@ fn main() {
     let records = numbers.next().unwrap_or(if is_measured { 2_000_000 } else { 1_000 });
     let rounds = numbers.next().unwrap_or(if is_measured { 5 } else { 1 });
 
-    let stream = support::load::Load::with_percent(50).stream(records.try_into().unwrap());
+    let stream = support::load::Load::of(SceneOptions::default()).stream(records.try_into().unwrap());
     let mut best = [(f64::MAX, 0.0_f64); DURABILITIES.len()];
     for _ in 0..rounds {
         for (best, durability) in best.iter_mut().zip(DURABILITIES) {
@@ -125,11 +111,12 @@ fn main() {
     for ((cpu, rate), durability) in best.into_iter().zip(DURABILITIES) {
         println!("{durability:14} {cpu:15.3} {:17.3} {rate:19.0}", cpu - best[0].0);
     }
-    let count = if is_measured { RATE * 5 } else { 200 };
-    println!("latency of {count} events at {RATE} a second, each from one record, best of {rounds}");
+    let rate = numbers.next().unwrap_or(RATE);
+    let count = if is_measured { rate * 5 } else { 200 };
+    println!("latency of {count} events at {rate} a second, each from one record, best of {rounds}");
     println!("durability          p50 ms    p99 ms    most ms");
     for durability in DURABILITIES {
-        let all: Vec<_> = (0..rounds).map(|_| latencies(count, durability)).collect();
+        let all: Vec<_> = (0..rounds).map(|_| latencies(count, rate, durability)).collect();
         let at = |part: f64| {
             let of = |found: &Vec<f64>| found[((found.len() - 1) as f64 * part) as usize];
             all.iter().map(of).fold(f64::MAX, f64::min)

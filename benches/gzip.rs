@@ -15,6 +15,7 @@
 #[allow(dead_code, reason = "other benches need more of it")]
 mod load;
 
+use correlator::flood::SceneOptions;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use load::Load;
@@ -28,7 +29,7 @@ use std::time::{Duration, Instant};
 fn write(path: &Path, records: usize) -> usize {
     let file = BufWriter::new(File::create(path).unwrap());
     let mut packed = GzEncoder::new(file, Compression::fast());
-    let mut load = Load::with_percent(50);
+    let mut load = Load::of(SceneOptions::default());
     let (mut line, mut bytes) = (Vec::new(), 0);
     for _ in 0..records {
         line.clear();

@@ -19,6 +19,7 @@ mod peers;
 #[path = "support/process.rs"]
 mod process;
 
+use correlator::flood::SceneOptions;
 use load::Load;
 use peers::{Expected, Figures, Peer, configuration, lines, measure, rows};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -134,7 +135,7 @@ impl Papers {
 fn main() {
     let [records, rounds] = peers::numbers([2_000_000, 5], [1_000, 1]);
     let papers = Papers::make();
-    let stream = Load::with_percent(50).stream(records);
+    let stream = Load::of(SceneOptions::default()).stream(records);
     let expected = Expected::of(&stream);
     let mut best: [[Option<Figures>; 2]; PEERS.len()] = [[None; 2]; PEERS.len()];
     for _ in 0..rounds {

@@ -18,6 +18,7 @@ use correlator::batch::Sequenced;
 use correlator::capture::{self, Reader, Writer};
 use correlator::correlate::{App, Correlator, End, ModuleOptions, report, sshd};
 use correlator::event::{Stamp, StreamId, render};
+use correlator::flood::SceneOptions;
 use correlator::ingest::{self, Inherited};
 use correlator::pipeline::{
     CaptureThread, Discard, EventSink, Folded, Gate, Ledger, Listening, Live, Options, Outputs, Pace,
@@ -162,7 +163,7 @@ fn halves(whole: Sequenced) -> Vec<Sequenced> {
 
 /// Deals the records of a load to peers, by host, so that the records of one host stay in order.
 fn deal(records: usize, peers: usize, percent: u64) -> Vec<Vec<u8>> {
-    let mut load = Load::with_percent(percent);
+    let mut load = Load::of(SceneOptions { sshd_percent: percent, ..SceneOptions::default() });
     let mut streams = vec![Vec::new(); peers];
     let mut message = Vec::new();
     for _ in 0..records {

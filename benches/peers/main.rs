@@ -20,6 +20,7 @@ mod peers;
 #[path = "../support/process.rs"]
 mod process;
 
+use correlator::flood::SceneOptions;
 use load::Load;
 use peers::{Expected, Figures, Peer, configuration, lines, measure, rows};
 use std::io::Write;
@@ -84,7 +85,7 @@ fn rsyslog(home: &Path, port: u16) -> Command {
 
 fn main() {
     let [records, rounds] = peers::numbers([2_000_000, 5], [1_000, 1]);
-    let stream = Load::with_percent(50).stream(records);
+    let stream = Load::of(SceneOptions::default()).stream(records);
     let expected = Expected::of(&stream);
     let mut best: [Option<Figures>; PEERS.len()] = [None; PEERS.len()];
     for _ in 0..rounds {

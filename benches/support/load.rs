@@ -21,10 +21,10 @@ pub(crate) struct Load {
 pub(crate) const OPEN: usize = 256;
 
 impl Load {
-    /// A load of which so many in 100 records are sshd's.
-    pub(crate) fn with_percent(sshd_percent: u64) -> Self {
-        let options = SceneOptions { sshd_percent, stories: OPEN, ..SceneOptions::default() };
-        Self { scene: Scene::new(options), now: Timestamp::from_civil(2026, 2, 1, 0, 0) }
+    /// A load of such a scene.
+    pub(crate) fn of(options: SceneOptions) -> Self {
+        let scene = Scene::new(SceneOptions { stories: OPEN, ..options });
+        Self { scene, now: Timestamp::from_civil(2026, 2, 1, 0, 0) }
     }
 
     /// Appends the next record's message, without framing.

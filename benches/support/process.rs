@@ -16,6 +16,12 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub(crate) fn end(child: &mut Child) -> f64 {
     let pid = Pid::from_child(child);
     kill_process(pid, Signal::TERM).unwrap();
+    ended(child)
+}
+
+/// Waits for the end of a process; its CPU time in seconds.
+pub(crate) fn ended(child: &mut Child) -> f64 {
+    let pid = Pid::from_child(child);
     // The process stays as it ended, with its books, until it is waited for below.
     waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();

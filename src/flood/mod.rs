@@ -9,7 +9,7 @@ mod scene;
 mod truth;
 
 pub use line::{Destination, Place};
-pub use scene::{Scene, SceneOptions};
+pub use scene::{MAX_SOURCES, Scene, SceneOptions};
 pub use truth::{CheckError, Side, Tally, Truth, Verdict};
 
 use crate::capture::{Damage, Reader};

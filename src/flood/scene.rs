@@ -11,6 +11,9 @@ use crate::time::Timestamp;
 use std::io::Write;
 use std::net::Ipv4Addr;
 
+/// Addresses that connections may come from: those of one network of class A.
+pub const MAX_SOURCES: u64 = 250 * 250 * 256;
+
 /// What a scene is made of.
 #[derive(Clone, Debug)]
 pub struct SceneOptions {
@@ -18,6 +21,10 @@ pub struct SceneOptions {
     pub seed: u64,
     /// Of 100 records, how many are sshd's.
     pub sshd_percent: u64,
+    /// Of 100 connections to sshd, how many log in.
+    pub logins_percent: u64,
+    /// Addresses that the others come from, [`MAX_SOURCES`] at most.
+    pub sources: u64,
     /// Hosts of the whole fleet.
     pub hosts: u64,
     /// Stories told at the same time.
@@ -28,7 +35,15 @@ pub struct SceneOptions {
 
 impl Default for SceneOptions {
     fn default() -> Self {
-        Self { seed: 1, sshd_percent: 50, hosts: 200, stories: 256, part: (0, 1) }
+        Self {
+            seed: 1,
+            sshd_percent: 50,
+            logins_percent: 58,
+            sources: 250_000,
+            hosts: 200,
+            stories: 256,
+            part: (0, 1),
+        }
     }
 }
 
@@ -244,16 +259,18 @@ impl Scene {
     }
 
     fn begin(&mut self) -> Story {
-        // Seven in ten records are of logins, which have five records against three.
-        let plot = match self.numbers.below(100) {
-            0..35 => Plot::PublickeyLogin,
-            35..58 => Plot::PasswordLogin,
-            58..79 => Plot::FailedPassword,
-            _ => Plot::InvalidUser,
+        let logs_in = self.numbers.below(100) < self.options.logins_percent;
+        let plot = match (logs_in, self.numbers.below(10)) {
+            (true, 0..6) => Plot::PublickeyLogin,
+            (true, _) => Plot::PasswordLogin,
+            (false, 0..5) => Plot::FailedPassword,
+            (false, _) => Plot::InvalidUser,
         };
-        let network = if plot.is_login() { 10 } else { 203 };
-        let mut byte = |limit| u8::try_from(self.numbers.below(limit)).unwrap_or_default();
-        let addr = Ipv4Addr::new(network, byte(4), byte(250), 1 + byte(250));
+        let network = if logs_in { 10 } else { 203 };
+        let source = self.numbers.below(self.options.sources.min(MAX_SOURCES));
+        let byte = |number| u8::try_from(number).unwrap_or_default();
+        let addr =
+            Ipv4Addr::new(network, byte(source / 62_500), byte(source / 250 % 250), 1 + byte(source % 250));
         let (part, parts) = self.options.part;
         let serial = self.begun * parts + part;
         self.begun += 1;
@@ -337,6 +354,16 @@ mod tests {
         let (one, other) = (part(0), part(2));
         assert!(hosts(&one).is_disjoint(&hosts(&other)));
         assert!(ports(&one).is_disjoint(&ports(&other)));
+    }
+
+    #[test]
+    fn a_storm_comes_from_so_many_addresses_and_nobody_logs_in() {
+        let storm =
+            SceneOptions { sshd_percent: 100, logins_percent: 0, sources: 20, ..SceneOptions::default() };
+        let (_, truths) = told(storm, 5000);
+        assert!(truths.len() > 1000 && truths.iter().all(|truth| truth.kind == "SSHDLoginFailed"));
+        let addrs: HashSet<_> = truths.iter().map(|truth| truth.addr.clone()).collect();
+        assert_eq!(addrs.len(), 20);
     }
 
     #[test]

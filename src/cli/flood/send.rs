@@ -45,6 +45,15 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(u64).range(0..=100))]
     sshd: u64,
 
+    /// Of 100 connections to sshd, how many log in; the others fail, as in a storm of guesses with 0
+    #[arg(long, value_name = "PERCENT", default_value_t = 58, value_parser = clap::value_parser!(u64).range(0..=100))]
+    logins: u64,
+
+    /// Addresses that connections come from
+    #[arg(long, value_name = "N", default_value_t = 250_000,
+        value_parser = clap::value_parser!(u64).range(1..=flood::MAX_SOURCES))]
+    sources: u64,
+
     /// Hosts of the fleet
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     hosts: u64,
@@ -54,7 +63,7 @@ pub(in crate::cli) struct Args {
     seed: u64,
 
     /// Send the records of this capture, over and over, instead of generated ones
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["sshd", "hosts", "seed", "truth"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sshd", "logins", "sources", "hosts", "seed", "truth"])]
     capture: Option<PathBuf>,
 
     /// Write the events that must come of it to this file, for `flood check`
@@ -81,6 +90,8 @@ pub(in crate::cli) fn run(args: Args) -> Result<Exit, Failure> {
         None => Source::Scene(SceneOptions {
             seed: args.seed,
             sshd_percent: args.sshd,
+            logins_percent: args.logins,
+            sources: args.sources,
             hosts: args.hosts,
             ..SceneOptions::default()
         }),

@@ -1,0 +1,209 @@
+//! What many connections, many sources and a long journal cost: whole processes, one figure after the other.
+//!
+//! `cargo bench --profile dist --bench scale`; it needs `ulimit -n 25000` for its 10,000 connections. The data lie in
+//! `$TMPDIR`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a tool for developers, on the command line"
+)]
+
+mod support {
+    pub(crate) mod load;
+    pub(crate) mod process;
+    pub(crate) mod server;
+}
+
+use correlator::flood::{self, Amount, Destination, Place, SceneOptions, Source};
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+use support::load::Load;
+use support::process::{end, ended};
+use support::server::serve;
+
+/// How much is measured: less where only the bench itself is tried.
+struct Scale {
+    connections: usize,
+    records: usize,
+    journal_records: u64,
+    sources: &'static [u64],
+}
+
+const MEASURED: Scale = Scale {
+    connections: 10_000,
+    records: 2_000_000,
+    journal_records: 6_000_000,
+    sources: &[1_000, 10_000, 100_000, 1_000_000],
+};
+const TRIED: Scale = Scale { connections: 50, records: 2_000, journal_records: 2_000, sources: &[10, 100] };
+
+fn main() {
+    let scale = if std::env::args().any(|word| word == "--bench") { MEASURED } else { TRIED };
+    idle(&scale);
+    sending(&scale);
+    storm(&scale);
+    by_sources(&scale);
+    by_workers(&scale);
+    start(&scale);
+}
+
+/// Memory of a process in MiB.
+fn memory(child: &Child) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+}
+
+fn many(connections: usize) -> String {
+    format!("server.max_connections={}", connections + 100)
+}
+
+fn idle(scale: &Scale) {
+    let home = tempfile::tempdir().unwrap();
+    let (mut child, address) = serve(home.path(), &[&many(scale.connections)], Stdio::null());
+    let before = memory(&child);
+    let open: Vec<_> = (0..scale.connections).map(|_| TcpStream::connect(address).unwrap()).collect();
+    // The server has accepted the last one once it has read from it.
+    let mut last = open.last().unwrap();
+    last.write_all(b"10 <13>1 - - ").unwrap();
+    let after = memory(&child);
+    println!("{} idle connections: {after:.0} MiB, {before:.0} MiB without them", open.len());
+    drop(open);
+    end(&mut child);
+}
+
+fn sending(scale: &Scale) {
+    let home = tempfile::tempdir().unwrap();
+    let (mut child, address) = serve(home.path(), &[&many(scale.connections)], Stdio::null());
+    let report = send(address, scale.connections, scale.connections as u64 * 20);
+    let peak = memory(&child);
+    let told = received(&home.path().join("data"));
+    println!(
+        "{} connections, each sending: {} records sent, {told} received, {peak:.0} MiB",
+        report.connections - report.failed,
+        report.records
+    );
+    end(&mut child);
+}
+
+fn send(address: SocketAddr, connections: usize, records: u64) -> flood::Report {
+    flood::run(flood::Options {
+        to: Destination::Tcp(Place { host: address.ip().to_string(), port: address.port() }),
+        ca: None,
+        connections,
+        rate: None,
+        amount: Amount::Records(records),
+        source: Source::Scene(SceneOptions::default()),
+        truths: None,
+    })
+    .unwrap()
+}
+
+/// What the server has received by its own books.
+fn received(data: &Path) -> u64 {
+    let output = Command::new(env!("CARGO_BIN_EXE_correlator"))
+        .args(["status", "--format", "json", "--data-dir"])
+        .arg(data)
+        .output()
+        .unwrap();
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    status["received"].as_u64().expect("a number of records")
+}
+
+/// All records from sshd, nobody logs in, from 5,000 addresses.
+fn storm(scale: &Scale) {
+    let options =
+        SceneOptions { sshd_percent: 100, logins_percent: 0, sources: 5_000, ..SceneOptions::default() };
+    let stream = Load::of(options).stream(scale.records);
+    let home = tempfile::tempdir().unwrap();
+    let (mut child, address) = serve(home.path(), &[], Stdio::null());
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.write_all(&stream).unwrap();
+    drop(socket);
+    let cpu = end(&mut child) * 1e6 / scale.records as f64;
+    println!("serve, a storm of guesses from 5,000 addresses: {cpu:.3} µs of CPU a record");
+}
+
+fn by_sources(scale: &Scale) {
+    for &sources in scale.sources {
+        let options =
+            SceneOptions { sshd_percent: 100, logins_percent: 0, sources, ..SceneOptions::default() };
+        let home = tempfile::tempdir().unwrap();
+        let capture = capture(home.path(), options, scale.records);
+        let cpu = replay(&capture, "1").0 * 1e6 / scale.records as f64;
+        println!("replay, guesses from {sources} addresses: {cpu:.3} µs of CPU a record");
+    }
+}
+
+fn by_workers(scale: &Scale) {
+    let home = tempfile::tempdir().unwrap();
+    let capture = capture(home.path(), SceneOptions::default(), scale.records);
+    let [one, two] = ["1", "2"].map(|workers| replay(&capture, workers).1);
+    println!("replay with two workers: {:.2} times as fast as with one", one / two);
+}
+
+fn capture(home: &Path, options: SceneOptions, records: usize) -> std::path::PathBuf {
+    let (raw, capture) = (home.join("raw"), home.join("capture"));
+    std::fs::write(&raw, Load::of(options).stream(records)).unwrap();
+    let mut import = Command::new(env!("CARGO_BIN_EXE_correlator"));
+    import.args(["capture", "import", "--output"]).arg(&capture).arg(&raw).stderr(Stdio::null());
+    assert!(import.status().unwrap().success());
+    std::fs::remove_file(raw).unwrap();
+    capture
+}
+
+/// CPU time and time that a replay takes, in seconds; the better of three.
+fn replay(capture: &Path, workers: &str) -> (f64, f64) {
+    let once = || {
+        let begun = Instant::now();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+            .args(["replay", "--format", "json", "--workers", workers])
+            .arg(capture)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let cpu = ended(&mut child);
+        (cpu, begun.elapsed().as_secs_f64())
+    };
+    let all = [once(), once(), once()];
+    (
+        all.map(|(cpu, _)| cpu).into_iter().fold(f64::MAX, f64::min),
+        all.map(|(_, time)| time).into_iter().fold(f64::MAX, f64::min),
+    )
+}
+
+/// From its start until it listens, with what it received before in its journal.
+fn start(scale: &Scale) {
+    let home = tempfile::tempdir().unwrap();
+    let observations = ["server.durability=observations"];
+    let (mut child, address) = serve(home.path(), &observations, Stdio::null());
+    send(address, 1, scale.journal_records);
+    end(&mut child);
+    let bytes: u64 = walk(&home.path().join("data"));
+    let begun = Instant::now();
+    let (mut child, _) = serve(home.path(), &observations, Stdio::null());
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "start with {:.2} GiB of journal: {seconds:.2} s until it listens",
+        bytes as f64 / f64::from(1 << 30)
+    );
+    end(&mut child);
+}
+
+fn walk(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).unwrap().map(Result::unwrap);
+    entries
+        .map(|entry| {
+            let kind = entry.metadata().unwrap();
+            if kind.is_dir() { walk(&entry.path()) } else { kind.len() }
+        })
+        .sum()
+}
