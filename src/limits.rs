@@ -6,11 +6,13 @@
 mod dispatch;
 mod files;
 mod handlers;
+mod senders;
 mod streams;
 
 pub use dispatch::*;
 pub use files::*;
 pub use handlers::*;
+pub use senders::*;
 pub use streams::*;
 
 use std::time::Duration;

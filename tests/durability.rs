@@ -10,7 +10,7 @@
 )]
 
 use correlator::config::{Environment, Request, Settings};
-use correlator::correlate::Correlator;
+use correlator::correlate::{Correlator, hosts};
 use correlator::event::{Stamp, render};
 use correlator::journal::{self, EventReader, Identity, Journal, Page, Standing, Standings, State, verify};
 use correlator::pipeline::{Options, recover};
@@ -184,6 +184,7 @@ fn state(data: &Path) -> Vec<u8> {
         zone: Zone::UTC,
         record_zones: Vec::new(),
         other_zone: Zone::UTC,
+        hosts: hosts::Options::default(),
     };
     let recovered = recover(&mut journal, &mut recovery, &options, None, Timestamp::EPOCH).unwrap();
     assert!(recovered.flaws.is_empty(), "{:?}", recovered.flaws);

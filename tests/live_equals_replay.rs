@@ -16,7 +16,7 @@ mod load;
 
 use correlator::batch::Sequenced;
 use correlator::capture::{self, Reader, Writer};
-use correlator::correlate::{App, Correlator, End, ModuleOptions, report, sshd};
+use correlator::correlate::{App, Correlator, End, ModuleOptions, hosts, report, sshd};
 use correlator::event::{Stamp, StreamId, render};
 use correlator::flood::SceneOptions;
 use correlator::ingest::{self, Inherited};
@@ -74,6 +74,7 @@ fn options(workers: usize, stream: StreamId, run: u32) -> Options {
         zone: Zone::named("Europe/Berlin").unwrap(),
         record_zones: Vec::new(),
         other_zone: Zone::UTC,
+        hosts: hosts::Options::default(),
     }
 }
 

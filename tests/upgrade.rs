@@ -85,15 +85,24 @@ fn go_on(data: &Path) {
 
 #[test]
 fn data_of_version_1_are_read_and_gone_on_with() {
+    read_and_go_on("data-1");
+}
+
+#[test]
+fn data_with_states_of_version_2_are_read_and_gone_on_with() {
+    read_and_go_on("data-2");
+}
+
+fn read_and_go_on(golden: &str) {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
-    copy(Path::new("tests/golden/data-1"), &data);
+    copy(&Path::new("tests/golden").join(golden), &data);
     let report = verify(&data).unwrap();
     assert!(report.flaws.is_empty(), "{:?}", report.flaws);
     assert_eq!(report.snapshots, 1);
     let (events, deliveries) = read(&data);
     let found = format!("{}\n\n{}\n", events.join("\n"), deliveries.join("\n"));
-    assert_eq!(found, fs::read_to_string("tests/golden/data-1.txt").unwrap());
+    assert_eq!(found, fs::read_to_string(format!("tests/golden/{golden}.txt")).unwrap());
 
     go_on(&data);
     assert!(verify(&data).unwrap().flaws.is_empty());

@@ -156,6 +156,7 @@ impl Replay<'_> {
             zone: self.settings.server.timezone.zone.clone(),
             record_zones: super::serve::record_zones(self.settings),
             other_zone: self.zone.clone(),
+            hosts: self.settings.hosts.clone(),
         };
         let outputs = Outputs {
             events: Box::new(sink.clone()),

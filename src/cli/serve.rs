@@ -104,6 +104,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         zone: settings.server.timezone.zone.clone(),
         record_zones: record_zones(&settings),
         other_zone: Zone::UTC,
+        hosts: settings.hosts.clone(),
     };
     service::starting("reading the journal");
     let (backend, ends) = Backend::start(&settings, &identity, &options, &secrets)?;

@@ -64,6 +64,7 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     if status.other_peers > 0 {
         writeln!(text, "  and {} peers more", status.other_peers)?;
     }
+    clocks(&mut text, status)?;
     for refused in &status.refused {
         writeln!(text, "refused       {}  {} {}", readable(&refused.peer), refused.reason, refused.count)?;
     }
@@ -97,6 +98,21 @@ fn followed(file: &FollowedFile) -> String {
     };
     let last = file.last_record.as_ref().map_or_else(String::new, |last| format!(", last record {last}"));
     format!("{path}: at {position}, {lag}{last}")
+}
+
+/// How many hosts there are, and whose clocks are most off: a second is nothing, as times may have no fractions.
+fn clocks(text: &mut String, status: &Status) -> std::fmt::Result {
+    let off = status.clocks.iter().filter(|clock| clock.ahead_seconds.abs() >= 1.5);
+    let off: Vec<_> =
+        off.map(|clock| format!("{} {:+.1} s", readable(&clock.host), clock.ahead_seconds)).collect();
+    let off = if off.is_empty() { String::new() } else { format!("; clocks: {}", off.join(", ")) };
+    writeln!(text, "hosts         {}{off}", status.hosts)?;
+    for (count, what) in [(status.ahead, "after"), (status.behind, "before")] {
+        if count > 0 {
+            writeln!(text, "  {count} records have times too far {what} their arrival")?;
+        }
+    }
+    Ok(())
 }
 
 fn handler(text: &mut String, delivery: &Delivery) -> std::fmt::Result {

@@ -8,8 +8,10 @@ use super::listener::{self, Listener, Taken};
 use super::option::list;
 use super::problem::{Place, Problem, Problems};
 use super::section::{Given, Listed, Reader, Section};
+use super::sender::{self, HostOptions};
 use super::server::ServerOptions;
 use super::tree::{Content, Node, Table};
+use crate::correlate::hosts;
 use crate::credentials;
 use crate::suggest::suggest;
 
@@ -20,6 +22,7 @@ pub(super) struct Checked {
     pub(super) listeners: Vec<Listener>,
     pub(super) formats: Formats,
     pub(super) files: Vec<Files>,
+    pub(super) hosts: hosts::Options,
     pub(super) apps: Vec<App>,
     /// Each with the place that says where it writes, or else where it begins.
     pub(super) handlers: Vec<(Handler, Place)>,
@@ -27,9 +30,10 @@ pub(super) struct Checked {
 }
 
 /// The tables of the root.
-const ROOT: [&str; 7] = ["server", "listeners", "files", "formats", "apps", "handlers", "credentials"];
+const ROOT: [&str; 9] =
+    ["server", "listeners", "files", "formats", "sources", "hosts", "apps", "handlers", "credentials"];
 /// The same of later versions.
-const LATER_ROOT: [&str; 4] = ["filters", "templates", "journal", "sources"];
+const LATER_ROOT: [&str; 3] = ["filters", "templates", "journal"];
 
 /// Checks a tree whose beginning is `start`: what it says, so far as that is right, and everything that is wrong with it.
 pub(super) fn check(tree: &Table, start: &Place) -> (Checked, Problems) {
@@ -40,10 +44,17 @@ pub(super) fn check(tree: &Table, start: &Place) -> (Checked, Problems) {
     let listeners = listeners(tree, &mut reader);
     let formats = Formats::read(tree, &mut reader);
     let files = files(tree, &listeners, &formats, &mut reader);
+    let places: Vec<_> = listeners
+        .iter()
+        .map(|listener| &*listener.name)
+        .chain(files.iter().map(|files| &*files.name))
+        .collect();
+    let sources = sender::sources(tree, &places, &mut reader);
+    let hosts = section::<HostOptions>("hosts", tree, start, &mut reader).complete(sources);
     let apps = apps(tree, start, &mut reader);
     let handlers = handlers(tree, &mut reader);
     let Reader { problems, listed } = reader;
-    (Checked { server, credentials, listeners, formats, files, apps, handlers, listed }, problems)
+    (Checked { server, credentials, listeners, formats, files, hosts, apps, handlers, listed }, problems)
 }
 
 fn root_keys(tree: &Table, reader: &mut Reader) {

@@ -230,7 +230,7 @@ impl Section for Listener {
         timezone = timezone as ZoneName,
             "Time zone of records that name none (RFC 3164).";
     };
-    const LATER: &'static [&'static str] = &["rate_limit", "hosts"];
+    const LATER: &'static [&'static str] = &["rate_limit"];
 
     fn defaults() -> Self {
         Self {

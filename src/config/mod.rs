@@ -20,6 +20,7 @@ mod module;
 mod option;
 mod problem;
 mod section;
+mod sender;
 mod server;
 mod settings;
 mod source;

@@ -7,9 +7,11 @@ use super::handler::Presence;
 use super::listener::Listener;
 use super::option::{Row, rows};
 use super::section::Section;
+use super::sender::HostOptions;
 use super::server::ServerOptions;
 use crate::correlate::{report, sshd};
 use crate::credentials;
+use crate::detect::senders::Source;
 use crate::dispatch::{StormOptions, TargetOptions};
 use crate::handlers::privacy::Privacy;
 use crate::handlers::{csv, email, exec, log, sms, syslog, webhook};
@@ -54,6 +56,8 @@ fn the_reference_is_current() {
         ("listeners", of::<Listener>()),
         ("files", of::<Files>()),
         ("formats", of::<Description>()),
+        ("sources", of::<Source>()),
+        ("hosts", of::<HostOptions>()),
         ("apps", of::<AppOptions>()),
         ("sshd", of::<sshd::Options>()),
         ("report", of::<report::Options>()),

@@ -56,6 +56,8 @@ pub struct Settings {
     pub formats: Formats,
     /// The files that are followed.
     pub files: Vec<Files>,
+    /// What is known of hosts and their senders.
+    pub hosts: correlate::hosts::Options,
     /// The applications that run.
     pub apps: Vec<App>,
     /// All handlers, with the paths that they write to; also those that no application names.
@@ -165,6 +167,7 @@ fn complete(
         mut listeners,
         formats,
         mut files,
+        hosts,
         mut apps,
         mut handlers,
         mut listed,
@@ -194,7 +197,7 @@ fn complete(
     let given = environment.credentials_directory.as_ref().map(PathBuf::from);
     credentials.directories.splice(0..0, given);
     let handlers = handlers.into_iter().map(|(handler, _)| handler).collect();
-    Settings { source, server, credentials, listeners, formats, files, apps, handlers, listed }
+    Settings { source, server, credentials, listeners, formats, files, hosts, apps, handlers, listed }
 }
 
 /// Keeps the applications that are asked for.

@@ -6,10 +6,12 @@
 //! Invariant: the events, their ids and their order depend on the inputs and the options only, not on how the inputs
 //! are split into batches.
 
+use super::hosts::{self, Hosts};
 use super::sink::{Raise, Sink, Switches, Turn};
 use super::{App, End, ModuleOptions, Totals, report, sshd};
 use crate::batch::Sequenced;
-use crate::detect::{Interest, Kind as Message, Observation, Observations};
+use crate::detect::senders::Note;
+use crate::detect::{Interest, Kind as Message, Observation, Observations, View};
 use crate::event::{Event, EventBlock, Field, Kind, ModuleName};
 use crate::limits;
 use crate::time::{Timestamp, Zone};
@@ -97,6 +99,11 @@ pub struct Correlator {
     /// Their names; the last is the server's.
     pub(super) names: Vec<ModuleName>,
     pub(super) server: Turn,
+    pub(super) hosts: Hosts,
+    /// Which kinds about hosts are on, and how severe.
+    host_switches: Switches,
+    /// The frames of the last batch by which more is known of hosts.
+    noted: Vec<u32>,
     pub(super) zone: Zone,
     /// Arrival of the run's first input.
     pub(super) first_arrival: Option<Timestamp>,
@@ -119,6 +126,9 @@ impl Correlator {
             modules,
             names: Self::modules(apps),
             server,
+            hosts: Hosts::new(hosts::Options::default()),
+            host_switches: Switches::new(&[]),
+            noted: Vec::new(),
             zone,
             first_arrival: None,
             last_arrival: None,
@@ -126,6 +136,14 @@ impl Correlator {
             base: 0,
             next_midnight: Timestamp::MAX,
         }
+    }
+
+    /// The same, which knows of hosts what these options say. What is known already stays.
+    #[must_use]
+    pub fn watching(mut self, options: hosts::Options) -> Self {
+        self.host_switches = Switches::new(&options.events);
+        self.hosts.set_options(options);
+        self
     }
 
     /// The names of the modules, by the index that events hold; the last is the server itself.
@@ -173,10 +191,14 @@ impl Correlator {
         self.base.saturating_add(self.last_number)
     }
 
-    /// Takes the inputs of one batch, in the order of their numbers, and appends the events they raise. Whether a timer
-    /// that was due by one of their arrivals raised anything, if only of a kind that is switched off.
+    /// Takes the inputs of one batch, in the order of their numbers, and appends the events they raise. Whether an arrival
+    /// must be kept: because a timer that was due by it raised anything, if only of a kind that is switched off, or because
+    /// a run begins with it.
     pub fn fold(&mut self, batch: &Sequenced, observations: &Observations, events: &mut EventBlock) -> bool {
         let mut timers = false;
+        self.noted.clear();
+        self.hosts.begin(&batch.batch.origin);
+        let mut notes = observations.notes.iter().peekable();
         let mut views = observations.views(&batch.batch.bytes).peekable();
         let mut runs = batch.arrivals.runs().peekable();
         while let Some((start, arrival)) = runs.next() {
@@ -184,25 +206,64 @@ impl Correlator {
             let (arrival, fired) = self.arrive(batch.first.saturating_add(start.into()), arrival, events);
             timers |= fired;
             while let Some(view) = views.next_if(|view| end.is_none_or(|end| view.entry.frame < end)) {
-                let number = batch.first.saturating_add(view.entry.frame.into());
-                let position = self.base.saturating_add(number);
-                let time = own_time(view.entry, arrival);
-                for module in &mut self.modules {
-                    let record = view.entry.kind == Message::Record;
-                    let (state, mut sink) = module.turn(number, events);
-                    match state {
-                        State::Sshd(module) if !record => {
-                            let input = sshd::Input { view, number: position, arrival, time };
-                            module.take(&input, &mut sink);
-                        }
-                        State::Report(module) if record => module.take(view, position, time, &mut sink),
-                        State::Sshd(_) | State::Report(_) => {}
-                    }
+                while let Some(note) = notes.next_if(|note| note.frame <= view.entry.frame) {
+                    self.take_note(batch, note, arrival, events);
                 }
+                self.take(batch.first.saturating_add(view.entry.frame.into()), view, arrival, events);
+            }
+            while let Some(note) = notes.next_if(|note| end.is_none_or(|end| note.frame < end)) {
+                self.take_note(batch, note, arrival, events);
             }
         }
         self.last_number = batch.first.saturating_add(batch.inputs()).saturating_sub(1);
         timers
+    }
+
+    /// The frames of the batch that was folded last which the journal must keep: those that were observed, and those by
+    /// which more is known of hosts. They ascend, and one may come several times.
+    pub fn kept<'a>(&'a self, observations: &'a Observations) -> impl Iterator<Item = u32> + 'a {
+        let mut noted = self.noted.iter().copied().peekable();
+        let mut observed = observations.entries.iter().map(|entry| entry.frame).peekable();
+        std::iter::from_fn(move || match observed.peek() {
+            Some(frame) => noted.next_if(|noted| noted <= frame).or_else(|| observed.next()),
+            None => noted.next(),
+        })
+    }
+
+    /// Takes one observation.
+    #[inline]
+    fn take(&mut self, number: u64, view: View<'_>, arrival: Timestamp, events: &mut EventBlock) {
+        let position = self.base.saturating_add(number);
+        let time = own_time(view.entry, arrival);
+        let record = view.entry.kind == Message::Record;
+        for module in &mut self.modules {
+            let (state, mut sink) = module.turn(number, events);
+            match state {
+                State::Sshd(module) if !record => {
+                    let input = sshd::Input { view, number: position, arrival, time };
+                    module.take(&input, &mut sink);
+                }
+                State::Report(module) if record => module.take(view, position, time, &mut sink),
+                State::Sshd(_) | State::Report(_) => {}
+            }
+        }
+    }
+
+    /// Takes what was noted of a host.
+    fn take_note(&mut self, batch: &Sequenced, note: &Note, arrival: Timestamp, events: &mut EventBlock) {
+        let number = batch.first.saturating_add(note.frame.into());
+        let heard = hosts::Heard {
+            note,
+            host: note.host.span.of(&batch.batch.bytes),
+            origin: &batch.batch.origin,
+            position: self.base.saturating_add(number),
+            arrival,
+        };
+        self.server.take(number);
+        let mut sink = Sink { turn: &mut self.server, switches: &self.host_switches, events };
+        if self.hosts.take(&heard, &mut sink) {
+            self.noted.push(note.frame);
+        }
     }
 
     /// Takes an event that was raised after the state was saved, where the inputs that caused it are gone: what it tells
@@ -216,7 +277,7 @@ impl Correlator {
         match place.and_then(|place| self.modules.get_mut(place)).map(|module| &mut module.state) {
             Some(State::Sshd(module)) => module.absorb(event, now),
             Some(State::Report(module)) => module.absorb(event),
-            None => {}
+            None => self.hosts.absorb(event, now),
         }
         if self.next_midnight <= now {
             self.next_midnight = self.zone.next_midnight(now);
@@ -253,7 +314,8 @@ impl Correlator {
         let start = self.first_arrival.unwrap_or(time);
         self.server.take(number);
         // This event counts itself.
-        let raised = self.modules.iter().map(|module| module.turn.raised()).fold(1, u64::saturating_add);
+        let of_modules = self.modules.iter().map(|module| module.turn.raised());
+        let raised = of_modules.chain([self.server.raised()]).fold(1, u64::saturating_add);
         let mut sink = Sink { turn: &mut self.server, switches: &Switches::new(&[]), events };
         if let Some(mut event) = sink.raise(Raise::new(Kind::ServerStats, time)) {
             event
@@ -268,13 +330,18 @@ impl Correlator {
         }
     }
 
-    /// Moves on to the arrival of an input, which every timer due by then belongs to; whether one raised anything.
+    /// Moves on to the arrival of an input, which every timer due by then belongs to; whether it must be kept.
     /// Arrivals never go back.
     fn arrive(&mut self, number: u64, arrival: Timestamp, events: &mut EventBlock) -> (Timestamp, bool) {
         let arrival = self.clock(arrival);
+        let resumes = self.first_arrival.is_none() && self.base > 0;
         self.first_arrival.get_or_insert(arrival);
-        if arrival < self.next_midnight && self.modules.iter().all(|module| module.state.is_quiet(arrival)) {
-            return (arrival, false);
+        if resumes {
+            self.hosts.resume(arrival);
+        }
+        let is_quiet = self.modules.iter().all(|module| module.state.is_quiet(arrival));
+        if arrival < self.next_midnight && is_quiet && self.hosts.is_quiet(arrival) {
+            return (arrival, resumes);
         }
         let mut midnights = Vec::new();
         while self.next_midnight <= arrival && midnights.len() < limits::MAX_MIDNIGHTS_PER_INPUT {
@@ -288,7 +355,11 @@ impl Correlator {
         for module in &mut self.modules {
             fired |= module.fire(number, &midnights, arrival, events);
         }
-        (arrival, fired)
+        self.server.take(number);
+        let before = self.server.ordinal();
+        let mut sink = Sink { turn: &mut self.server, switches: &self.host_switches, events };
+        self.hosts.fire(arrival, &mut sink);
+        (arrival, fired || resumes || self.server.ordinal() != before)
     }
 
     /// Moves the clock on to an arrival, or leaves it where it is if that lies in the past.

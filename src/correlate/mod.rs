@@ -5,6 +5,7 @@
 use crate::time::Timestamp;
 
 mod correlator;
+pub mod hosts;
 mod names;
 pub mod report;
 mod saved;

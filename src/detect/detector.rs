@@ -4,6 +4,7 @@
 
 use super::reader::{App, Caches, Message, Reader};
 use super::reading::{Client, Reading};
+use super::senders::Roll;
 use super::{Flags, Kind, Name, NameHasher, Observation, Observations, fast, vis};
 use crate::limits::{MAX_DETECTED_MESSAGE, SSHD_MESSAGE_CUT};
 use crate::span::Span;
@@ -49,6 +50,7 @@ pub struct Scratch {
     /// The last host, whose hash is kept because records come in runs from one host.
     host: Vec<u8>,
     host_hash: u64,
+    pub(super) roll: Roll,
 }
 
 impl Detector {
@@ -65,6 +67,7 @@ impl Detector {
             caches: self.reader.as_ref().map(Reader::caches),
             host: Vec::new(),
             host_hash: self.hash(b""),
+            roll: Roll::default(),
         }
     }
 
@@ -194,15 +197,21 @@ impl Detector {
         entry.flags.set(Flags::OWN_TIME, record.timestamp.is_some());
         entry.pid = record.procid.map_or(0, pid);
         if let Some(host) = record.hostname {
-            if host != scratch.host {
-                scratch.host.clear();
-                scratch.host.extend_from_slice(host);
-                scratch.host_hash = self.hash(host);
-            }
             entry.host.span = Span::locate(subject.bytes, host);
-            entry.host.hash = scratch.host_hash;
+            entry.host.hash = self.host_hash(scratch, host);
         }
         Some(entry)
+    }
+
+    /// The hash of a host, which is made where it is not the last one.
+    #[inline]
+    pub(super) fn host_hash(&self, scratch: &mut Scratch, host: &[u8]) -> u64 {
+        if host != scratch.host {
+            scratch.host.clear();
+            scratch.host.extend_from_slice(host);
+            scratch.host_hash = self.hash(host);
+        }
+        scratch.host_hash
     }
 
     #[inline]

@@ -24,6 +24,7 @@ mod pam;
 mod reader;
 mod reading;
 mod row;
+pub mod senders;
 mod sshd;
 mod vis;
 

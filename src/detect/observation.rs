@@ -25,6 +25,7 @@
 //! * **Closing lines that were cut** within their user still are of their kind: with `CUT`, and no user or address.
 
 use super::Kind;
+use super::senders::Note;
 use crate::span::Span;
 use crate::time::Timestamp;
 use std::net::IpAddr;
@@ -211,6 +212,12 @@ pub struct Observations {
     pub entries: Vec<Observation>,
     /// Text that had to be derived: unescaped names.
     pub derived: Vec<u8>,
+    /// What was noted of hosts, in the order of the frames.
+    pub notes: Vec<Note>,
+    /// Records whose times lie too far after their arrival.
+    pub ahead: u64,
+    /// Records whose times lie too far before their arrival.
+    pub behind: u64,
 }
 
 impl Observations {
@@ -218,6 +225,8 @@ impl Observations {
     pub fn clear(&mut self) {
         self.entries.clear();
         self.derived.clear();
+        self.notes.clear();
+        (self.ahead, self.behind) = (0, 0);
     }
 
     /// The entries with the bytes that their spans are of.

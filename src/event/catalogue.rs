@@ -1,7 +1,7 @@
 //! Floor 1: the kinds of events: one list gives each its name, defaults, meaning, summary and schema.
 //!
 //! A kind's row is all that there is to write for it here; the module that raises it puts the facts it has, and the
-//! schema selects. `own` marks what is about this program itself. In a summary, `{field}` is a field's value, and a part in brackets is left out when a field in it
+//! schema selects. `own` marks what is about this program itself, or its senders. In a summary, `{field}` is a field's value, and a part in brackets is left out when a field in it
 //! is null or a count of zero.
 //!
 //! Invariant: a kind's code never changes once released, and a schema only ever grows at its end.
@@ -23,7 +23,7 @@ pub struct KindSpec {
     pub summary: &'static str,
     /// Its schema.
     pub fields: &'static [Field],
-    /// Whether such events are about this program itself, and so every handler's.
+    /// Whether such events are about this program itself, or about its senders, and so every handler's.
     pub own: bool,
 }
 
@@ -206,6 +206,22 @@ kinds! {
     86 ServerCertificateExpiring on Warning own "A certificate of a listener, or of an authority that it trusts, expires soon. At the start and 30 days, 7 days and 1 day before, and when it has expired."
         "the certificate of {subject} for listener {listener} expires at {expires}: {file}"
         [Listener File Subject Expires]
+    // hosts and their senders
+    90 HostForged on Warning own "A sender named a host that it may not speak for (`[sources.NAME]`); its records of that host are rejected. Once a day for a sender and a host, and for 16 hosts of one sender at most."
+        "{peer} may not speak for {host}: its records are rejected"
+        [Host Peer Listener]
+    91 HostShared on Warning own "Two senders, each of which speaks for one host alone, name the same host: their sessions are taken for those of one machine. Once for each further sender."
+        "{peer} and {other_peer} both name themselves {host}"
+        [Host Peer OtherPeer]
+    92 HostSilent on Warning own "A host that used to speak has not for `silent_after`."
+        "nothing has come from {host} for {silence}"
+        [Host Finish Silence]
+    93 HostBack on Notice own "A host that was silent speaks again."
+        "{host} is back after {silence}"
+        [Host Peer Silence]
+    94 HostClockWrong on Warning own "A record's time lies too far ahead of its arrival, or behind it. Once a day for a host."
+        "the clock of {host} is {offset} {clock}"
+        [Host Peer Clock Offset]
 }
 
 #[cfg(test)]

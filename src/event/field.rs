@@ -185,6 +185,12 @@ fields! {
     158 File          "file"            Text     "file that the event is about"
     159 Subject       "subject"         Text     "owner that a certificate names"
     160 Expires       "expires"         Time     "when a certificate expires"
+    // senders
+    161 Peer          "peer"            Text     "sender: its address, with its verified name; or a process of this machine"
+    162 OtherPeer     "other_peer"      Text     "another sender"
+    163 Silence       "silence"         Duration "time without a record, to within a sixteenth of silent_after"
+    164 Clock         "clock"           Text     "whether the clock is ahead or behind"
+    165 Offset        "offset"          Duration "how far the clock is off, by one record"
 }
 
 #[cfg(test)]

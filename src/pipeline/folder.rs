@@ -143,6 +143,7 @@ impl Folder {
             let frames = sequenced.batch.frames.len() as u64;
             let mut ledger = self.ledger();
             ledger.add(&sequenced.batch.origin, frames, &counts);
+            ledger.hear(&sequenced, &observations.notes);
             let rejected =
                 (!self.has_told_rejects && ledger.is_mostly_rejected()).then(|| ledger.total.clone());
             drop(ledger);
@@ -152,7 +153,7 @@ impl Folder {
             }
         }
         if self.events.wants_inputs() {
-            self.gathered.push(&sequenced, observations.entries.iter().map(|entry| entry.frame), fired);
+            self.gathered.push(&sequenced, self.correlator.kept(&observations), fired);
         }
         self.inputs.recycle(observations);
         self.gate.release();

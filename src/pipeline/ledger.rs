@@ -2,9 +2,14 @@
 //!
 //! Invariant: received = parsed + rejected + failed, for every peer and in all.
 
+mod hosts;
+
+pub use hosts::{HostFigures, Hosts};
+
 use super::worker::Counts;
-use crate::batch::Origin;
+use crate::batch::{Origin, Sequenced};
 use crate::correlate::Totals;
+use crate::detect::senders::Note;
 use crate::limits;
 use crate::wire::Reject;
 use std::collections::BTreeMap;
@@ -22,6 +27,10 @@ pub struct PeerCounts {
     pub truncated: u64,
     /// Records that a fault of ours kept from being understood.
     pub failed: u64,
+    /// Records whose times lie too far after their arrival; they are parsed too, as the next ones.
+    pub ahead: u64,
+    /// Records whose times lie too far before their arrival.
+    pub behind: u64,
     /// Frames that were no records, by reason.
     pub rejected: BTreeMap<Reject, u64>,
 }
@@ -38,6 +47,8 @@ impl PeerCounts {
         self.own += counts.own;
         self.truncated += counts.truncated;
         self.failed += counts.failed;
+        self.ahead += counts.ahead;
+        self.behind += counts.behind;
         for (reject, count) in &counts.rejected {
             *self.rejected.entry(*reject).or_default() += count;
         }
@@ -45,12 +56,14 @@ impl PeerCounts {
 }
 
 /// The counts of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Ledger {
     /// Of all peers together.
     pub total: PeerCounts,
     /// By peer; those beyond [`limits::MAX_LEDGER_PEERS`] together, under an empty name.
     pub peers: BTreeMap<String, PeerCounts>,
+    /// What hosts said, and how their clocks go.
+    pub hosts: Hosts,
     /// Observations made.
     pub observations: u64,
     /// Events raised.
@@ -66,6 +79,11 @@ impl Ledger {
         }
         let name = if self.peers.len() < limits::MAX_LEDGER_PEERS { origin.account() } else { "" };
         self.peers.entry(name.to_owned()).or_default().add(received, counts);
+    }
+
+    /// Adds what was noted of hosts.
+    pub(super) fn hear(&mut self, batch: &Sequenced, notes: &[Note]) {
+        self.hosts.add(batch, notes);
     }
 
     /// Says what of it contradicts itself; nothing where all adds up.

@@ -31,7 +31,7 @@ pub use feed::{Pace, feed};
 pub use folded::{EventSink, Folded};
 pub use folder::Recorder;
 pub use gate::Gate;
-pub use ledger::{Ledger, PeerCounts};
+pub use ledger::{HostFigures, Hosts, Ledger, PeerCounts};
 pub use live::{Bound, Listening, Live, Reading, StartError};
 pub use progress::Progress;
 pub use pulse::{Pulse, Vitals};
@@ -43,7 +43,7 @@ pub use sequencer::Sequencer;
 pub use worker::{RejectSink, Rejected};
 
 use crate::batch::Sequenced;
-use crate::correlate::{App, Correlator, End};
+use crate::correlate::{App, Correlator, End, hosts};
 use crate::detect::{Detector, Observations};
 use crate::event::{EventBlock, Stamp};
 use crate::journal::KeptInputs;
@@ -71,6 +71,8 @@ pub struct Options {
     pub record_zones: Vec<(String, Zone)>,
     /// The same for all others: files, and listeners of a capture that are not configured here.
     pub other_zone: Zone,
+    /// What is known of hosts and their senders.
+    pub hosts: hosts::Options,
 }
 
 /// Threads that are busy beside the workers whatever a server does: one that reads, and the correlator's.
@@ -134,6 +136,7 @@ impl Pipeline {
             detector,
             zones: options.record_zones,
             other_zone: options.other_zone,
+            rules: Arc::clone(&options.hosts.rules),
             rejects: outputs.rejects,
         });
         let mut workers = Vec::new();
@@ -152,9 +155,9 @@ impl Pipeline {
         } else {
             folder::Inputs::Workers(observed, recycle)
         };
-        let (correlator, backlog) = outputs
-            .state
-            .unwrap_or_else(|| (Correlator::new(&options.apps, options.zone.clone()), Backlog::default()));
+        let new = || (Correlator::new(&options.apps, options.zone.clone()), Backlog::default());
+        let (correlator, backlog) = outputs.state.unwrap_or_else(new);
+        let correlator = correlator.watching(options.hosts.clone());
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let pulse = Arc::<Pulse>::default();
         let reach = outputs.events.reach().unwrap_or_default();

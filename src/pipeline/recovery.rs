@@ -65,11 +65,13 @@ pub fn recover(
         let restored = Correlator::restore(&options.apps, options.zone.clone(), &snapshot.state);
         restored.map_err(|error| lost_state = Some(error.to_string())).ok()
     });
-    let correlator = restored.unwrap_or_else(|| Correlator::new(&options.apps, options.zone.clone()));
+    let new = || Correlator::new(&options.apps, options.zone.clone());
+    let correlator = restored.unwrap_or_else(new).watching(options.hosts.clone());
     let shared = Shared {
         detector: Arc::new(Detector::new(Correlator::interest(&options.apps))),
         zones: options.record_zones.clone(),
         other_zone: options.other_zone.clone(),
+        rules: Arc::clone(&options.hosts.rules),
         rejects: Arc::new(Discard),
     };
     let mut again = Again {

@@ -6,8 +6,7 @@ use super::recovery::recover;
 use super::rejects::Discard;
 use super::worker::{Counts, Shared, observe};
 use crate::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
-use crate::correlate::sshd;
-use crate::correlate::{App, Correlator, End, ModuleOptions, Totals};
+use crate::correlate::{App, Correlator, End, ModuleOptions, Totals, hosts, sshd};
 use crate::detect::{Detector, Observations};
 use crate::event::{EventBlock, Stamp, StreamId, render};
 use crate::journal::{
@@ -34,7 +33,8 @@ fn options(run: u32) -> Options {
     let apps = vec![App { name: "fleet".into(), modules: vec![("openssh".into(), module)] }];
     let modules = Correlator::modules(&apps);
     let stamp = Arc::new(Stamp { stream: StreamId(7), run, modules });
-    Options { workers: 1, apps, stamp, zone: Zone::UTC, record_zones: Vec::new(), other_zone: Zone::UTC }
+    let (record_zones, other_zone, hosts) = (Vec::new(), Zone::UTC, hosts::Options::default());
+    Options { workers: 1, apps, stamp, zone: Zone::UTC, record_zones, other_zone, hosts }
 }
 
 fn kept_by_journal() -> journal::Options {
@@ -89,7 +89,9 @@ impl Machine {
         let new = || Arc::new(Detector::new(Correlator::interest(&options.apps)));
         let detector = Arc::clone(DETECTOR.get_or_init(new));
         let rejects = Arc::new(Discard);
-        Self { shared: Shared { detector, zones: Vec::new(), other_zone: Zone::UTC, rejects }, correlator }
+        let rules = Arc::clone(&options.hosts.rules);
+        let shared = Shared { detector, zones: Vec::new(), other_zone: Zone::UTC, rules, rejects };
+        Self { shared, correlator: correlator.watching(options.hosts.clone()) }
     }
 
     fn fold(&mut self, sequenced: &Sequenced, events: &mut EventBlock, inputs: &mut KeptInputs) {
@@ -97,7 +99,7 @@ impl Machine {
         let mut scratch = self.shared.detector.scratch();
         observe(&self.shared, &mut scratch, sequenced, &mut observations, &mut Counts::default());
         let fired = self.correlator.fold(sequenced, &observations, events);
-        inputs.push(sequenced, observations.entries.iter().map(|entry| entry.frame), fired);
+        inputs.push(sequenced, self.correlator.kept(&observations), fired);
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: a worker keeps nothing of one batch for the next but memory and caches.
 
 use crate::batch::{FrameSpan, Sequenced};
+use crate::detect::senders::Rules;
 use crate::detect::{Detector, Flags, Kind, Observations, Scratch, Subject};
 use crate::limits;
 use crate::time::{Timestamp, Zone};
@@ -11,13 +12,13 @@ use crossbeam_channel::{Receiver, Sender};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// Takes frames that are no records, for the operator to look at. Called by all workers.
+/// Takes frames that are no records, or none that count, for the operator to look at. Called by all workers.
 pub trait RejectSink: Send + Sync {
     /// Takes one of them: its batch, number, arrival, bytes, and what is wrong with it.
     fn rejected(&self, rejected: &Rejected<'_>);
 }
 
-/// A frame that is no record.
+/// A frame that is no record, or none that counts.
 #[derive(Clone, Copy, Debug)]
 pub struct Rejected<'a> {
     /// The batch.
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     pub(super) detector: Arc<Detector>,
     pub(super) zones: Vec<(String, Zone)>,
     pub(super) other_zone: Zone,
+    pub(super) rules: Arc<Rules>,
     pub(super) rejects: Arc<dyn RejectSink>,
 }
 
@@ -50,6 +52,10 @@ pub(super) struct Counts {
     pub(super) observations: u64,
     /// Records that a fault of ours kept from being understood.
     pub(super) failed: u64,
+    /// Records whose times lie too far after their arrival.
+    pub(super) ahead: u64,
+    /// Records whose times lie too far before their arrival.
+    pub(super) behind: u64,
     pub(super) rejected: Vec<(Reject, u64)>,
 }
 
@@ -121,32 +127,49 @@ pub(super) fn observe(
     let zone = zone.map_or(&shared.other_zone, |(_, zone)| zone);
     let mut runs = sequenced.arrivals.runs().peekable();
     let mut arrival = sequenced.arrivals.last();
+    scratch.begin(&shared.rules, &batch.origin);
     for (frame, &FrameSpan { span, truncated }) in (0_u32..).zip(&batch.frames) {
         while let Some((_, at)) = runs.next_if(|(first, _)| *first <= frame) {
             arrival = at;
+            scratch.arrive();
         }
         counts.truncated += u64::from(truncated);
         let bytes = span.of(&batch.bytes);
-        match Record::parse(bytes, arrival, zone) {
+        let reject = match Record::parse(bytes, arrival, zone) {
             Ok(record) => {
-                counts.parsed += 1;
                 let subject = Subject { record: &record, bytes: &batch.bytes, frame, truncated, arrival };
-                let before = observations.entries.len();
-                shared.detector.observe(scratch, subject, observations);
-                for entry in observations.entries.iter().skip(before) {
-                    let record = entry.kind == Kind::Record;
-                    counts.observations += u64::from(!record);
-                    counts.own += u64::from(record && entry.flags.has(Flags::OWN));
+                if shared.detector.hear(scratch, &shared.rules, subject, observations) {
+                    understand(shared, scratch, subject, observations, counts);
+                    continue;
                 }
+                Reject::Sender
             }
-            Err(reject) => {
-                if count(&mut counts.rejected, reject) <= limits::REJECT_SAMPLES_PER_BATCH {
-                    let number = sequenced.first.saturating_add(u64::from(frame));
-                    let bytes = as_received(bytes);
-                    shared.rejects.rejected(&Rejected { batch: sequenced, number, arrival, bytes, reject });
-                }
-            }
+            Err(reject) => reject,
+        };
+        if count(&mut counts.rejected, reject) <= limits::REJECT_SAMPLES_PER_BATCH {
+            let number = sequenced.first.saturating_add(u64::from(frame));
+            let bytes = as_received(bytes);
+            shared.rejects.rejected(&Rejected { batch: sequenced, number, arrival, bytes, reject });
         }
+    }
+    (counts.ahead, counts.behind) = (observations.ahead, observations.behind);
+}
+
+/// Understands one record.
+fn understand(
+    shared: &Shared,
+    scratch: &mut Scratch,
+    subject: Subject<'_>,
+    observations: &mut Observations,
+    counts: &mut Counts,
+) {
+    counts.parsed += 1;
+    let before = observations.entries.len();
+    shared.detector.observe(scratch, subject, observations);
+    for entry in observations.entries.iter().skip(before) {
+        let record = entry.kind == Kind::Record;
+        counts.observations += u64::from(!record);
+        counts.own += u64::from(record && entry.flags.has(Flags::OWN));
     }
 }
 

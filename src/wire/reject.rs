@@ -1,4 +1,4 @@
-//! Floor 1: why a frame is no record.
+//! Floor 1: why a frame is no record, or none that counts.
 //!
 //! Invariant: [`Reject::index`] counts up from 0 without gaps in the order of [`Reject::ALL`], so that counters can
 //! be arrays.
@@ -57,6 +57,9 @@ pub enum Reject {
     /// Lines before which none is the beginning of a record.
     #[error("no line before it begins a record of its format")]
     Start,
+    /// A record of a host that its sender may not speak for.
+    #[error("the sender may not speak for the host that the record names")]
+    Sender,
 }
 
 impl Reject {
@@ -79,10 +82,11 @@ impl Reject {
         Self::Pattern,
         Self::LineTime,
         Self::Start,
+        Self::Sender,
     ];
 
     /// How many reasons there are.
-    pub const COUNT: usize = Self::Start as usize + 1;
+    pub const COUNT: usize = Self::Sender as usize + 1;
 
     /// Place of this reason among [`Reject::ALL`].
     pub const fn index(self) -> usize {
@@ -109,6 +113,7 @@ impl Reject {
             Self::Pattern => "pattern",
             Self::LineTime => "line-time",
             Self::Start => "start",
+            Self::Sender => "sender-not-entitled",
         }
     }
 }

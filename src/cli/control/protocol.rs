@@ -109,6 +109,18 @@ pub(in crate::cli) struct Status {
     pub(in crate::cli) peers: Vec<Peer>,
     /// Peers that are left out.
     pub(in crate::cli) other_peers: u64,
+    /// How many hosts have spoken.
+    #[serde(default)]
+    pub(in crate::cli) hosts: u64,
+    /// The hosts whose clocks are most off, those first.
+    #[serde(default)]
+    pub(in crate::cli) clocks: Vec<HostClock>,
+    /// Records whose times lie too far after their arrival.
+    #[serde(default)]
+    pub(in crate::cli) ahead: u64,
+    /// Records whose times lie too far before their arrival.
+    #[serde(default)]
+    pub(in crate::cli) behind: u64,
     /// Connections that were refused or cut, the most first.
     pub(in crate::cli) refused: Vec<Refused>,
     /// Observations made.
@@ -172,6 +184,19 @@ pub(in crate::cli) struct Peer {
     pub(in crate::cli) failed: u64,
     /// Why frames were rejected.
     pub(in crate::cli) reasons: BTreeMap<String, u64>,
+}
+
+/// How the clock of a host goes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::cli) struct HostClock {
+    /// The host.
+    pub(in crate::cli) host: String,
+    /// By how many seconds it is ahead; behind where that is negative.
+    pub(in crate::cli) ahead_seconds: f64,
+    /// Its records in this run.
+    pub(in crate::cli) records: u64,
+    /// When the last one came.
+    pub(in crate::cli) last: String,
 }
 
 /// What was refused of a peer.

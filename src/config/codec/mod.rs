@@ -32,7 +32,7 @@ pub(super) use quantity::{Count, Lasting, Size};
 pub(super) use rotation::Rotation;
 pub(super) use syslog::{AppName, SyslogAddress};
 pub(super) use text::{AbsolutePath, AbsolutePaths, DelimiterText, FilePath, Names, Text, ZoneName};
-pub(super) use tls::{Fingerprints, HostNames};
+pub(super) use tls::{Fingerprints, HostNames, NamePatterns};
 
 use super::option::Sink;
 use super::tree::{Content, Node};

@@ -1,4 +1,4 @@
-//! Floor 7: who may send over TLS: names and fingerprints of certificates.
+//! Floor 7: who may send: names of hosts and of certificates, and fingerprints.
 
 use super::{Codec, Takes, items, text};
 use crate::config::option::Sink;
@@ -39,6 +39,39 @@ fn is_pattern(name: &str) -> bool {
     let rest = name.strip_prefix("*.").unwrap_or(name);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
     !rest.is_empty() && name.len() <= limits::MAX_SENDER_NAME && rest.bytes().all(plain)
+}
+
+/// Names of hosts or senders, in which `*` stands for any text.
+pub(in crate::config) struct NamePatterns;
+
+impl Takes for NamePatterns {
+    fn takes() -> String {
+        "a list of names, such as [\"web*\", \"db-1\"], in which `*` stands for any text".to_owned()
+    }
+}
+
+impl Codec<Vec<String>> for NamePatterns {
+    fn read(node: &Node, sink: &mut Sink<'_>) -> Option<Vec<String>> {
+        let what = "a name such as \"db-1\" or \"web*\"";
+        let names = items(node, sink, |node, sink| {
+            let given = text(node, what, sink)?;
+            let is_plain = given.bytes().all(|byte| byte.is_ascii_graphic());
+            if !is_plain || !(1..=limits::MAX_HEADER_FIELD).contains(&given.len()) {
+                sink.expected(what, node);
+                return None;
+            }
+            Some(given.to_owned())
+        })?;
+        if names.len() > limits::MAX_SOURCE_ENTRIES {
+            sink.wrong(node, &format!("more than {} are too many", limits::MAX_SOURCE_ENTRIES), None);
+            return None;
+        }
+        Some(names)
+    }
+
+    fn show(value: &Vec<String>) -> Option<Value> {
+        Some(Value::Array(value.iter().map(String::as_str).collect::<Array>()))
+    }
 }
 
 /// Fingerprints of certificates.

@@ -16,6 +16,7 @@ pub(super) mod texts;
 pub(super) mod windows;
 
 use super::correlator::{Correlator, State};
+use super::hosts::{self, Hosts};
 use super::{App, report, sshd};
 use crate::time::{Timestamp, Zone};
 use columns::Damaged;
@@ -25,7 +26,7 @@ use rkyv::util::AlignedVec;
 use rkyv::{Archive, Deserialize, Serialize};
 
 const MAGIC: [u8; 8] = *b"corstate";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes before the archive, which its alignment divides.
 const PROLOGUE: usize = 16;
 /// What archives are aligned to.
@@ -59,6 +60,13 @@ pub enum RestoreError {
 /// Everything.
 #[derive(Archive, Serialize, Deserialize)]
 struct Everything {
+    folded: Folded,
+    hosts: hosts::Saved,
+}
+
+/// The clock and the modules; all that version 1 had.
+#[derive(Archive, Serialize, Deserialize)]
+struct Folded {
     base: u64,
     last_number: u64,
     first_arrival: Option<Timestamp>,
@@ -99,7 +107,7 @@ impl Correlator {
                 State::Report(module) => Part::Report(module.save()),
             },
         });
-        let everything = Everything {
+        let folded = Folded {
             base: self.base,
             last_number: self.last_number,
             first_arrival: self.first_arrival,
@@ -107,6 +115,7 @@ impl Correlator {
             server_raised: self.server.raised(),
             modules: modules.collect(),
         };
+        let everything = Everything { folded, hosts: self.hosts.save() };
         out.clear();
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
@@ -122,18 +131,19 @@ impl Correlator {
     /// # Errors
     /// When the bytes are no saved state, of a newer version, or damaged.
     pub fn restore(apps: &[App], zone: Zone, bytes: &[u8]) -> Result<Self, RestoreError> {
-        let everything = read(bytes)?;
+        let Everything { folded, hosts } = read(bytes)?;
         let mut correlator = Self::new(apps, zone);
-        correlator.base = everything.base;
-        correlator.last_number = everything.last_number;
-        correlator.first_arrival = everything.first_arrival;
-        correlator.server.resume(columns::count(everything.server_raised)?);
-        if let Some(last) = everything.last_arrival {
+        correlator.hosts = Hosts::restore(hosts::Options::default(), hosts)?;
+        correlator.base = folded.base;
+        correlator.last_number = folded.last_number;
+        correlator.first_arrival = folded.first_arrival;
+        correlator.server.resume(columns::count(folded.server_raised)?);
+        if let Some(last) = folded.last_arrival {
             correlator.last_arrival = Some(last);
             correlator.next_midnight = correlator.zone.next_midnight(last);
         }
         let options = apps.iter().flat_map(|app| app.modules.iter().map(|(_, options)| options));
-        let mut saved = everything.modules;
+        let mut saved = folded.modules;
         for ((name, options), module) in correlator.names.iter().zip(options).zip(&mut correlator.modules) {
             let place = saved.iter().position(|saved| saved.app == name.app && saved.module == name.module);
             let Some(found) = place.map(|place| saved.swap_remove(place)) else { continue };
@@ -153,16 +163,25 @@ impl Correlator {
 fn read(bytes: &[u8]) -> Result<Everything, RestoreError> {
     let rest = bytes.strip_prefix(&MAGIC).ok_or(RestoreError::Foreign)?;
     let (version, _) = rest.split_first_chunk().ok_or(RestoreError::Foreign)?;
-    match u32::from_le_bytes(*version) {
-        VERSION => {}
+    let version = u32::from_le_bytes(*version);
+    match version {
+        1..=VERSION => {}
         0 => return Err(RestoreError::Foreign),
         newer => return Err(RestoreError::Newer(newer)),
     }
     let archive = bytes.get(PROLOGUE..).unwrap_or_default();
     if archive.as_ptr().addr().is_multiple_of(ALIGNMENT) {
-        return rkyv::from_bytes(archive).map_err(RestoreError::Archive);
+        return unpack(version, archive);
     }
     let mut aligned = AlignedVec::<ALIGNMENT>::with_capacity(archive.len());
     aligned.extend_from_slice(archive);
-    rkyv::from_bytes(&aligned).map_err(RestoreError::Archive)
+    unpack(version, &aligned)
+}
+
+fn unpack(version: u32, archive: &[u8]) -> Result<Everything, RestoreError> {
+    if version == 1 {
+        let folded = rkyv::from_bytes(archive).map_err(RestoreError::Archive)?;
+        return Ok(Everything { folded, hosts: hosts::Saved::default() });
+    }
+    rkyv::from_bytes(archive).map_err(RestoreError::Archive)
 }

@@ -9,7 +9,7 @@ use crate::limits;
 use rkyv::{Archive, Deserialize, Serialize};
 
 /// The texts.
-#[derive(Debug, Archive, Serialize, Deserialize)]
+#[derive(Debug, Default, Archive, Serialize, Deserialize)]
 pub(in crate::correlate) struct Texts {
     lengths: Vec<u32>,
     bytes: Vec<u8>,

@@ -1,17 +1,18 @@
 //! Floor 8: how a server is.
 
 use super::{Desk, Handlers, present};
-use crate::cli::control::{Delivery, Failing, FollowedFile, Peer, Refused, Status};
+use crate::cli::control::{Delivery, Failing, FollowedFile, HostClock, Peer, Refused, Status};
 use crate::dispatch::{DurableDispatch, Totals};
 use crate::ingest::follow::Board;
 use crate::journal::{Standing, State, committed_with, disk_use};
 use crate::limits;
-use crate::pipeline::{Ledger, PeerCounts, Present};
+use crate::pipeline::{Hosts, Ledger, PeerCounts, Present};
 use crate::time::{Clock, SystemClock, Timestamp};
 use anyhow::Context;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 use tokio::time::timeout;
 
 impl Desk {
@@ -31,6 +32,7 @@ impl Desk {
         };
         intake(&mut status, &ledger);
         status.files = files(&self.board).await;
+        status.clocks = clocks(&ledger.hosts);
         let mut refused: Vec<_> = self.notices.totals();
         refused.sort_by_key(|(.., count)| std::cmp::Reverse(*count));
         refused.truncate(limits::STATUS_PEERS);
@@ -85,6 +87,8 @@ fn intake(status: &mut Status, ledger: &Ledger) {
     status.rejected = ledger.total.rejected();
     status.reasons = reasons(&ledger.total);
     (status.observations, status.events) = (ledger.observations, ledger.events);
+    (status.ahead, status.behind) = (ledger.total.ahead, ledger.total.behind);
+    status.hosts = ledger.hosts.len() as u64;
     let most = |key: fn(&PeerCounts) -> u64| {
         let mut peers: Vec<_> = ledger.peers.iter().filter(|(_, counts)| key(counts) > 0).collect();
         peers.sort_by_key(|(_, counts)| std::cmp::Reverse(key(counts)));
@@ -112,6 +116,27 @@ fn intake(status: &mut Status, ledger: &Ledger) {
         status.balanced = false;
         status.problems.push(format!("what came in does not add up: {wrong}"));
     }
+}
+
+/// The clocks that are most off.
+fn clocks(hosts: &Hosts) -> Vec<HostClock> {
+    let mut clocks: Vec<_> =
+        hosts.iter().filter_map(|(host, figures)| Some((figures.clock_ahead()?, host, figures))).collect();
+    clocks.sort_by_key(|(ahead, host, _)| (std::cmp::Reverse(ahead.unsigned_abs()), *host));
+    clocks.truncate(limits::STATUS_CLOCKS);
+    let seconds = |micros: i64| {
+        let length = Duration::from_micros(micros.unsigned_abs()).as_secs_f64();
+        if micros < 0 { -length } else { length }
+    };
+    clocks
+        .into_iter()
+        .map(|(ahead, host, figures)| HostClock {
+            host: String::from_utf8_lossy(host).into_owned(),
+            ahead_seconds: seconds(ahead),
+            records: figures.records,
+            last: figures.last.to_string(),
+        })
+        .collect()
 }
 
 fn reasons(counts: &PeerCounts) -> BTreeMap<String, u64> {

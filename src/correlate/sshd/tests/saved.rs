@@ -208,7 +208,7 @@ fn a_newer_version_is_named() {
     bytes[8] = 7;
     assert_eq!(
         restore_error(&bytes).to_string(),
-        "the saved state is of version 7 and this program reads versions up to 1: use the program that wrote it, or a newer one"
+        "the saved state is of version 7 and this program reads versions up to 2: use the program that wrote it, or a newer one"
     );
 }
 

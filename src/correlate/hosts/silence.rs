@@ -1,0 +1,165 @@
+//! Floor 3: hosts that no longer speak.
+//!
+//! A host is expected to go on speaking once it has spoken for as long as it may be silent: so neither a name that came up
+//! once nor a sender that makes names up is told of.
+//!
+//! Invariant: silence is told in the order of the deadlines, and of names where those are equal.
+
+use super::{Heard, Host, Hosts};
+use crate::correlate::names::NameId;
+use crate::correlate::sink::{Raise, Sink};
+use crate::detect::senders;
+use crate::event::{Event, Field, Kind, Value};
+use crate::limits;
+use crate::time::Timestamp;
+use std::time::Duration;
+
+/// A host that is silent.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Silent {
+    deadline: Timestamp,
+    name: Box<[u8]>,
+    heard: Timestamp,
+}
+
+impl Silent {
+    fn tell(&self, sink: &mut Sink<'_>) {
+        let Self { deadline, name, heard } = self;
+        if let Some(mut event) = sink.raise(Raise::new(Kind::HostSilent, *deadline)) {
+            event
+                .text(Field::Host, name)
+                .time(Field::Finish, *heard)
+                .duration(Field::Silence, deadline.since(*heard));
+        }
+    }
+}
+
+impl Hosts {
+    /// The time between two records of a host of which the second is worth keeping.
+    pub(super) fn grain(&self) -> Duration {
+        let part = |time: Duration| (time / limits::SILENCE_GRAINS).max(Duration::from_secs(1));
+        self.options.silent_after.map_or(limits::HOST_GRAIN, part)
+    }
+
+    /// When a host becomes silent, or else is forgotten.
+    pub(super) fn deadline(&self, host: &Host) -> Timestamp {
+        let latest = host.heard.plus(self.grain());
+        let is_passing = !host.is_silent && latest.since(host.since) < limits::HOST_PROBATION;
+        match self.options.silent_after {
+            Some(time) if self.is_expected(host) => latest.plus(time),
+            _ if is_passing => latest.plus(limits::HOST_PROBATION),
+            _ => latest.plus(limits::HOST_MEMORY),
+        }
+    }
+
+    /// Looks at a host no later than at its deadline.
+    pub(super) fn schedule(&mut self, id: NameId) {
+        let Some(host) = self.host(id) else { return };
+        let (due, deadline) = (host.due, self.deadline(host));
+        if deadline < due {
+            self.due.remove(&(due, id));
+            self.due.insert((deadline, id));
+            if let Some(host) = self.host_mut(id) {
+                host.due = deadline;
+            }
+        }
+    }
+
+    /// Begins a run: nobody can have been heard before it, so nobody was silent either.
+    pub(in crate::correlate) fn resume(&mut self, now: Timestamp) {
+        let ids: Vec<NameId> = self.due.iter().map(|(_, id)| *id).collect();
+        for id in ids {
+            if let Some(host) = self.host_mut(id).filter(|host| !host.is_silent) {
+                host.heard = host.heard.max(now);
+            }
+            self.put_off(id);
+        }
+    }
+
+    /// Takes note that a known host goes on speaking; whether that is worth keeping.
+    pub(super) fn goes_on(&mut self, id: NameId, heard: &Heard<'_>, sink: &mut Sink<'_>) -> bool {
+        let grain = self.grain();
+        let Some(host) = self.host_mut(id) else { return false };
+        if !host.is_silent && heard.arrival < host.heard.plus(grain) {
+            return false;
+        }
+        let last = std::mem::replace(&mut host.heard, heard.arrival);
+        if std::mem::take(&mut host.is_silent) {
+            self.tell_back(heard, last, sink);
+        }
+        self.schedule(id);
+        true
+    }
+
+    /// Whether nothing can be due by now.
+    #[inline]
+    pub(in crate::correlate) fn is_quiet(&self, now: Timestamp) -> bool {
+        self.due.first().is_none_or(|(due, _)| now < *due)
+    }
+
+    /// Tells of the hosts that are silent by now, and forgets those that have been so for long.
+    pub(in crate::correlate) fn fire(&mut self, now: Timestamp, sink: &mut Sink<'_>) {
+        let mut silent = Vec::new();
+        while let Some((_, id)) = self.due.first().copied().filter(|(due, _)| *due <= now) {
+            let Some((host, deadline)) = self.host(id).map(|host| (host, self.deadline(host))) else { break };
+            if deadline > now {
+                self.put_off(id);
+            } else if self.is_expected(host) {
+                silent.push(Silent { deadline, name: self.names.text(id).into(), heard: host.heard });
+                if let Some(host) = self.host_mut(id) {
+                    host.is_silent = true;
+                }
+                self.put_off(id);
+            } else {
+                self.forget(id);
+            }
+        }
+        silent.sort_unstable();
+        for silent in silent.iter().filter(|silent| senders::is_any(&self.options.watched, &silent.name)) {
+            silent.tell(sink);
+        }
+    }
+
+    /// Looks at a host again at its deadline.
+    pub(super) fn put_off(&mut self, id: NameId) {
+        if let Some(host) = self.host_mut(id) {
+            let due = std::mem::replace(&mut host.due, Timestamp::MAX);
+            self.due.remove(&(due, id));
+            self.schedule(id);
+        }
+    }
+
+    /// Whether a host is told of when it falls silent.
+    fn is_expected(&self, host: &Host) -> bool {
+        let time = self.options.silent_after;
+        time.is_some_and(|time| !host.is_silent && host.heard.since(host.since) >= time)
+    }
+
+    /// Tells that a host speaks again, which was last heard then.
+    pub(super) fn tell_back(&self, heard: &Heard<'_>, last: Timestamp, sink: &mut Sink<'_>) {
+        if !senders::is_any(&self.options.watched, heard.host) {
+            return;
+        }
+        if let Some(mut event) = sink.raise(Raise::new(Kind::HostBack, heard.arrival)) {
+            event
+                .text(Field::Host, heard.host)
+                .text(Field::Peer, heard.origin.peer.as_bytes())
+                .duration(Field::Silence, heard.arrival.since(last))
+                .evidence([heard.position]);
+        }
+    }
+
+    /// Takes what was told after the state was saved, where the records are gone.
+    pub(in crate::correlate) fn absorb(&mut self, event: Event<'_>, now: Timestamp) {
+        let Value::Text(name) = event.get(Field::Host) else { return };
+        let Some(id) = self.names.find_named(name) else { return };
+        let Some(host) = self.host_mut(id) else { return };
+        match event.kind() {
+            Kind::HostSilent => host.is_silent = true,
+            Kind::HostBack => (host.is_silent, host.heard) = (false, now),
+            Kind::HostClockWrong => host.clock_told = Some(now),
+            _ => {}
+        }
+        self.put_off(id);
+    }
+}

@@ -1,0 +1,194 @@
+//! Floor 2: which hosts speak in a batch, whether its sender may speak for them, and how far off their clocks are.
+//!
+//! Most records come in runs from one host: such a record costs a comparison of its host with that of the one before. A
+//! host is hashed where it changes, for its observations as well.
+//!
+//! Invariant: what is noted depends on the records of one arrival and on the rules only, so that it is the same however
+//! records are put into batches.
+
+mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use rules::{Rules, Source, is_any};
+
+use super::Name;
+use super::detector::{Detector, Scratch, Subject};
+use super::observation::Observations;
+use crate::batch::Origin;
+use crate::span::Span;
+use hashbrown::HashTable;
+use std::sync::Arc;
+
+/// What is noted of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// It speaks.
+    Heard,
+    /// Its sender may not speak for it.
+    Refused,
+    /// The time of a record lies too far after its arrival.
+    Ahead,
+    /// The time of a record lies too far before its arrival.
+    Behind,
+}
+
+/// Something about the records of one host that arrived together. Each word comes once, with the first record that it is
+/// true of.
+#[derive(Clone, Copy, Debug)]
+pub struct Note {
+    /// Index of that record's frame in its batch.
+    pub frame: u32,
+    /// What it is.
+    pub word: Word,
+    /// The host.
+    pub host: Name,
+    /// Where the host was heard: how many records there are.
+    pub records: u32,
+    /// How long before its arrival a record has its time, in microseconds, where it has one: the least of all where the
+    /// host was heard, else that of the record.
+    pub lag: Option<i64>,
+}
+
+/// The hosts of one batch, and whose batch it is.
+#[derive(Debug, Default)]
+pub(super) struct Roll {
+    origin: Option<Arc<Origin>>,
+    /// The sources that the sender belongs to.
+    sources: Vec<usize>,
+    /// Whether the sender's records are as new as their arrival.
+    is_live: bool,
+    hosts: Vec<Host>,
+    table: HashTable<u32>,
+    last: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Host {
+    name: Name,
+    may_speak: bool,
+    /// Where it stands among the notes that it was heard.
+    note: u32,
+    is_ahead: bool,
+    is_behind: bool,
+}
+
+impl Roll {
+    fn begin(&mut self, rules: &Rules, origin: &Arc<Origin>) {
+        self.arrive();
+        if self.origin.as_ref().is_some_and(|known| Arc::ptr_eq(known, origin)) {
+            return;
+        }
+        self.sources.clear();
+        let covering = rules.sources.iter().enumerate().filter(|(_, source)| source.covers(origin));
+        self.sources.extend(covering.map(|(index, _)| index));
+        self.is_live = !origin.peer.is_empty();
+        self.origin = Some(Arc::clone(origin));
+    }
+
+    fn arrive(&mut self) {
+        self.hosts.clear();
+        self.table.clear();
+        self.last = 0;
+    }
+
+    /// Whether a host is that of the record before.
+    #[inline]
+    fn is_last(&self, bytes: &[u8], host: &[u8]) -> bool {
+        self.hosts.get(self.last as usize).is_some_and(|last| last.name.span.of(bytes) == host)
+    }
+
+    /// Makes a host the last one, and tells whether it is new.
+    fn turn_to(&mut self, bytes: &[u8], name: Name) -> bool {
+        let (hosts, text) = (&mut self.hosts, name.span.of(bytes));
+        let known = self.table.find(name.hash, |&index| {
+            let host = hosts.get(index as usize);
+            host.is_some_and(|host| host.name.hash == name.hash && host.name.span.of(bytes) == text)
+        });
+        if let Some(&index) = known {
+            self.last = index;
+            return false;
+        }
+        self.last = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
+        hosts.push(Host { name, may_speak: true, note: 0, is_ahead: false, is_behind: false });
+        let hash = |&index: &u32| hosts.get(index as usize).map_or(0, |host| host.name.hash);
+        self.table.insert_unique(name.hash, self.last, hash);
+        true
+    }
+}
+
+impl Scratch {
+    /// Begins a batch: whom it is from.
+    pub fn begin(&mut self, rules: &Rules, origin: &Arc<Origin>) {
+        self.roll.begin(rules, origin);
+    }
+
+    /// Goes on with the records of a later arrival.
+    pub fn arrive(&mut self) {
+        self.roll.arrive();
+    }
+}
+
+impl Detector {
+    /// Notes that the host of a record speaks; whether its sender may speak for it. A record that names no host is
+    /// nobody's.
+    #[inline]
+    pub fn hear(
+        &self,
+        scratch: &mut Scratch,
+        rules: &Rules,
+        subject: Subject<'_>,
+        out: &mut Observations,
+    ) -> bool {
+        let Some(host) = subject.record.hostname else { return true };
+        if !scratch.roll.is_last(subject.bytes, host) {
+            self.change_host(scratch, rules, (subject, host), out);
+        }
+        let Some(known) = scratch.roll.hosts.get_mut(scratch.roll.last as usize) else { return true };
+        if !known.may_speak {
+            return false;
+        }
+        let Some(note) = out.notes.get_mut(known.note as usize) else { return true };
+        note.records = note.records.saturating_add(1);
+        if let Some(time) = subject.record.timestamp.filter(|_| scratch.roll.is_live) {
+            let lag = subject.arrival.as_micros().saturating_sub(time.as_micros());
+            note.lag = Some(note.lag.map_or(lag, |least| least.min(lag)));
+            let (word, is_noted) = match rules.clock(lag) {
+                None => return true,
+                Some(Word::Ahead) => (Word::Ahead, &mut known.is_ahead),
+                Some(word) => (word, &mut known.is_behind),
+            };
+            match word {
+                Word::Ahead => out.ahead += 1,
+                _ => out.behind += 1,
+            }
+            if !std::mem::replace(is_noted, true) {
+                let (frame, host, lag) = (subject.frame, known.name, Some(lag));
+                out.notes.push(Note { frame, word, host, records: 0, lag });
+            }
+        }
+        true
+    }
+
+    /// Turns to the host of a record that is not that of the record before.
+    fn change_host(
+        &self,
+        scratch: &mut Scratch,
+        rules: &Rules,
+        (subject, host): (Subject<'_>, &[u8]),
+        out: &mut Observations,
+    ) {
+        let hash = self.host_hash(scratch, host);
+        let name = Name { span: Span::locate(subject.bytes, host), derived: false, hash };
+        let roll = &mut scratch.roll;
+        if !roll.turn_to(subject.bytes, name) {
+            return;
+        }
+        let may_speak = rules.may_speak(&roll.sources, host);
+        if let Some(new) = roll.hosts.last_mut() {
+            (new.may_speak, new.note) = (may_speak, u32::try_from(out.notes.len()).unwrap_or(u32::MAX));
+        }
+        let word = if may_speak { Word::Heard } else { Word::Refused };
+        out.notes.push(Note { frame: subject.frame, word, host: name, records: 0, lag: None });
+    }
+}

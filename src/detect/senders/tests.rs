@@ -1,0 +1,95 @@
+//! Floor 2, tests: what is noted of the records of one batch.
+
+use super::*;
+use crate::detect::{Interest, NameHasher};
+use crate::time::{Timestamp, Zone};
+use crate::wire::Record;
+use std::time::Duration;
+
+const NOON: Timestamp = Timestamp::from_civil(2026, 3, 1, 43_200, 0);
+
+/// What a batch of records, each of a host and with its time so many seconds before its arrival, comes to; `arrivals`
+/// says with which records a later arrival begins.
+fn notes(rules: &Rules, peer: &str, records: &[(&str, i64)], arrivals: &[u32]) -> (Vec<String>, Vec<bool>) {
+    let lines = records.iter().map(|(host, lag)| {
+        let time = Timestamp::from_micros(NOON.as_micros() - lag * 1_000_000);
+        format!("<38>1 {time} {host} cron - - - x")
+    });
+    let lines: Vec<String> = lines.collect();
+    let bytes = lines.concat();
+    let detector = Detector::new(Interest::default());
+    let (mut scratch, mut out) = (detector.scratch(), Observations::default());
+    let origin = Arc::new(Origin { listener: "lan".into(), peer: peer.into() });
+    scratch.begin(rules, &origin);
+    let (mut start, mut may_speak) = (0, Vec::new());
+    for (frame, line) in (0..).zip(&lines) {
+        if arrivals.contains(&frame) {
+            scratch.arrive();
+        }
+        let record = Record::parse(&bytes.as_bytes()[start..start + line.len()], NOON, &Zone::UTC).unwrap();
+        let subject =
+            Subject { record: &record, bytes: bytes.as_bytes(), frame, truncated: false, arrival: NOON };
+        may_speak.push(detector.hear(&mut scratch, rules, subject, &mut out));
+        start += line.len();
+    }
+    let hasher = NameHasher::of_process();
+    let shown = out.notes.iter().map(|note| {
+        let host = note.host.span.of(bytes.as_bytes());
+        assert_eq!(note.host.hash, hasher.hash(host));
+        let (host, lag) = (String::from_utf8_lossy(host), note.lag.map(|lag| lag / 1_000_000));
+        format!("{} {:?} {host} {} {lag:?}", note.frame, note.word, note.records)
+    });
+    (shown.collect(), may_speak)
+}
+
+#[test]
+fn a_host_is_noted_once_with_how_much_it_says_and_its_least_lag() {
+    let records = [("web1", 3), ("web1", 2), ("db1", 7), ("web1", 5), ("-", 1), ("db1", 9)];
+    let (notes, _) = notes(&Rules::default(), "192.0.2.1", &records, &[]);
+    assert_eq!(notes, ["0 Heard web1 3 Some(2)", "2 Heard db1 2 Some(7)"]);
+}
+
+#[test]
+fn a_later_arrival_is_noted_anew() {
+    let (notes, _) = notes(&Rules::default(), "", &[("web1", 3), ("web1", 2), ("web1", 1)], &[1]);
+    assert_eq!(notes, ["0 Heard web1 1 None", "1 Heard web1 2 None"], "and a file has no lag");
+}
+
+#[test]
+fn the_first_record_is_noted_whose_time_cannot_be_right() {
+    let rules = Rules {
+        most_ahead: Some(Duration::from_secs(60)),
+        most_behind: Some(Duration::from_secs(60)),
+        ..Rules::default()
+    };
+    let records = [("web1", 0), ("web1", -61), ("web1", -70), ("db1", 61), ("web1", 99)];
+    let (notes, _) = notes(&rules, "192.0.2.1", &records, &[]);
+    assert_eq!(
+        notes,
+        [
+            "0 Heard web1 4 Some(-70)",
+            "1 Ahead web1 0 Some(-61)",
+            "3 Heard db1 1 Some(61)",
+            "3 Behind db1 0 Some(61)",
+            "4 Behind web1 0 Some(99)"
+        ]
+    );
+    let (notes, _) = self::notes(&rules, "", &[("web1", 99)], &[]);
+    assert_eq!(notes, ["0 Heard web1 1 None"], "a line of a file is as old as it is");
+}
+
+#[test]
+fn a_sender_is_refused_hosts_that_are_not_its_own() {
+    let source = Source {
+        peers: vec!["10.0.0.0/8".parse().unwrap()],
+        hosts: vec!["web*".into()],
+        ..Source::default()
+    };
+    let rules = Rules { sources: vec![source], ..Rules::default() };
+    let records = [("web1", 0), ("db1", 0), ("db1", 0), ("web2", 0), ("-", 0)];
+    let (notes, may_speak) = notes(&rules, "10.0.0.1", &records, &[]);
+    assert_eq!(notes, ["0 Heard web1 1 Some(0)", "1 Refused db1 0 None", "3 Heard web2 1 Some(0)"]);
+    assert_eq!(may_speak, [true, false, false, true, true]);
+    let (_, may_speak) = self::notes(&rules, "192.0.2.1", &records, &[]);
+    assert!(may_speak.into_iter().all(|may| may), "it belongs to no source");
+}

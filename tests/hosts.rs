@@ -1,0 +1,149 @@
+//! Whose hosts a sender may speak for, live and in a replay; silence and clocks, as commands tell them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test program: its helpers fail by panicking"
+)]
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const CONFIG: &str = r#"
+[listeners.lan]
+address = "tcp://127.0.0.1:0"
+
+[sources.web]
+peers = ["127.0.0.2"]
+hosts = ["web*"]
+
+[apps.fleet]
+handlers = ["screen"]
+
+[apps.fleet.modules.openssh]
+type = "sshd"
+
+[handlers.screen]
+type = "log"
+format = "json"
+"#;
+
+fn correlator(home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+    command.args(arguments).arg("--config").arg(home.join("correlator.toml"));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Sends a stream from an address of this machine's own network, and waits until it has been read.
+fn send(from: &str, to: SocketAddr, text: &str) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(from.parse().unwrap(), 0).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    let mut peer = TcpStream::from(socket);
+    peer.write_all(text.as_bytes()).unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
+    peer.read_to_end(&mut Vec::new()).unwrap();
+}
+
+/// So many failed logins on a host, without a time.
+fn failures(host: &str, count: u32) -> String {
+    let failure = |pid| {
+        format!("<38>1 - {host} sshd {pid} - - Failed password for root from 203.0.113.9 port {pid} ssh2\n")
+    };
+    (1..=count).map(failure).collect()
+}
+
+/// The events of lines, but those that tell of the server and so are in no replay.
+fn events(lines: &str) -> Vec<Value> {
+    let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    events.filter(|event| event["kind"] != "ServerStarted").collect()
+}
+
+#[test]
+fn a_host_that_is_not_the_senders_counts_for_nothing_live_and_in_a_replay() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("correlator.toml"), CONFIG).unwrap();
+    let data = home.path().join("data");
+    let capture = home.path().join("capture");
+    let mut server = correlator(home.path(), &["serve"]);
+    let mut server = server.arg("--data-dir").arg(&data).arg("--capture").arg(&capture).spawn().unwrap();
+    let mut log = BufReader::new(server.stderr.take().unwrap());
+    let address =
+        log.by_ref().lines().map_while(Result::ok).find_map(|line| {
+            line.split("tcp://").nth(1)?.split_whitespace().next()?.parse::<SocketAddr>().ok()
+        });
+    let address = address.unwrap();
+    send("127.0.0.2", address, &failures("db1", 40));
+    send("127.0.0.2", address, &failures("web1", 3));
+    send("127.0.0.3", address, &failures("db1", 2));
+    let mut status = correlator(home.path(), &["status", "--format", "json"]);
+    let status = status.arg("--data-dir").arg(&data).output().unwrap();
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+    let mut live = String::new();
+    server.stdout.take().unwrap().read_to_string(&mut live).unwrap();
+    log.read_to_string(&mut String::new()).unwrap();
+    assert!(server.wait().unwrap().success());
+
+    assert_eq!(
+        (&status["received"], &status["parsed"], &status["rejected"]),
+        (&45.into(), &5.into(), &40.into())
+    );
+    assert_eq!(status["reasons"], serde_json::json!({ "sender-not-entitled": 40 }));
+    assert_eq!((&status["hosts"], &status["balanced"]), (&2.into(), &true.into()));
+    let rejected = fs::read_to_string(data.join("rejected.jsonl")).unwrap();
+    assert!(rejected.contains("sender-not-entitled") && rejected.contains("db1 sshd 1 "), "{rejected}");
+
+    let live = events(&live);
+    let forged: Vec<_> = live.iter().filter(|event| event["kind"] == "HostForged").collect();
+    assert_eq!(forged.len(), 1, "{live:?}");
+    assert_eq!(forged[0]["summary"], "127.0.0.2 may not speak for db1: its records are rejected");
+    let exceeded: Vec<_> = live.iter().filter(|event| event["kind"] == "SSHDAttemptsExceeded").collect();
+    assert_eq!(exceeded.len(), 1, "{live:?}");
+    assert_eq!(exceeded[0]["fields"]["count"], 5, "three of web1, and two of db1 from a sender that may");
+
+    let replayed = correlator(home.path(), &["replay", "--format", "json"]).arg(&capture).output().unwrap();
+    let replayed = events(&String::from_utf8(replayed.stdout).unwrap());
+    assert_eq!(replayed, live, "the same events with the same ids");
+}
+
+#[test]
+fn a_log_tells_which_hosts_fell_silent() {
+    let home = tempfile::tempdir().unwrap();
+    let config = format!("{CONFIG}\n[hosts]\nsilent_after = \"1h\"\nwatched = [\"web*\"]\n");
+    fs::write(home.path().join("correlator.toml"), config).unwrap();
+    let mut text = String::new();
+    for minute in 0..300 {
+        let time = format!("2026-03-01T{:02}:{:02}:00Z", 10 + minute / 60, minute % 60);
+        writeln!(text, "<38>1 {time} db1 cron - - - tick").unwrap();
+        if !(90..=240).contains(&minute) {
+            writeln!(text, "<38>1 {time} web1 cron - - - tick\n<38>1 {time} mail1 cron - - - tick").unwrap();
+        }
+    }
+    let log = home.path().join("a.log");
+    fs::write(&log, text).unwrap();
+    let told = correlator(home.path(), &["replay", "--format", "json"]).arg(&log).output().unwrap();
+    let told = events(&String::from_utf8(told.stdout).unwrap());
+    let told: Vec<_> = told
+        .iter()
+        .filter(|event| event["kind"].as_str().unwrap().starts_with("Host"))
+        .map(|event| (event["time"].as_str().unwrap(), event["summary"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("2026-03-01T12:31:45.000000Z", "nothing has come from web1 for 1h 3m"),
+            ("2026-03-01T14:01:00.000000Z", "web1 is back after 2h 33m"),
+        ]
+    );
+}
