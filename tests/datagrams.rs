@@ -8,16 +8,21 @@
     reason = "what fails in a test should fail loudly"
 )]
 
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
+
+use child::{Guard, Lines, PATIENCE};
 use correlator::batch::Batch;
 use correlator::ingest::{Address, Bound, Environment, Intake, Notices, Options, Refusal, Sink};
 use correlator::wire::framing;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -96,8 +101,7 @@ impl Rig {
                 self.sink.more.notified().await;
             }
         };
-        let patience = std::time::Duration::from_secs(60);
-        self.runtime.block_on(async { tokio::time::timeout(patience, enough).await.expect("records") });
+        self.runtime.block_on(async { tokio::time::timeout(PATIENCE, enough).await.expect("records") });
     }
 
     fn stop(self) -> (Vec<Record>, Arc<Notices>) {
@@ -269,35 +273,41 @@ fn only_a_socket_that_nobody_listens_on_is_replaced() {
     assert!(said.contains("there is no user `nobody-of-that-name`"), "{said}");
 }
 
-/// A server that inherits a socket as descriptor 3.
-fn inheriting(home: &Path, socket: OwnedFd, name: &str, listen: &[&str]) -> (Child, String) {
-    let script = "exec 3<&0 0</dev/null; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=$NAME; exec \"$@\"";
-    let mut child = Command::new("/bin/sh")
-        .args(["-c", script, "sh", env!("CARGO_BIN_EXE_correlator"), "serve", "--data-dir"])
-        .arg(home.join("data"))
-        .args(listen)
-        .env("NAME", name)
-        .stdin(socket)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap());
-    let mut said = String::new();
-    while !said.lines().any(|line| line.starts_with("listening")) {
-        assert_ne!(lines.read_line(&mut said).unwrap(), 0, "{said}");
-    }
-    child.stderr = Some(lines.into_inner());
-    (child, said)
+/// A server that inherited a socket, and where it says that it listens.
+struct Heir {
+    child: Guard,
+    said: Lines,
+    listening: String,
 }
 
-fn received(mut child: Child) -> String {
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    child.wait().unwrap();
-    said.lines().find(|line| line.starts_with("received")).unwrap_or(&said).to_owned()
+impl Heir {
+    /// Starts one with the socket as descriptor 3.
+    fn start(home: &Path, socket: OwnedFd, name: &str, listen: &[&str]) -> Self {
+        let script =
+            "exec 3<&0 0</dev/null; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=$NAME; exec \"$@\"";
+        let child = Command::new("/bin/sh")
+            .args(["-c", script, "sh", env!("CARGO_BIN_EXE_correlator"), "serve", "--data-dir"])
+            .arg(home.join("data"))
+            .args(listen)
+            .env("NAME", name)
+            .stdin(socket)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = Guard(child.unwrap());
+        let mut said = Lines::of(child.stderr.take().unwrap());
+        let listening = said.until("listening");
+        Self { child, said, listening }
+    }
+
+    /// Stops it; the line that tells how much it received.
+    fn received(mut self) -> String {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let received = self.said.until("received");
+        assert!(self.child.ended().success());
+        received
+    }
 }
 
 #[test]
@@ -312,11 +322,11 @@ fn a_restart_with_an_inherited_socket_refuses_nobody() {
         host.write_all(b"<14>1 - web1 cron 1 - - while nobody ran\n").unwrap();
         host.shutdown(std::net::Shutdown::Write).unwrap();
         let socket = held.try_clone().unwrap().into();
-        let (child, said) = inheriting(home.path(), socket, "ours", &["--listen", &url]);
-        assert!(said.contains(&url), "{said}");
+        let heir = Heir::start(home.path(), socket, "ours", &["--listen", &url]);
+        assert!(heir.listening.contains(&url), "{}", heir.listening);
         let mut rest = Vec::new();
         host.read_to_end(&mut rest).unwrap();
-        assert_eq!(received(child), "received      1");
+        assert_eq!(heir.received(), "received      1");
     }
 }
 
@@ -333,9 +343,9 @@ fn an_inherited_socket_is_known_by_its_name_as_well() {
         "--set",
         "listeners.local.address=tcp://127.0.0.1:0",
     ];
-    let (child, said) = inheriting(home.path(), held.into(), "fleet", &arguments);
-    assert!(said.contains(&format!("udp://{address}")), "{said}");
-    assert_eq!(received(child), "received      1");
+    let heir = Heir::start(home.path(), held.into(), "fleet", &arguments);
+    assert!(heir.listening.contains(&format!("udp://{address}")), "{}", heir.listening);
+    assert_eq!(heir.received(), "received      1");
 }
 
 #[test]
@@ -350,10 +360,10 @@ fn every_kind_of_listener_is_told_at_the_start() {
     ];
     let held: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
     let arguments: Vec<&str> = urls.iter().flat_map(|url| ["--listen", url.as_str()]).collect();
-    let (child, said) = inheriting(home.path(), held, "what", &arguments);
+    let heir = Heir::start(home.path(), held, "what", &arguments);
     for url in ["tcp://127.0.0.1:", "udp://127.0.0.1:", &urls[2], &urls[3]] {
-        assert!(said.contains(url), "{said}");
+        assert!(heir.listening.contains(url), "{}", heir.listening);
     }
-    assert_eq!(received(child), "received      0");
+    assert_eq!(heir.received(), "received      0");
     assert!(!stream.exists() && !datagrams.exists());
 }

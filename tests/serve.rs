@@ -8,23 +8,28 @@
     reason = "a test program: its helpers fail by panicking"
 )]
 
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
+
+use child::{Guard, Lines, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Barrier;
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 /// A server that runs as a child, with a data directory of its own.
 struct Server {
-    child: Child,
+    child: Guard,
     address: SocketAddr,
-    events: JoinHandle<String>,
-    rest: BufReader<ChildStderr>,
+    events: Lines,
+    said: Lines,
 }
 
 /// What a server said and did by its end.
@@ -45,23 +50,11 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut rest = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        let address = loop {
-            let mut line = String::new();
-            assert_ne!(rest.read_line(&mut line).unwrap(), 0, "the server ended before it listened: {said}");
-            if let Some(address) = line.split("tcp://").nth(1) {
-                break address.split_whitespace().next().unwrap().parse().unwrap();
-            }
-            said.push_str(&line);
-        };
-        let mut stdout = child.stdout.take().unwrap();
-        let events = thread::spawn(move || {
-            let mut text = String::new();
-            stdout.read_to_string(&mut text).unwrap();
-            text
-        });
-        Self { child, address, events, rest }
+        let events = Lines::of(child.stdout.take().unwrap());
+        let mut said = Lines::of(child.stderr.take().unwrap());
+        let listening = said.until("tcp://");
+        let address = listening.split("tcp://").nth(1).unwrap().split_whitespace().next().unwrap();
+        Self { child: Guard(child), address: address.parse().unwrap(), events, said }
     }
 
     /// Bytes of memory that it occupied at most.
@@ -74,11 +67,9 @@ impl Server {
     /// Asks it to stop, and waits until it has.
     fn stop(mut self) -> Ended {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        let mut log = String::new();
-        self.rest.read_to_string(&mut log).unwrap();
-        let code = self.child.wait().unwrap().code();
-        let events = self.events.join().unwrap();
-        let events = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let log = self.said.by_ref().map(|line| line + "\n").collect();
+        let code = self.child.ended().code();
+        let events = self.events.map(|line| serde_json::from_str(&line).unwrap()).collect();
         Ended { code, log, events }
     }
 }
@@ -354,29 +345,25 @@ fn a_log_that_cannot_be_written_and_a_hang_up_change_nothing() {
     let home = tempfile::tempdir().unwrap();
     let full = || Stdio::from(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
     let capture = home.path().join("full.capture");
-    let start = |errors: Stdio, extra: &[&str]| {
-        Command::new(env!("CARGO_BIN_EXE_correlator"))
-            .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
-            .arg(home.path().join("data"))
-            .args(extra)
-            .stdout(Stdio::piped())
-            .stderr(errors)
-            .spawn()
-            .unwrap()
-    };
-    let mut child = start(full(), &["--capture", capture.to_str().unwrap()]);
+    let child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+        .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
+        .arg(home.path().join("data"))
+        .arg("--capture")
+        .arg(&capture)
+        .stdout(Stdio::piped())
+        .stderr(full())
+        .spawn();
+    let mut child = Guard(child.unwrap());
+    let events = Lines::of(child.stdout.take().unwrap());
     // Its standard error is lost, and so the address: the capture's first tick tells that it runs.
-    let began = std::time::Instant::now();
-    while fs::metadata(&capture).map_or(0, |file| file.len()) <= 96 {
+    wait_for("the first tick", || {
         assert!(child.try_wait().unwrap().is_none(), "the server ended");
-        assert!(began.elapsed().as_secs() < 30, "the server captured nothing");
-        thread::yield_now();
-    }
+        fs::metadata(&capture).ok().filter(|file| file.len() > 96)
+    });
     kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-    let mut events = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut events).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(child.ended().code(), Some(0));
+    let events = events.collect::<String>();
     assert!(events.contains("ServerStats"), "it ended in order: {events}");
 
     let replay = |out: Stdio| {
