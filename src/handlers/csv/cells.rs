@@ -87,8 +87,8 @@ impl Cells {
             Value::Text(text) => {
                 self.neutralise(text);
                 // Where the comma is for decimals, a `;` ends a cell, and a formula could stand behind it.
-                let splits =
-                    text.windows(2).any(|pair| matches!(pair, [b';', next] if begins_formula(*next)));
+                let splits = memchr::memchr_iter(b';', text)
+                    .any(|at| text.get(at + 1).is_some_and(|next| begins_formula(*next)));
                 render::flat(&mut self.rows, text, splits.then_some(';'));
             }
             Value::List(list) => {
