@@ -48,6 +48,12 @@ impl Backlogs {
         }
     }
 
+    /// Notes that what was left of a file's backlog is now in its copy.
+    pub(super) fn moved(&mut self, from: FileId, to: FileId) {
+        self.begin(to, self.end(from));
+        self.passed(from, u64::MAX);
+    }
+
     /// Where the backlog of a file ends; 0 if it has none.
     pub(super) fn end(&self, id: FileId) -> u64 {
         self.ends.iter().find(|(known, _)| *known == id).map_or(0, |(_, end)| *end)

@@ -217,13 +217,14 @@ impl Tail {
         }
         let noted = claim.place.or_else(|| own.first().and_then(|mark| mark.place));
         let place = self.first_place(&file, &metadata, noted, now)?;
-        if noted.is_none() && self.begin == Begin::Backlog {
-            self.backlogs.begin(claim.id, metadata.len());
-        }
-        let is_read_on = noted.is_none_or(|noted| noted == place);
-        let backlog = if is_read_on { self.backlogs.end(claim.id) } else { 0 };
+        let id = claim.id;
         match OpenFile::new(file, claim, place, now) {
-            Ok(open) => self.current = Some(open.with_backlog(backlog)),
+            Ok(open) => {
+                if noted.is_none() && self.begin == Begin::Backlog {
+                    self.backlogs.begin(id, metadata.len());
+                }
+                self.current = Some(open.with_backlog(self.backlogs.end(id)));
+            }
             Err(error) => {
                 self.marks.extend(own);
                 return Err(error);
@@ -269,13 +270,16 @@ impl Tail {
         match self.find(place, None, original) {
             Some((copy, file, claim)) => {
                 tracing::info!(%path, copy = %copy.display(), "the file was cut; its copy is read to its end first");
+                self.backlogs.moved(original, claim.id);
                 self.go_on((file, claim), *place, now, now);
+                return;
             }
             None if place.offset > 0 => {
                 tracing::info!(%path, at = place.offset, "the file was cut or written anew; it is read from its start");
             }
             None => {}
         }
+        self.backlogs.passed(original, u64::MAX);
     }
 
     /// Goes on with a file that the path named in the run before, by whatever name it has now.

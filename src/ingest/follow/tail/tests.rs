@@ -320,6 +320,26 @@ fn what_a_file_holds_at_first_is_its_backlog() {
 }
 
 #[test]
+fn a_backlog_begins_when_its_file_can_be_read_and_goes_with_its_copy() {
+    let mut scene = Scene::new(Begin::Backlog, "");
+    fs::write(scene.path("auth.log"), b"\xFF\xFEa\0").unwrap();
+    for _ in 0..3 {
+        assert!(scene.step().is_none(), "there is nothing to note");
+    }
+    fs::write(scene.path("auth.log"), format!("{}\n", "x".repeat(1000)).repeat(300)).unwrap();
+    let first: Vec<_> = (0..3).map(|_| scene.step().unwrap().len()).collect();
+    assert!(first[..2] == [0, 0] && first[2] > 0, "{first:?}");
+    fs::copy(scene.path("auth.log"), scene.path("auth.log.1")).unwrap();
+    fs::write(scene.path("auth.log"), "new\n").unwrap();
+    let rest = scene.lines();
+    let (old, new): (Vec<_>, Vec<_>) = rest.split(' ').partition(|line| line.starts_with('-'));
+    assert_eq!((old.len(), new), (300 - first[2], vec!["new"]));
+    scene.pass(ROTATED);
+    assert_eq!(scene.lines(), "");
+    assert!(scene.marks.iter().all(|mark| mark.path.starts_with("/") || mark.place.is_none()), "it is read");
+}
+
+#[test]
 fn a_restart_in_the_midst_of_a_backlog_makes_no_news_of_it() {
     let long = format!("{}\n", "x".repeat(1000));
     let content = long.repeat(300);
