@@ -25,7 +25,9 @@ impl Section for TargetOptions {
             "For how long events like one that was delivered are held back: they go with the next digest, or, where \
              there is none, not at all. Zero is off.";
         cooldown_by = storm.cooldown_by as Fields,
-            "The fields in which events must agree, beside their kind, to be alike.";
+            "The fields in which events must agree, beside their kind, to be alike. `source` is the address where a \
+             kind has no source, of IPv6 its /64 network. Events that have none of the fields are alike when they are \
+             about the same user, host, handler, listener or sender.";
         start = start as OneOf<Start>,
             "Where a handler begins that is new: with the next event, or with the first that the journal still has.";
         retry_first = retry.first as Lasting<1, 3600>,

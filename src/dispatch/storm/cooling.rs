@@ -14,6 +14,21 @@ use std::time::Duration;
 /// The bits of an IPv6 address that one source has in common.
 const SOURCE_MASK: u128 = !0 << 64;
 
+/// What events are about that have none of the fields by which they are told apart.
+const SUBJECT: &[Field] = &[
+    Field::Source,
+    Field::User,
+    Field::Host,
+    Field::Network,
+    Field::AppName,
+    Field::Handler,
+    Field::Listener,
+    Field::Subject,
+    Field::File,
+    Field::Peer,
+    Field::OtherPeer,
+];
+
 /// The cool-downs of one handler.
 #[derive(Debug)]
 pub(super) struct Cooling {
@@ -77,15 +92,28 @@ impl Cooling {
     }
 }
 
-/// Writes what alike events have in common, so that no two keys are the same for different values.
+/// Writes what alike events have in common, so that no two keys are the same for different values. Two events that have
+/// none of the fields do not agree in them: these are alike when they are about the same, or, where even that is open,
+/// give the same reason.
 fn write_key(out: &mut Vec<u8>, by: &[Field], event: Event<'_>) {
     out.clear();
     out.push(event.kind() as u8);
-    for field in by {
-        match event.get(*field) {
-            Value::Null if *field == Field::Source => write_value(out, source(event)),
-            value => write_value(out, value),
-        }
+    let has_any = |fields: &[Field]| fields.iter().any(|field| value(event, *field) != Value::Null);
+    let choices = [by, SUBJECT, &[Field::Reason]];
+    let Some((choice, fields)) =
+        (0_u8..).zip(choices).find(|(_, fields)| fields.is_empty() || has_any(fields))
+    else {
+        return;
+    };
+    out.push(choice);
+    fields.iter().for_each(|field| write_value(out, value(event, *field)));
+}
+
+/// What an event holds in a field. A kind that does not tell its source is known by its address.
+fn value(event: Event<'_>, field: Field) -> Value<'_> {
+    match event.get(field) {
+        Value::Null if field == Field::Source => source(event),
+        value => value,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Floor 5: storm control: of alike events the first goes at once; the others wait for a digest, or are held back.
 //!
-//! Events are alike that are of one kind and hold the same in some fields. What becomes of an event:
+//! Events are alike that are of one kind and hold the same in some fields, or, where they have none of these, are about
+//! the same. What becomes of an event:
 //!
 //! | the event | without a digest | with a digest |
 //! | --- | --- | --- |
@@ -38,7 +39,8 @@ pub struct Options {
     /// Time for which events like one that was delivered are held back.
     pub cooldown: Option<Duration>,
     /// The fields in which alike events hold the same, beside the kind. For [`Field::Source`] a kind that lacks it is
-    /// known by its address, in IPv6 by the /64 network of it.
+    /// known by its address, in IPv6 by the /64 network of it. An event that has none of the fields is like those about
+    /// the same user, host, handler or sender; with no fields the kind alone decides.
     pub cooldown_by: Vec<Field>,
     /// Time for which events are gathered before they go as one.
     pub digest: Option<Duration>,

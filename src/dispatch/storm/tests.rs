@@ -149,6 +149,46 @@ fn a_source_is_an_address_where_the_kind_tells_no_other() {
 }
 
 #[test]
+fn events_without_a_source_are_alike_only_when_they_are_about_the_same() {
+    let mut storm = Storm::new(by_source(Some(HOUR), None));
+    let mut is_new = |kind, fields: &[(Field, &str)]| {
+        let block = event(kind, Severity::Critical, minute(0), |event| {
+            for (field, text) in fields {
+                event.text(*field, text.as_bytes());
+            }
+        });
+        storm.on(&block, minute(0)) == Decision::Deliver
+    };
+    use Field::{Handler, Host, Listener, OtherPeer, Peer, Reason, Subject, User};
+    for (kind, one, other) in [
+        (Kind::SSHDDistributedBruteForce, vec![(User, "admin")], vec![(User, "oracle")]),
+        (Kind::SSHDThrottled, vec![(Host, "db1")], vec![(Host, "db2")]),
+        (Kind::SSHDChildCrash, vec![(Host, "db1"), (Reason, "a")], vec![(Host, "db2"), (Reason, "a")]),
+        (Kind::ServerHandlerFailing, vec![(Handler, "siem")], vec![(Handler, "hook")]),
+        (
+            Kind::ServerCertificateExpiring,
+            vec![(Listener, "a"), (Subject, "CN=a")],
+            vec![(Listener, "b"), (Subject, "CN=a")],
+        ),
+        (Kind::HostShared, vec![(Peer, "a"), (OtherPeer, "b")], vec![(Peer, "a"), (OtherPeer, "c")]),
+        (Kind::ServerDiskLow, vec![(Reason, "low")], vec![(Reason, "full")]),
+    ] {
+        assert!(is_new(kind, &one) && is_new(kind, &other), "{kind:?}");
+        assert!(!is_new(kind, &one) && !is_new(kind, &other), "{kind:?}");
+    }
+    assert!(is_new(Kind::ServerStarted, &[]) && !is_new(Kind::ServerStarted, &[]));
+    assert!(!is_new(Kind::SSHDThrottled, &[(Host, "db1"), (Reason, "said in other words")]));
+}
+
+#[test]
+fn with_no_fields_the_kind_alone_decides() {
+    let mut storm = Storm::new(Options { cooldown: Some(HOUR), ..Options::default() });
+    let mut is_new =
+        |addr| storm.on(&failure(addr, Severity::Notice, minute(0)), minute(0)) == Decision::Deliver;
+    assert!(is_new("192.0.2.1") && !is_new("192.0.2.2"));
+}
+
+#[test]
 fn a_digest_is_due_a_while_after_its_first_event() {
     let mut storm = Storm::new(by_source(None, Some(15 * MINUTE)));
     assert_eq!(storm.due(), None);
