@@ -337,6 +337,9 @@ pub const HANDLER_DEADLINE: Duration = Duration::from_secs(60);
 /// Attempts after which a handler that fails is worth an event.
 pub const FAILING_ATTEMPTS: u32 = 3;
 
+/// Time after which a delivery that fails is worth an event, however seldom it is tried: a limit or its receiver puts it off.
+pub const FAILING_TIME: Duration = Duration::from_secs(900);
+
 /// Time between two events about the same trouble of the server.
 pub const TROUBLE_INTERVAL: Duration = Duration::from_secs(3600);
 

@@ -194,7 +194,7 @@ kinds! {
     82 ServerDiskLow on Error own "The disk is nearly full, or full; then the server takes no input until there is room. At most once an hour for each of the two."
         "the disk fills up: {reason}"
         [Reason]
-    83 ServerHandlerFailing on Error own "A handler fails again and again; its events wait. At most once an hour for each handler."
+    83 ServerHandlerFailing on Error own "A handler has failed three times in a row, or could not deliver an event for 15 minutes, as under a limit; its events wait. At most once an hour for each handler."
         "handler {handler} fails, {waiting} events wait: {reason}"
         [Handler Waiting Reason]
     84 ServerDeadLetters on Error own "Events were given up, because a handler could not deliver them. At most once an hour for each handler."

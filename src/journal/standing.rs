@@ -4,6 +4,7 @@
 
 use super::ranges::Ranges;
 use super::schema::{RangeRow, RetryRow, StandingRow};
+use crate::limits;
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -121,6 +122,13 @@ pub struct Retry {
     pub since: Timestamp,
     /// Why it failed the last time.
     pub note: String,
+}
+
+impl Retry {
+    /// Whether it is a trouble that people want to know of: it has failed often, or for long.
+    pub fn is_trouble(&self, now: Timestamp) -> bool {
+        self.attempts >= limits::FAILING_ATTEMPTS || now.since(self.since) >= limits::FAILING_TIME
+    }
 }
 
 /// Where one handler stands.

@@ -75,9 +75,10 @@ impl Work {
         self.own.push(block);
     }
 
-    /// Checks the books of all handlers, and, when that is due, what came in.
+    /// Checks how all handlers stand, and, when that is due, what came in.
     pub(super) fn check_books(&mut self, now: Timestamp) {
         self.drop_what_is_gone(now);
+        self.tell_of_stalled(now);
         let next = self.desk.journal.next();
         let wrong = self.desk.journal.standings().iter().find(|(_, standing)| !standing.is_balanced(next));
         if let Some(name) = wrong.map(|(name, _)| name.clone()) {

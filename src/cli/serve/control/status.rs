@@ -4,7 +4,7 @@ use super::{Desk, Handlers, present};
 use crate::cli::control::{Delivery, Failing, FollowedFile, HostClock, Peer, Refused, Status};
 use crate::dispatch::{DurableDispatch, Totals};
 use crate::ingest::follow::Board;
-use crate::journal::{Standing, State, committed_with, disk_use};
+use crate::journal::{Retry, Standing, State, committed_with, disk_use};
 use crate::limits;
 use crate::pipeline::{Hosts, Ledger, PeerCounts, Present};
 use crate::time::{Clock, SystemClock, Timestamp};
@@ -44,7 +44,7 @@ impl Desk {
             Handlers::Volatile(sink) => status.handlers = sink.totals().into_iter().map(volatile).collect(),
             Handlers::Durable { dispatch, errands } => {
                 let present = present(errands).await?;
-                journal(&mut status, &present, dispatch);
+                journal(&mut status, &present, dispatch, now);
                 let data = self.data.clone();
                 let look = move || (oldest(&data, &present, now), disk_use(&data));
                 let (oldest, bytes) =
@@ -144,7 +144,7 @@ fn reasons(counts: &PeerCounts) -> BTreeMap<String, u64> {
 }
 
 /// What became of events, as the journal has it.
-fn journal(status: &mut Status, present: &Present, dispatch: &DurableDispatch) {
+fn journal(status: &mut Status, present: &Present, dispatch: &DurableDispatch, now: Timestamp) {
     status.last_commit = present.last_commit.map(|time| time.to_string());
     status.disk_full = present.is_full;
     for (name, standing) in &present.standings {
@@ -152,8 +152,23 @@ fn journal(status: &mut Status, present: &Present, dispatch: &DurableDispatch) {
             status.balanced = false;
             status.problems.push(format!("the books of handler `{name}` do not add up"));
         }
-        status.handlers.push(durable(name, standing, present.next, dispatch.has(name)));
+        let runs = dispatch.has(name);
+        status.problems.extend(trouble(name, standing, present.next, now).filter(|_| runs));
+        status.handlers.push(durable(name, standing, present.next, runs));
     }
+}
+
+/// What keeps a handler's events waiting, where that is a problem.
+fn trouble(name: &str, standing: &Standing, next: u64, now: Timestamp) -> Option<String> {
+    let Retry { attempts, since, note, .. } =
+        standing.retry.as_ref().filter(|retry| retry.is_trouble(now))?;
+    let waiting = standing.waiting(next);
+    let wait = if waiting == 1 { "event waits" } else { "events wait" };
+    let tried = match attempts {
+        1 => format!("nothing could be delivered since {since}"),
+        _ => format!("after {attempts} attempts"),
+    };
+    Some(format!("handler `{name}` fails, {waiting} {wait}: {tried}: {note}"))
 }
 
 fn durable(name: &str, standing: &Standing, next: u64, runs: bool) -> Delivery {
@@ -208,18 +223,10 @@ fn oldest(data: &Path, present: &Present, now: Timestamp) -> BTreeMap<String, u6
 /// Whether the server is healthy, and why not.
 fn judge(status: &mut Status) {
     for delivery in status.handlers.iter().filter(|delivery| delivery.runs) {
-        let Delivery { handler, dead, waiting, failing, .. } = delivery;
+        let Delivery { handler, dead, .. } = delivery;
         if *dead > 0 {
             let events = if *dead == 1 { "event" } else { "events" };
             status.problems.push(format!("handler `{handler}` has given up {dead} {events}"));
-        }
-        if let Some(Failing { attempts, error, .. }) =
-            failing.as_ref().filter(|failing| failing.attempts >= limits::FAILING_ATTEMPTS)
-        {
-            let wait = if *waiting == 1 { "event waits" } else { "events wait" };
-            let text =
-                format!("handler `{handler}` fails, {waiting} {wait}: after {attempts} attempts: {error}");
-            status.problems.push(text);
         }
     }
     for file in &status.files {
@@ -236,6 +243,20 @@ fn judge(status: &mut Status) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::Settled;
+
+    #[test]
+    fn a_handler_that_is_put_off_for_long_is_a_problem_after_one_attempt() {
+        let (time, mut standing) = (Timestamp::EPOCH, Standing::new(0));
+        let note = Some("the limit of 10 messages an hour is reached".to_owned());
+        let handler = "pager".into();
+        standing.apply(&Settled { handler, events: 0..1, state: State::Failed, attempts: 1, time, note });
+        let after = |seconds| trouble("pager", &standing, 118, time.plus(Duration::from_secs(seconds)));
+        assert_eq!(after(899), None);
+        let expected = "handler `pager` fails, 118 events wait: nothing could be delivered since \
+                        1970-01-01T00:00:00.000000Z: the limit of 10 messages an hour is reached";
+        assert_eq!(after(900).as_deref(), Some(expected));
+    }
 
     #[test]
     fn without_a_journal_what_was_held_back_is_told_by_its_reason() {
