@@ -191,8 +191,9 @@ async fn who_is_refused_is_named_and_keeps_nobody_else_from_the_mail() {
     let home = tempfile::tempdir().unwrap();
     let (mut server, mut handler) = plain(home.path()).await;
     server.script("RCPT TO:<b@", Act::Say("550-5.1.1 no such\r\n550 5.1.1 user"));
-    let Outcome::Accepted(note) = one(&mut *handler).await else { panic!("the others have it") };
+    let Outcome::Partial { note, refused } = one(&mut *handler).await else { panic!("the others have it") };
     assert_eq!(note, "250 2.0.0 queued as 4711; refused for b@example.com: 550 5.1.1 no such user");
+    assert_eq!(refused, "b@example.com: 550 5.1.1 no such user");
     assert_eq!(server.next().await.to, ["a@example.com"]);
 
     let (server, mut handler) = plain(home.path()).await;

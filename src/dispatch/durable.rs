@@ -9,7 +9,7 @@ use super::courier::{Command, Courier, Orders, Recall, Unwanted};
 use super::feed::{Chunk, Feed};
 use super::sieve::Sieve;
 use super::steady::Alarm;
-use super::throttle::Throttle;
+use super::warnings::Warnings;
 use crate::event::EventBlock;
 use crate::journal::{Settled, Standing, Standings};
 use crate::limits;
@@ -98,7 +98,7 @@ impl DurableDispatch {
                 alarm: Alarm::default(),
                 tried: None,
                 recall: Some(Recall::All),
-                failures: Throttle::default(),
+                warnings: Warnings::new(&name),
             };
             tasks.push(runtime.spawn(courier.work()));
             routes.push(Route { name, chunks, commands });

@@ -151,7 +151,9 @@ impl Marks {
             }
             let (state, note) = match outcome {
                 Outcome::Delivered => (Some(State::Delivered), None),
-                Outcome::Accepted(what) => (Some(State::Delivered), Some(what)),
+                Outcome::Accepted(what) | Outcome::Partial { note: what, .. } => {
+                    (Some(State::Delivered), Some(what))
+                }
                 Outcome::Permanent(why) => (Some(State::Dead), Some(why)),
                 Outcome::Temporary(why) | Outcome::Deferred(why, _) => (None, Some(why)),
             };

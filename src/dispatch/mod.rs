@@ -24,6 +24,7 @@ mod steady;
 mod storm;
 mod throttle;
 mod totals;
+mod warnings;
 mod worker;
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ impl Counters {
     /// Counts the outcome of a digest of so many events.
     pub(super) fn take_digest(&self, outcome: &Outcome, events: u64) {
         let counter = match outcome {
-            Outcome::Delivered | Outcome::Accepted(_) => &self.digested,
+            Outcome::Delivered | Outcome::Accepted(_) | Outcome::Partial { .. } => &self.digested,
             Outcome::Temporary(_) | Outcome::Deferred(..) => &self.temporary,
             Outcome::Permanent(_) => &self.permanent,
         };

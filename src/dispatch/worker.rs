@@ -5,8 +5,8 @@ use super::Target;
 use super::delivery::{guarded, guarded_digest};
 use super::sieve::Sieve;
 use super::steady::Alarm;
-use super::throttle::Throttle;
 use super::totals::Counters;
+use super::warnings::Warnings;
 use crate::handlers::{Gathered, Handler, Outcome, Selection};
 use crate::journal::State;
 use crate::limits;
@@ -18,12 +18,11 @@ use tokio::time::{Instant, sleep_until};
 
 /// What runs in a handler's task.
 pub(super) struct Worker {
-    name: String,
     handler: Box<dyn Handler>,
     sieve: Sieve,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
-    failures: Throttle,
+    warnings: Warnings,
     /// When the digest is due.
     alarm: Alarm,
     /// Events so far, which numbers them.
@@ -36,11 +35,10 @@ impl Worker {
     pub(super) fn new(target: Target, clock: Arc<dyn Clock>, counters: Arc<Counters>) -> Self {
         Self {
             sieve: Sieve::new(&target),
-            name: target.name,
+            warnings: Warnings::new(&target.name.into()),
             handler: target.handler,
             clock,
             counters,
-            failures: Throttle::default(),
             alarm: Alarm::default(),
             seen: 0,
             shown: Vec::new(),
@@ -100,11 +98,7 @@ impl Worker {
     }
 
     fn report(&mut self, outcomes: &[Outcome]) {
-        let failures = outcomes.iter().filter_map(Outcome::failure);
-        let count = failures.clone().count() as u64;
-        let Some(why) = failures.clone().next() else { return };
-        if let Some(events) = self.failures.note(count) {
-            tracing::warn!(handler = self.name, events, why, "a handler could not deliver events");
-        }
+        self.warnings.refusals(outcomes);
+        self.warnings.lost(outcomes);
     }
 }

@@ -114,6 +114,13 @@ pub enum Outcome {
     Delivered,
     /// Done, and there is something to remember of it: what the other side calls it, or what a program printed.
     Accepted(String),
+    /// Done for some of its recipients, while others have refused it for good.
+    Partial {
+        /// What there is to remember of it, the refusals with it.
+        note: String,
+        /// Who has refused it, and why.
+        refused: String,
+    },
     /// Failed for now: trying again may help.
     Temporary(String),
     /// Failed for now, and the other side wants to be left alone for a while.
@@ -125,7 +132,7 @@ pub enum Outcome {
 impl Outcome {
     /// Whether the event was delivered.
     pub fn is_delivered(&self) -> bool {
-        matches!(self, Self::Delivered | Self::Accepted(_))
+        matches!(self, Self::Delivered | Self::Accepted(_) | Self::Partial { .. })
     }
 
     /// Whether trying again may help.
@@ -135,12 +142,16 @@ impl Outcome {
 
     /// The same with no more said of it than is kept.
     pub fn cut(mut self) -> Self {
-        if let Self::Accepted(note) | Self::Temporary(note) | Self::Deferred(note, _) | Self::Permanent(note) =
-            &mut self
-            && note.len() > limits::MAX_NOTE_BYTES
-        {
-            note.truncate(note.floor_char_boundary(limits::MAX_NOTE_BYTES - MORE.len_utf8()));
-            note.push(MORE);
+        match &mut self {
+            Self::Delivered => {}
+            Self::Accepted(note)
+            | Self::Temporary(note)
+            | Self::Deferred(note, _)
+            | Self::Permanent(note) => cut(note),
+            Self::Partial { note, refused } => {
+                cut(note);
+                cut(refused);
+            }
         }
         self
     }
@@ -148,9 +159,17 @@ impl Outcome {
     /// Why it failed, if it did.
     pub fn failure(&self) -> Option<&str> {
         match self {
-            Self::Delivered | Self::Accepted(_) => None,
+            Self::Delivered | Self::Accepted(_) | Self::Partial { .. } => None,
             Self::Temporary(why) | Self::Deferred(why, _) | Self::Permanent(why) => Some(why),
         }
+    }
+}
+
+/// Cuts a text to what is kept of it.
+fn cut(text: &mut String) {
+    if text.len() > limits::MAX_NOTE_BYTES {
+        text.truncate(text.floor_char_boundary(limits::MAX_NOTE_BYTES - MORE.len_utf8()));
+        text.push(MORE);
     }
 }
 

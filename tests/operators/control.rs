@@ -79,7 +79,7 @@ fn dead_letters_are_delivered_again_or_dropped_when_an_operator_wants_it() {
     let mut server = Server::start_with(&data, &[], Stdio::piped());
     drop(server.child.stdout.take());
     server.send("127.0.0.1", &failures("root", "203.0.113.9", 2000..2006));
-    server.stop();
+    let log = server.stop();
     let of_console = ["--handler", "console", "--state", "dead"];
     let dead = listed(&data, &of_console);
     assert!(dead.len() >= 6, "{dead:?}");
@@ -90,6 +90,13 @@ fn dead_letters_are_delivered_again_or_dropped_when_an_operator_wants_it() {
     let expected = json!({ "state": "dead", "attempts": 1, "last_error": "standard output is closed" });
     assert_eq!(dead[0]["deliveries"]["console"], expected);
     let id = dead[0]["id"].as_str().unwrap();
+    let warned: Vec<_> = log.lines().filter(|line| line.contains("events were given up")).collect();
+    let [warning] = warned[..] else { panic!("one line for all of them, but {warned:?}") };
+    let ids: Vec<_> = dead.iter().map(|event| event["id"].as_str().unwrap()).collect();
+    assert!(ids.iter().any(|id| warning.contains(&format!("event={id} "))), "{warning}: {ids:?}");
+    for part in ["WARN", "handler=\"console\"", "why=\"standard output is closed\""] {
+        assert!(warning.contains(part), "{part}: {warning}");
+    }
     for command in [&["events", "retry", "--dead"][..], &["events", "drop", id, "--reason", "x"]] {
         assert!(run(&data, 3, command).1.contains("no server runs on"));
     }

@@ -54,9 +54,7 @@ async fn beat(
             (Outcome::Temporary(why) | Outcome::Deferred(why, _) | Outcome::Permanent(why), false) => {
                 tracing::warn!("nobody is told that the server lives: {why}");
             }
-            (Outcome::Delivered | Outcome::Accepted(_), true) => {
-                tracing::info!("the heartbeat is heard again")
-            }
+            (outcome, true) if outcome.is_delivered() => tracing::info!("the heartbeat is heard again"),
             _ => {}
         }
         vitals.stuck();

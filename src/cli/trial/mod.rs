@@ -45,16 +45,18 @@ impl Report<'_> {
             None => ("not_tried", "not tried: it writes to standard output"),
             Some(Routed::Filtered) => ("filtered", "left out by its filter"),
             Some(Routed::Gathered) => ("gathered", "would wait for the digest"),
-            Some(Routed::Sent(Outcome::Delivered | Outcome::Accepted(_))) => ("delivered", "delivered"),
+            Some(Routed::Sent(outcome)) if outcome.is_delivered() => ("delivered", "delivered"),
             Some(Routed::Sent(Outcome::Temporary(_) | Outcome::Deferred(..))) => ("failed", "failed for now"),
-            Some(Routed::Sent(Outcome::Permanent(_))) => ("dead", "failed for good"),
+            Some(Routed::Sent(_)) => ("dead", "failed for good"),
         }
     }
 
     /// What else there is to say.
     fn note(&self) -> Option<&str> {
         match &self.routed {
-            Some(Routed::Sent(Outcome::Accepted(note))) => Some(note.as_str()),
+            Some(Routed::Sent(Outcome::Accepted(note) | Outcome::Partial { note, .. })) => {
+                Some(note.as_str())
+            }
             Some(Routed::Sent(outcome)) => outcome.failure(),
             _ => None,
         }

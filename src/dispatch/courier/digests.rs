@@ -4,6 +4,7 @@ use super::{Courier, Flow};
 use crate::dispatch::delivery::bounded_digest;
 use crate::dispatch::marks::Marks;
 use crate::dispatch::steady::Age;
+use crate::event::EventId;
 use crate::handlers::{Gathered, Outcome, Selection};
 use crate::journal::{EventReader, Page, Settled, State};
 use crate::limits;
@@ -27,22 +28,26 @@ impl Courier {
             return Flow::On;
         };
         let gathered = Gathered { shown: self.shown(digest.shown()), digest };
+        let first = gathered.events().next().map(|event| event.id());
         let (mut attempts, age) = self.tried.unwrap_or_else(|| (0, Age::begin()));
         loop {
             attempts = attempts.saturating_add(1);
             self.tried = Some((attempts, age));
             let outcome = bounded_digest(&mut *self.handler, &gathered, self.retry.deadline).await;
+            self.warnings.refusals(std::slice::from_ref(&outcome));
             let gives_up = age.get() >= self.retry.give_up;
             let (state, note, rest) = match outcome {
                 Outcome::Delivered => (State::Digested, None, Duration::ZERO),
-                Outcome::Accepted(what) => (State::Digested, Some(what), Duration::ZERO),
+                Outcome::Accepted(what) | Outcome::Partial { note: what, .. } => {
+                    (State::Digested, Some(what), Duration::ZERO)
+                }
                 Outcome::Permanent(why) => (State::Dead, Some(why), Duration::ZERO),
                 Outcome::Temporary(why) if gives_up => (State::Dead, Some(why), Duration::ZERO),
                 Outcome::Deferred(why, _) if gives_up => (State::Dead, Some(why), Duration::ZERO),
                 Outcome::Temporary(why) => (State::Gathered, Some(why), Duration::ZERO),
                 Outcome::Deferred(why, rest) => (State::Gathered, Some(why), rest),
             };
-            if self.settle_gathered(state, attempts, note.clone()).await == Flow::Stop {
+            if self.settle_gathered(state, attempts, note.clone(), first).await == Flow::Stop {
                 return Flow::Stop;
             }
             if state != State::Gathered || self.standing.gathered.is_empty() {
@@ -61,16 +66,26 @@ impl Courier {
             if rest > left {
                 // The other side wants to be left alone for longer than an attempt makes sense.
                 self.tried = None;
-                return self.settle_gathered(State::Dead, attempts, note).await;
+                return self.settle_gathered(State::Dead, attempts, note, first).await;
             }
         }
     }
 
-    /// Tells the journal what became of all that is gathered.
-    async fn settle_gathered(&mut self, state: State, attempts: u32, note: Option<String>) -> Flow {
+    /// Tells the journal what became of all that is gathered; `first` is the first event of it.
+    async fn settle_gathered(
+        &mut self,
+        state: State,
+        attempts: u32,
+        note: Option<String>,
+        first: Option<EventId<'_>>,
+    ) -> Flow {
         let time = self.clock.now();
+        let (count, why) = (self.standing.gathered.len(), note.as_deref().unwrap_or_default());
         if state == State::Gathered {
-            self.complain(self.standing.gathered.len(), note.as_deref().unwrap_or_default());
+            self.warnings.waits(count, why);
+        }
+        if state == State::Dead {
+            self.warnings.given_up(count, first, why);
         }
         let run = |events| Settled {
             handler: Arc::clone(&self.name),

@@ -38,7 +38,7 @@ impl Courier {
                 return Flow::On;
             };
             attempts = attempts.saturating_add(1);
-            self.warn_of_trouble(&why);
+            self.warnings.unreadable(&why);
             if self.wait(attempts, Duration::ZERO, None).await == Flow::Stop {
                 return Flow::Stop;
             }

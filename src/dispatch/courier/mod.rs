@@ -21,7 +21,7 @@ use super::marks::{Marks, Upto};
 use super::retry::RetryOptions;
 use super::sieve::Sieve;
 use super::steady::{Age, Alarm};
-use super::throttle::Throttle;
+use super::warnings::Warnings;
 use crate::event::EventBlock;
 use crate::handlers::{Handler, Selection};
 use crate::journal::{Retry, Settled, Standing, State};
@@ -71,7 +71,7 @@ pub(super) struct Courier {
     pub(super) tried: Option<(u32, Age)>,
     /// What is still to be taken up from the journal.
     pub(super) recall: Option<Recall>,
-    pub(super) failures: Throttle,
+    pub(super) warnings: Warnings,
 }
 
 impl Courier {
@@ -141,10 +141,11 @@ impl Courier {
             let begun = Age::begin();
             let outcomes = bounded(&mut *self.handler, &events, self.retry.deadline).await;
             let failed = outcomes.iter().any(|outcome| outcome.is_temporary());
+            self.warnings.refusals(&outcomes);
             let rest = marks.take(outcomes, begun);
             marks.give_up(self.retry.give_up);
             if let Some(why) = marks.trouble() {
-                self.complain(marks.pending().len() as u64, why);
+                self.warnings.waits(marks.pending().len() as u64, why);
             }
             let upto = if failed { Upto::Last } else { Upto::Pending };
             if self.report(block, &mut marks, upto).await == Flow::Stop {
@@ -186,6 +187,9 @@ impl Courier {
         let mut runs = marks.settled(upto, now);
         for run in runs.iter().filter(|run| run.state == State::Dead) {
             marks.events(block, run).for_each(|event| self.sieve.failed(event));
+            let first = marks.events(block, run).next().map(|event| event.id());
+            let count = run.events.end - run.events.start;
+            self.warnings.given_up(count, first, run.note.as_deref().unwrap_or_default());
         }
         runs.extend(marks.failed(now));
         self.send(runs).await
@@ -210,17 +214,6 @@ impl Courier {
         let events: u64 = runs.iter().map(|run| run.events.end - run.events.start).sum();
         tracing::error!(handler = &*self.name, events, "the oldest dead letters are dropped: {SURPLUS}");
         runs
-    }
-
-    fn complain(&mut self, count: u64, why: &str) {
-        if let Some(events) = self.failures.note(count) {
-            tracing::warn!(
-                handler = &*self.name,
-                events,
-                why,
-                "events wait: a handler could not deliver them"
-            );
-        }
     }
 
     /// Waits before the next attempt, and does meanwhile what operators want. Only who wants that very attempt, or drops
@@ -252,12 +245,6 @@ impl Courier {
         marks.map_or(self.standing.gathered.len(), |marks| marks.pending().len() as u64)
     }
 
-    fn warn_of_trouble(&mut self, why: &str) {
-        if self.failures.note(1).is_some() {
-            tracing::warn!(handler = &*self.name, why, "events wait: the journal cannot be read at present");
-        }
-    }
-
     /// The journal cannot be read at present: an attempt that failed for the event whose turn it is, for none is lost by
     /// that.
     async fn unreadable(&mut self, seq: u64, why: &str) -> Flow {
@@ -266,7 +253,7 @@ impl Courier {
         }
         let before = self.standing.retry.as_ref().filter(|retry| retry.first == seq);
         let attempts = before.map_or(0, |retry| retry.attempts).saturating_add(1);
-        self.warn_of_trouble(why);
+        self.warnings.unreadable(why);
         let (handler, time) = (Arc::clone(&self.name), self.clock.now());
         let note = Some(format!("the journal cannot be read: {why}"));
         let failed = Settled { handler, events: seq..seq + 1, state: State::Failed, attempts, time, note };
@@ -284,13 +271,7 @@ impl Courier {
                 .settle(events.start..unwanted.end.min(end), State::Dropped, reason.to_string())
                 .await;
         }
-        tracing::error!(
-            handler = &*self.name,
-            first = events.start,
-            end,
-            why,
-            "events of the journal cannot be read"
-        );
+        self.warnings.lost_to_damage(&events, why);
         self.settle(events, State::Dead, format!("the event cannot be read: {why}")).await
     }
 
@@ -319,6 +300,7 @@ impl Courier {
             Next::Gap(end, why) => {
                 let mut waiting = self.standing.requeued.clone();
                 let lost = waiting.take(&(first..end));
+                self.warnings.lost_to_damage(&(first..end), &why);
                 let note = format!("the event cannot be read: {why}");
                 let runs = lost.iter().map(|range| self.run(range, State::Dead, &note)).collect();
                 self.send(runs).await

@@ -205,7 +205,7 @@ impl Post {
         let mut replies = self.recipients.iter().filter_map(|recipient| self.reply(mail, recipient));
         match replies.next() {
             Some(reply) if refused.is_empty() => Outcome::Accepted(reply.to_owned()),
-            Some(reply) => Outcome::Accepted(format!("{reply}; refused for {refused}")),
+            Some(reply) => Outcome::Partial { note: format!("{reply}; refused for {refused}"), refused },
             None => Outcome::Permanent(refused),
         }
     }

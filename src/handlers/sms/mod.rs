@@ -172,20 +172,21 @@ impl Sms {
         let mut time = Vec::new();
         self.times.write(&mut time, until, Fraction::Millis);
         let time = String::from_utf8(time).unwrap_or_default();
+        let mut why = format!("the limit of {limit} is reached; the next may go at {time}");
         if is_news {
             let account = &self.account;
             let text =
                 format!("Correlator has sent {limit}, which is its limit. What comes waits until {time}.");
+            let mut untold = None;
             for to in &account.recipients {
                 if let Err(outcome) = account.send(&self.client, to, &text).await {
-                    tracing::warn!(
-                        why = outcome.failure(),
-                        "the message that a limit is reached was not sent"
-                    );
+                    untold = outcome.failure().map(str::to_owned);
                 }
             }
+            if let Some(untold) = untold {
+                why = format!("{why}; the message that says so was not sent: {untold}");
+            }
         }
-        let why = format!("the limit of {limit} is reached; the next may go at {time}");
         Outcome::Deferred(why, until.since(self.clock.now()))
     }
 }
@@ -221,8 +222,7 @@ fn settle(settled: &[Option<Settled>]) -> Outcome {
     if refused.is_empty() {
         return Outcome::Accepted(sent);
     }
-    tracing::warn!(why = refused, "a message was not sent to every recipient");
-    Outcome::Accepted(format!("{sent}; {refused}"))
+    Outcome::Partial { note: format!("{sent}; {refused}"), refused }
 }
 
 impl Handler for Sms {

@@ -122,7 +122,8 @@ async fn a_retry_goes_only_to_those_who_have_not_had_it() {
     let second = handler.deliver(&events(&["root"])).await;
     let note =
         "SM+1-1, SM+2-2; recipient 3: Twilio error 21211: The 'To' number +3 is not a valid phone number.";
-    assert_eq!(second, [Outcome::Accepted(note.into())]);
+    let refused = "recipient 3: Twilio error 21211: The 'To' number +3 is not a valid phone number.";
+    assert_eq!(second, [Outcome::Partial { note: note.into(), refused: refused.into() }]);
     let to: Vec<_> = server.requests().iter().map(|request| form(request)["To"].clone()).collect();
     assert_eq!(to, ["+1", "+2", "+3", "+2"]);
 }

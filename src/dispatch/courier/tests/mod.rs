@@ -2,6 +2,7 @@
 
 mod delivery;
 mod digests;
+mod log;
 mod orders;
 
 use super::super::{
