@@ -72,9 +72,12 @@ pub(in crate::cli) struct Done {
     pub(in crate::cli) handler: String,
     /// How many events it is about.
     pub(in crate::cli) events: u64,
-    /// How many that wait, because the handler fails, are tried at once.
+    /// How many wait, because the handler fails, which is to try again.
     #[serde(default)]
     pub(in crate::cli) hastened: u64,
+    /// Why it failed the last time.
+    #[serde(default)]
+    pub(in crate::cli) error: Option<String>,
 }
 
 /// How a server is.

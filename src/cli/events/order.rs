@@ -10,7 +10,7 @@ use std::io::{self, Write};
 /// Deliver dead letters again
 ///
 /// Asks the running server, and ends at once: `events show` tells what came of it. With `--handler` alone, what fails
-/// there at present is tried at once, too.
+/// there at present is tried at once, too, or as soon as a limit or the receiver allows.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct RetryArgs {
     #[command(flatten)]
@@ -92,14 +92,22 @@ fn order(
     let event = id.map(|id| Ok::<_, Failure>(show::find(&audit(&settings)?, &id)?.1)).transpose()?;
     let Answer { done, .. } = ask(&settings.server.data_dir, question(Which { handler, event, dead }))?;
     let mut out = Vec::new();
-    for Done { handler, events, hastened } in &done {
+    for Done { handler, events, hastened, error } in &done {
         render::readable(&mut out, handler.as_bytes());
-        let parts = [(*events, what), (*hastened, "that waited to be tried at once")];
+        let parts = [
+            (*events, what),
+            (*hastened, "waiting, to be tried at once or when a limit or the receiver allows"),
+        ];
         let parts = parts.iter().filter(|(count, _)| *count > 0);
         let parts = parts
             .map(|(count, what)| format!("{count} {} {what}", if *count == 1 { "event" } else { "events" }));
         // Writing to a vector cannot fail.
-        writeln!(out, ": {}", parts.collect::<Vec<_>>().join(", ")).unwrap_or_default();
+        write!(out, ": {}", parts.collect::<Vec<_>>().join(", ")).unwrap_or_default();
+        if let Some(error) = error {
+            out.extend_from_slice(b"; last failure: ");
+            render::readable(&mut out, error.as_bytes());
+        }
+        out.push(b'\n');
     }
     if done.is_empty() {
         writeln!(out, "{none}").unwrap_or_default();

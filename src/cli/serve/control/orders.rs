@@ -23,9 +23,9 @@ impl Desk {
         let mut done = Vec::new();
         for (name, standing) in concerned(&present, which).filter(|(name, _)| dispatch.has(name)) {
             let again: Ranges = dead(standing, which).collect();
-            // What fails at present is tried at once.
-            let fails = standing.retry.is_some() && which.event.is_none() && !which.dead;
-            let wake = fails.then_some(Command::Wake);
+            // What fails at present is tried at once, unless a limit or the receiver puts it off.
+            let fails = standing.retry.as_ref().filter(|_| which.event.is_none() && !which.dead);
+            let wake = fails.map(|_| Command::Wake);
             let events = again.len();
             let retry = (events > 0).then_some(Command::Retry(again));
             if retry.is_none() && wake.is_none() {
@@ -33,14 +33,15 @@ impl Desk {
             }
             let hastened = if wake.is_some() { standing.waiting(present.next) } else { 0 };
             order(&dispatch, name, retry.into_iter().chain(wake)).await?;
-            done.push(Done { handler: name.clone(), events, hastened });
+            let error = fails.map(|retry| retry.note.clone());
+            done.push(Done { handler: name.clone(), events, hastened, error });
         }
         if let (Some(event), true) = (which.event, done.is_empty()) {
             let mut running = concerned(&present, which).filter(|(name, _)| dispatch.has(name));
             match running.find(|(_, standing)| event < present.next && standing.is_waiting(event)) {
                 Some((name, _)) => bail!(
                     "the event is no dead letter: it waits for handler `{name}`, which will try it by itself; `events retry \
-                     --handler {name}` has what fails there tried at once"
+                     --handler {name}` has what fails there tried as soon as it may be"
                 ),
                 None => bail!("the event is no dead letter: `events show` tells what became of it"),
             }
@@ -81,7 +82,7 @@ impl Desk {
             } else {
                 self.drop_of_orphan(name, &ranges, reason).await?;
             }
-            done.push(Done { handler: name.clone(), events, hastened: 0 });
+            done.push(Done { handler: name.clone(), events, hastened: 0, error: None });
         }
         if let (Some(name), true) = (behind, done.is_empty()) {
             bail!(
