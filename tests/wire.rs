@@ -9,3 +9,9 @@ mod records;
 #[cfg(test)]
 #[path = "wire/reference.rs"]
 mod reference;
+#[cfg(test)]
+#[path = "wire/reference_3164.rs"]
+mod reference_3164;
+#[cfg(test)]
+#[path = "wire/round_trip.rs"]
+mod round_trip;

@@ -118,8 +118,9 @@ fn equipment_prefix(bytes: &[u8]) -> (Option<&[u8]>, &[u8]) {
 fn split_hostname(bytes: &[u8]) -> (Option<&[u8]>, &[u8]) {
     if let Some(forwarded) = bytes.strip_prefix(b"Message forwarded from ") {
         // AIX writes so of what it relays: `Message forwarded from HOST: TAG: ...`.
-        if let Some(([host @ .., b':'], rest)) = split_word(forwarded) {
-            return (Some(host), rest);
+        match split_word(forwarded) {
+            Some(([host @ .., b':'], rest)) if !host.is_empty() => return (Some(host), rest),
+            _ => {}
         }
     }
     match split_word(bytes) {

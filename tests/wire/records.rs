@@ -1,6 +1,8 @@
 //! Reads the tables of records, and compares the parser with the grammar.
 
 use super::reference::assert_agreement;
+use super::reference_3164;
+use super::round_trip::assert_round_trip;
 use correlator::time::{Timestamp, Zone};
 use correlator::wire::{Format, Record, Reject};
 use proptest::prelude::*;
@@ -97,15 +99,22 @@ fn table_of_senders() {
     check(include_str!("senders.txt"));
 }
 
+/// The seeds of a fuzz target.
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    let read = |entry: std::io::Result<std::fs::DirEntry>| std::fs::read(entry.unwrap().path()).unwrap();
+    let seeds: Vec<_> = std::fs::read_dir(directory).unwrap().map(read).collect();
+    assert!(seeds.len() > 3, "only {} seeds were found", seeds.len());
+    seeds
+}
+
 #[test]
-fn seeds_of_the_fuzz_target_agree_with_the_grammar() {
-    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/record");
-    let mut count = 0;
-    for seed in std::fs::read_dir(seeds).unwrap() {
-        assert_agreement(&std::fs::read(seed.unwrap().path()).unwrap());
-        count += 1;
+fn seeds_of_the_fuzz_targets_agree_with_the_grammar() {
+    for seed in seeds("record") {
+        assert_agreement(&seed);
+        reference_3164::assert_agreement(&seed);
     }
-    assert!(count > 5, "only {count} seeds were found");
+    seeds("structured_data").iter().for_each(|seed| assert_round_trip(seed));
 }
 
 #[test]
@@ -148,8 +157,44 @@ fn near_rfc5424() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Text near what senders write by RFC 3164: a PRI or none, what equipment puts before a time, times of all forms, hosts
+/// and tags, and what is like them.
+fn near_rfc3164() -> impl Strategy<Value = Vec<u8>> {
+    let pri = prop_oneof![6 => "<1?[0-9]{2}>", 3 => Just(String::new()), 1 => "<[0-9]{0,3}>?"];
+    let prefix =
+        prop_oneof![6 => Just(String::new()), 1 => " ?([0-9]{1,12}: )?([a-z:]{1,6}: )?", 1 => "[0-9]{1,4} "];
+    let month = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|Jab)";
+    let clock = "[0-2][0-9]:[0-5][0-9]:[0-6][0-9](\\.[0-9]{0,10})?";
+    let bsd =
+        format!("[*.]?{month} ([ 0-3]?[0-9]|29) ((19|20|00)[0-9]{{2}} )?{clock}( ?[A-Z]{{1,6}}: ?%|:|)");
+    let iso = format!(
+        "(19|20|00|99)[0-9]{{2}}-(0[1-9]|1[0-2])-[0-3][0-9][T ]{clock}(Z|[+-][0-2][0-9]:?[0-6][0-9]|)"
+    );
+    let regex = |text: &str| proptest::string::string_regex(text).unwrap();
+    let time = prop_oneof![6 => regex(&bsd), 4 => regex(&iso), 1 => "- ", 1 => "[ -~]{0,12}"];
+    let host = prop_oneof![4 => "[a-z.]{1,8} (: )?", 1 => "Message forwarded from [a-z:]{0,4}:? ", 1 => "[!-~]{0,4} ?", 1 => "\\[[0-9a-f:]{1,6}\\]:? "];
+    let level = prop_oneof![4 => Just(String::new()), 1 => "[a-z|07-9]{1,6}:(info|notice|err|loud) "];
+    let tag = prop_oneof![6 => "[a-z]{0,6}(\\[[0-9]{0,5}\\])?:? ?", 1 => "[\\[\\]:a]{1,5} ?", 1 => "[!-~]{250,260}(:|\\[1\\]) "];
+    let msg = "( |\u{feff})?[ -~\u{e9}]{0,12}(\r\n|\n|\0|\r)?";
+    let parts = (pri, prefix, time, host, level, tag, msg);
+    parts.prop_map(|(pri, prefix, time, host, level, tag, msg)| {
+        (pri + &prefix + &time + " " + &host + &level + &tag + &msg).into_bytes()
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn rfc3164_agrees_with_the_grammar(frame in near_rfc3164(), cut in 0_usize..200, at in 0_usize..100, byte: u8, how in 0..4) {
+        let mut frame = frame;
+        match how {
+            0 => frame.truncate(cut),
+            1 if at < frame.len() => frame[at] = byte,
+            _ => {}
+        }
+        reference_3164::assert_agreement(&frame);
+    }
 
     #[test]
     fn rfc5424_agrees_with_the_grammar(frame in near_rfc5424(), cut in 0_usize..400, at in 0_usize..200, byte: u8, how in 0..4) {
@@ -163,7 +208,14 @@ proptest! {
     }
 
     #[test]
+    fn structured_data_comes_back(data in r#"(\[[a-c]{1,3}( [a-c=]{1,4}"([a-c\\"\[]|\]|\\"){0,6}")*\]|-|[ -~]){0,4}"#) {
+        assert_round_trip(data.as_bytes());
+    }
+
+    #[test]
     fn no_frame_is_too_strange(frame in proptest::collection::vec(any::<u8>(), 0..200)) {
         assert_agreement(&frame);
+        reference_3164::assert_agreement(&frame);
+        assert_round_trip(&frame);
     }
 }

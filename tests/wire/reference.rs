@@ -1,15 +1,15 @@
 //! A slow, literal parser of RFC 5424, one function for each rule of its section 6, to test the fast one against.
 //!
 //! It knows the deliberate departures and no others: names and header fields may have 255 bytes; text need not be
-//! UTF-8; one LF, CRLF or NUL at the end of the frame, and one blank and one BOM around the start of the message, are
+//! UTF-8; an instant whose year has not four digits in UTC is none; one LF, CRLF or NUL at the end of the frame, and one blank and one BOM around the start of the message, are
 //! not part of it.
 
 use correlator::time::{Timestamp, Zone};
 use correlator::wire::{Format, Record};
 
-type Bytes = Vec<u8>;
-type Params = Vec<(Bytes, Bytes)>;
-type Elements = Vec<(Bytes, Params)>;
+pub(crate) type Bytes = Vec<u8>;
+pub(crate) type Params = Vec<(Bytes, Bytes)>;
+pub(crate) type Elements = Vec<(Bytes, Params)>;
 
 /// What the grammar says of a frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ fn of_record(record: &Record<'_>) -> Message {
 
 /// `SYSLOG-MSG = HEADER SP STRUCTURED-DATA [SP MSG]`
 pub(crate) fn parse(frame: &[u8]) -> Option<Message> {
-    let frame = [&b"\r\n"[..], b"\n", b"\0"].iter().find_map(|end| frame.strip_suffix(*end)).unwrap_or(frame);
+    let frame = without_ending(frame);
     let mut input = Input { bytes: frame, at: 0 };
     let priority = input.pri()?;
     input.take(b'1')?;
@@ -77,6 +77,11 @@ pub(crate) fn parse(frame: &[u8]) -> Option<Message> {
     Some(Message { priority, micros, fields, elements, msg })
 }
 
+/// The frame without one LF, CRLF or NUL at its end.
+pub(crate) fn without_ending(frame: &[u8]) -> &[u8] {
+    [&b"\r\n"[..], b"\n", b"\0"].iter().find_map(|end| frame.strip_suffix(*end)).unwrap_or(frame)
+}
+
 fn message(bytes: &[u8]) -> Bytes {
     let bom = b"\xEF\xBB\xBF";
     let unblanked = bytes.strip_prefix(b" ").unwrap_or(bytes);
@@ -88,39 +93,63 @@ fn message(bytes: &[u8]) -> Bytes {
     }
 }
 
-struct Input<'a> {
-    bytes: &'a [u8],
-    at: usize,
+/// What is left of a frame.
+#[derive(Clone, Copy)]
+pub(crate) struct Input<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) at: usize,
 }
 
 impl Input<'_> {
-    fn peek(&self) -> Option<u8> {
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.bytes[self.at..]
+    }
+
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
-    fn next_if(&mut self, wanted: impl Fn(u8) -> bool) -> Option<u8> {
+    pub(crate) fn next_if(&mut self, wanted: impl Fn(u8) -> bool) -> Option<u8> {
         let byte = self.peek().filter(|byte| wanted(*byte))?;
         self.at += 1;
         Some(byte)
     }
 
-    fn take(&mut self, byte: u8) -> Option<u8> {
+    pub(crate) fn take(&mut self, byte: u8) -> Option<u8> {
         self.next_if(|next| next == byte)
     }
 
-    fn many(&mut self, wanted: impl Fn(u8) -> bool) -> Bytes {
+    pub(crate) fn many(&mut self, wanted: impl Fn(u8) -> bool) -> Bytes {
         std::iter::from_fn(|| self.next_if(&wanted)).collect()
     }
 
+    /// Passes over these bytes, if they come next.
+    pub(crate) fn bytes_are(&mut self, bytes: &[u8]) -> bool {
+        let is_next = self.rest().starts_with(bytes);
+        self.at += if is_next { bytes.len() } else { 0 };
+        is_next
+    }
+
+    /// A word of 1 to 255 PRINTUSASCII, and the blank after it, or the end.
+    pub(crate) fn word(&mut self) -> Option<Bytes> {
+        let mut after = *self;
+        let word = after.many(|byte| (33..=126).contains(&byte));
+        let is_ended = after.peek().is_none() || after.take(b' ').is_some();
+        ((1..=255).contains(&word.len()) && is_ended).then(|| {
+            self.at = after.at;
+            word
+        })
+    }
+
     /// As many digits as `count` names, as a number.
-    fn number(&mut self, count: usize) -> Option<i64> {
+    pub(crate) fn number(&mut self, count: usize) -> Option<i64> {
         (0..count).try_fold(0, |number, _| {
             Some(number * 10 + i64::from(self.next_if(|byte| byte.is_ascii_digit())? - b'0'))
         })
     }
 
     /// `PRI = "<" PRIVAL ">"`, `PRIVAL = 1*3DIGIT ; range 0 .. 191`, without leading zeros.
-    fn pri(&mut self) -> Option<u8> {
+    pub(crate) fn pri(&mut self) -> Option<u8> {
         self.take(b'<')?;
         let digits = String::from_utf8(self.many(|byte| byte.is_ascii_digit())).ok()?;
         self.take(b'>')?;
@@ -129,7 +158,7 @@ impl Input<'_> {
     }
 
     /// `TIMESTAMP = NILVALUE / FULL-DATE "T" FULL-TIME`
-    fn timestamp(&mut self) -> Option<Option<i64>> {
+    pub(crate) fn timestamp(&mut self) -> Option<Option<i64>> {
         if self.take(b'-').is_some() {
             return Some(None);
         }
@@ -156,7 +185,7 @@ impl Input<'_> {
             return None;
         }
         let minutes = (days(year, month, day)? * 24 + hour) * 60 + minute - offset;
-        Some(Some((minutes * 60 + second) * 1_000_000 + micros))
+        in_four_digits((minutes * 60 + second) * 1_000_000 + micros).map(Some)
     }
 
     /// `TIME-OFFSET = "Z" / TIME-NUMOFFSET`, in minutes.
@@ -181,7 +210,7 @@ impl Input<'_> {
     }
 
     /// `STRUCTURED-DATA = NILVALUE / 1*SD-ELEMENT`
-    fn structured_data(&mut self) -> Option<Elements> {
+    pub(crate) fn structured_data(&mut self) -> Option<Elements> {
         if self.take(b'-').is_some() {
             return Some(Vec::new());
         }
@@ -227,8 +256,14 @@ impl Input<'_> {
     }
 }
 
+/// The instant, if its year has four digits in UTC too.
+pub(crate) fn in_four_digits(micros: i64) -> Option<i64> {
+    let start = |year| days(year, 1, 1).map(|days| days * 86_400_000_000);
+    (micros >= start(0)? && micros < start(10_000)?).then_some(micros)
+}
+
 /// Days from the Unix epoch, counted year by year and month by month.
-fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+pub(crate) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     let is_leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = |month: i64| match month {
         2 => 28 + i64::from(is_leap(year)),
