@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod awaiting;
+mod bounded;
 pub mod csv;
 pub mod digest;
 pub mod email;
@@ -35,7 +36,7 @@ mod secrecy;
 mod sink;
 pub mod sms;
 pub mod syslog;
-mod template;
+pub mod template;
 pub(crate) mod tls;
 pub mod webhook;
 

@@ -20,14 +20,14 @@ mod view;
 mod tests;
 
 pub use self::options::{Line, Options, Server, WrongServer, mailbox};
-pub use self::templates::TemplateError;
+pub use self::templates::{Rendered, TemplateError, Templates};
+pub use self::view::EventView;
 pub use lettre::message::Mailbox;
 
 use self::connection::Route;
 use self::message::{Marks, Stationery};
 use self::post::{Letter, Post};
-use self::templates::Templates;
-use self::view::{DigestView, EventView};
+use self::view::DigestView;
 use super::{
     Delivery, DigestDelivery, Environment, Evidence, Gathered, Handler, Outcome, Probing, Selection,
 };
@@ -86,7 +86,7 @@ impl Desk {
         self.letter(self.templates.digest(&view), Marks::of_digest(gathered))
     }
 
-    fn letter(&self, rendered: templates::Rendered, marks: Marks) -> Result<Letter, Outcome> {
+    fn letter(&self, rendered: Rendered, marks: Marks) -> Result<Letter, Outcome> {
         let bytes = self.stationery.write(rendered, &marks, self.clock.now()).map_err(Outcome::Permanent)?;
         Ok(Letter { key: marks.id, bytes })
     }

@@ -9,6 +9,7 @@
 use super::view::{DigestView, EventView, cut};
 use crate::event::render::{self, Fraction, LocalTime};
 use crate::event::{Kind, sample};
+use crate::handlers::bounded::Bounded;
 use crate::handlers::{Digest, EvidenceRecord, Gathered, Selection};
 use crate::limits;
 use crate::suggest::suggest;
@@ -55,16 +56,17 @@ impl std::fmt::Display for TemplateError {
 
 /// A mail's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Rendered {
+pub struct Rendered {
     /// One line.
-    pub(super) subject: String,
-    pub(super) text: String,
+    pub subject: String,
+    /// The part of plain text.
+    pub text: String,
     /// Nothing where it would be too long: HTML cannot be cut.
-    pub(super) html: Option<String>,
+    pub html: Option<String>,
 }
 
 /// The templates of one handler.
-pub(super) struct Templates {
+pub struct Templates {
     tera: Tera,
     directory: PathBuf,
     zone: Zone,
@@ -75,7 +77,7 @@ impl Templates {
     ///
     /// # Errors
     /// What is wrong with the first that cannot be used.
-    pub(super) fn load(directory: Option<&Path>, zone: &Zone) -> Result<Self, TemplateError> {
+    pub fn load(directory: Option<&Path>, zone: &Zone) -> Result<Self, TemplateError> {
         let root = directory.unwrap_or(Path::new("")).to_owned();
         let mut sources: Vec<_> =
             BUILT_IN.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
@@ -121,7 +123,7 @@ impl Templates {
     }
 
     /// The text of a mail about an event.
-    pub(super) fn event(&self, view: &EventView) -> Rendered {
+    pub fn event(&self, view: &EventView) -> Rendered {
         self.sure(view.kind, "event", &context("event", view))
     }
 
@@ -154,15 +156,21 @@ impl Templates {
     }
 
     fn render(&self, names: &[String; 3], context: &Context) -> Result<Rendered, TemplateError> {
-        let render =
-            |name: &String| self.tera.render(name, context).map_err(|error| self.error(name, &error));
+        let render = |name: &String| {
+            let mut text = Bounded::new(limits::MAX_MAIL_PART);
+            match self.tera.render_to(name, context, &mut text) {
+                // What is too long ends here, however long a template would go on.
+                Err(error) if !text.overflowed() => Err(self.error(name, &error)),
+                _ => Ok((text.overflowed(), text.into_text())),
+            }
+        };
         let [subject, text, html] = names;
-        let (subject, text, html) = (render(subject)?, render(text)?, render(html)?);
-        Ok(Rendered {
-            subject: self::subject(&subject),
-            text: cut(text, limits::MAX_MAIL_PART),
-            html: Some(html).filter(|html| html.len() <= limits::MAX_MAIL_PART),
-        })
+        let ((_, subject), (is_cut, mut text), (is_lost, html)) =
+            (render(subject)?, render(text)?, render(html)?);
+        if is_cut {
+            text.push('…');
+        }
+        Ok(Rendered { subject: self::subject(&subject), text, html: Some(html).filter(|_| !is_lost) })
     }
 
     /// Takes apart a report of several errors, as tera prints it: `error: WHY`, then `--> FILE:LINE:COLUMN`.

@@ -155,6 +155,16 @@ fn what_is_too_long_is_cut_and_html_is_left_out_rather_than_cut() {
 }
 
 #[test]
+fn a_template_that_would_go_on_and_on_is_stopped_when_there_is_enough() {
+    let endless =
+        "{% for a in range(end=100000) %}{% for b in range(end=100000) %}abcdefg\n{% endfor %}{% endfor %}";
+    let (templates, _home) = load(&[("event.txt", endless), ("event.html", endless)]).unwrap();
+    let rendered = templates.event(&view(&sample(Kind::SSHDChildCrash, TIME)));
+    assert!(rendered.text.len() <= limits::MAX_MAIL_PART + '…'.len_utf8() && rendered.text.ends_with('…'));
+    assert_eq!(rendered.html, None);
+}
+
+#[test]
 fn mails_about_one_thing_make_a_thread() {
     let marks = |kind, time| Marks::of(sample(kind, time).get(0).unwrap());
     let references = |marks: &Marks| format!("{marks:?}").split("thread: ").nth(1).unwrap()[..18].to_owned();

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 /// An event.
 #[derive(Debug, Serialize)]
-pub(super) struct EventView {
+pub struct EventView {
     pub(super) id: String,
     pub(super) kind: &'static str,
     pub(super) meaning: &'static str,
@@ -110,7 +110,7 @@ pub(super) fn cut(mut text: String, most: usize) -> String {
 
 impl EventView {
     /// An event with the records that caused it.
-    pub(super) fn new(event: Event<'_>, evidence: Vec<EvidenceRecord>, times: &mut LocalTime) -> Self {
+    pub fn new(event: Event<'_>, evidence: Vec<EvidenceRecord>, times: &mut LocalTime) -> Self {
         let (head, spec) = (event.head(), event.kind().spec());
         let (app, module) = event.module();
         let rows: Vec<_> = render::table(event, times)

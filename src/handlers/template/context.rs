@@ -63,7 +63,7 @@ struct Message {
 }
 
 /// What a template can name of an event.
-pub(in crate::handlers) fn event(event: Event<'_>, occasion: Occasion, times: &mut LocalTime) -> Context {
+pub fn event(event: Event<'_>, occasion: Occasion, times: &mut LocalTime) -> Context {
     let view = view(event, times);
     context(&Message { view, occasion: occasion.name(), digest: None, events: Vec::new() })
 }

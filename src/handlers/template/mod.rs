@@ -12,11 +12,13 @@ mod sample;
 #[cfg(test)]
 mod tests;
 
-pub(super) use context::{digest, event};
+pub(super) use context::digest;
+pub use context::event;
 
 use crate::causes::in_full;
 use crate::event::{Kind, render};
 use crate::handlers::Occasion;
+use crate::handlers::bounded::Bounded;
 use crate::limits;
 use crate::time::Zone;
 use std::fs::File;
@@ -29,7 +31,7 @@ const NAME: &str = "template";
 
 /// What is put into a template is escaped for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Escape {
+pub enum Escape {
     /// Nothing: plain text.
     #[default]
     Not,
@@ -41,7 +43,7 @@ pub(super) enum Escape {
 
 /// A template.
 #[derive(Debug)]
-pub(super) struct Template {
+pub struct Template {
     tera: Tera,
     name: &'static str,
     escape: Escape,
@@ -49,17 +51,32 @@ pub(super) struct Template {
 
 /// Why a template cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TemplateError {
+pub enum TemplateError {
+    /// Its file cannot be read.
     #[error("cannot read the template {}: {reason}", file.display())]
-    Read { file: PathBuf, reason: io::Error },
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        reason: io::Error,
+    },
+    /// Its file is too large.
     #[error("the template {} is larger than {} bytes", .0.display(), limits::MAX_TEMPLATE_SIZE)]
     TooLarge(PathBuf),
+    /// It is no template.
     #[error("the template is wrong: {0}")]
     Parse(String),
+    /// It names what is not there, or gives too much.
     #[error("the template cannot be filled in: {0}")]
     Render(String),
+    /// It does not render everything that there may be.
     #[error("the template fails for {what}: {reason}")]
-    Check { what: String, reason: String },
+    Check {
+        /// For what it fails.
+        what: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl From<TemplateError> for io::Error {
@@ -90,7 +107,7 @@ impl Template {
     ///
     /// # Errors
     /// When it is none.
-    pub(super) fn new(text: &str, escape: Escape) -> Result<Self, TemplateError> {
+    pub fn new(text: &str, escape: Escape) -> Result<Self, TemplateError> {
         let mut tera = Tera::new();
         let name = match escape {
             Escape::Not => NAME,
@@ -114,18 +131,18 @@ impl Template {
     ///
     /// # Errors
     /// When it names what is not there, or the text would be too long.
-    pub(super) fn render(&self, context: &Context) -> Result<String, TemplateError> {
-        let mut text = Bounded(Vec::new());
+    pub fn render(&self, context: &Context) -> Result<String, TemplateError> {
+        let mut text = Bounded::new(limits::MAX_RENDERED_SIZE);
         let rendered = self.tera.render_to(self.name, context, &mut text);
         rendered.map_err(|error| TemplateError::Render(in_full(&error)))?;
-        String::from_utf8(text.0).map_err(|error| TemplateError::Render(error.to_string()))
+        Ok(text.into_text())
     }
 
     /// Fills it in for every kind of event and for a digest, with sample values and without any.
     ///
     /// # Errors
     /// When that fails, or gives no JSON where it should.
-    pub(super) fn check(&self) -> Result<(), TemplateError> {
+    pub fn check(&self) -> Result<(), TemplateError> {
         let mut times = render::LocalTime::new(Zone::UTC);
         for kind in Kind::ALL {
             let block = sample::events(*kind);
@@ -160,24 +177,6 @@ impl Escape {
             Some((_, "html" | "htm")) => Self::Html,
             _ => Self::Not,
         }
-    }
-}
-
-/// Takes so much text and no more.
-struct Bounded(Vec<u8>);
-
-impl Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len().saturating_add(bytes.len()) > limits::MAX_RENDERED_SIZE {
-            let why = format!("the text is longer than {} bytes", limits::MAX_RENDERED_SIZE);
-            return Err(io::Error::other(why));
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
