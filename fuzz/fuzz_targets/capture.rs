@@ -6,6 +6,8 @@ use std::path::Path;
 
 #[path = "../../tests/forged/check.rs"]
 mod check;
+#[path = "../../tests/forged/seal.rs"]
+mod seal;
 
 fuzz_target!(|data: &[u8]| {
     let directory = Path::new(if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" });
