@@ -111,7 +111,7 @@ impl Settled {
     }
 }
 
-/// A delivery that is being tried again.
+/// A delivery, of events or of a digest, that is being tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// The first event of it.
@@ -201,7 +201,10 @@ impl Standing {
             }
             return;
         }
-        if *state == State::Failed {
+        // A digest that failed waits as before.
+        let digest_failed =
+            *state == State::Gathered && settled.attempts > 0 && self.gathered.touches(events);
+        if *state == State::Failed || digest_failed {
             // Several runs fail at once: the first of them is what is tried again.
             if self.retry.as_ref().is_some_and(|r| r.first < events.start && self.is_waiting(r.first)) {
                 return;

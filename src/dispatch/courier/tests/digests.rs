@@ -69,7 +69,11 @@ async fn a_digest_that_fails_is_tried_again_and_one_that_is_refused_is_dead() {
     scene.raise([(Severity::Warning, A, 0), (Severity::Warning, B, 0)]);
     scene.pass(MINUTE).await;
     assert_eq!((handler.seen(), scene.waiting("h")), (vec![], 2));
+    let failing = scene.standing("h").retry.unwrap();
+    assert!(failing.note == "451" && !failing.is_trouble(failing.since.plus(MINUTE)), "{failing:?}");
+    assert!(failing.is_trouble(failing.since.plus(limits::FAILING_TIME)), "a digest that waits for long");
     scene.pass(MINUTE).await;
+    assert_eq!(scene.standing("h").retry, None);
     assert_eq!(handler.seen(), [Seen::Digest(2, 0, vec![0, 1])]);
     handler.answers.lock().unwrap().extend([Outcome::Delivered, Outcome::Permanent("550".into())]);
     scene.raise([(Severity::Warning, A, 0), (Severity::Critical, A, 0)]);
