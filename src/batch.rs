@@ -42,6 +42,13 @@ impl Origin {
         self.peer.starts_with(BACKLOG)
     }
 
+    /// Who sent the records, over the network or a socket of this machine; nobody where they were read from a file, whose path,
+    /// an absolute one, then stands in place of a peer.
+    pub fn sender(&self) -> Option<&str> {
+        let is_file = self.peer.is_empty() || self.peer.starts_with('/') || self.is_backlog();
+        (!is_file).then_some(&self.peer)
+    }
+
     /// What a peer's books go by: all processes of one user of this machine are one peer.
     pub fn account(&self) -> &str {
         self.peer.split_once(",pid=").map_or(&self.peer, |(account, _)| account)

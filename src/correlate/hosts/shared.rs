@@ -38,7 +38,7 @@ pub(super) struct Peer {
 
 /// The name that a sender on the network is known by. Processes of this machine, and files, are no senders of their own.
 fn network_sender(origin: &Origin) -> Option<&str> {
-    (!origin.peer.is_empty() && !origin.peer.starts_with("unix:")).then_some(&origin.peer)
+    origin.sender().filter(|sender| !sender.starts_with("unix:"))
 }
 
 impl Hosts {

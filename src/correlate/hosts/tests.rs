@@ -188,6 +188,20 @@ fn one_name_from_two_senders_is_told_once() {
 }
 
 #[test]
+fn followed_files_are_compared_with_nobody() {
+    let files = |said: Said| Said {
+        peer: if said.peer == A { "/var/log/auth.log" } else { "/var/log/syslog" },
+        ..said
+    };
+    let all: Vec<Said> = in_turn("web1", 200).into_iter().map(files).collect();
+    assert!(tell(Options::default(), &all).is_empty());
+    let beside =
+        |said: Said| Said { peer: if said.peer == A { "backlog:/var/log/auth.log" } else { B }, ..said };
+    let all: Vec<Said> = in_turn("web1", 200).into_iter().map(beside).collect();
+    assert!(tell(Options::default(), &all).is_empty());
+}
+
+#[test]
 fn a_relay_shares_names_with_the_hosts_that_it_speaks_for() {
     let mut all = in_turn("web1", 20);
     all.insert(0, said(0.0, A, "web2"));

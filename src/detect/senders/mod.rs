@@ -82,7 +82,7 @@ impl Roll {
         self.sources.clear();
         let covering = rules.sources.iter().enumerate().filter(|(_, source)| source.covers(origin));
         self.sources.extend(covering.map(|(index, _)| index));
-        self.is_live = !origin.peer.is_empty();
+        self.is_live = origin.sender().is_some();
         self.origin = Some(Arc::clone(origin));
     }
 

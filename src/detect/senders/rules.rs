@@ -77,7 +77,7 @@ impl Source {
             name.is_some_and(|name| is_any(&self.names, name.as_bytes()))
         };
         // A line of a file has no sender, unless it is said where its file is read.
-        let is_sent = !origin.peer.is_empty() || !self.listeners.is_empty();
+        let is_sent = origin.sender().is_some() || !self.listeners.is_empty();
         is_sent
             && (self.peers.is_empty() || is_peer())
             && (self.names.is_empty() || is_named())

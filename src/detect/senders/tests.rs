@@ -93,3 +93,18 @@ fn a_sender_is_refused_hosts_that_are_not_its_own() {
     let (_, may_speak) = self::notes(&rules, "192.0.2.1", &records, &[]);
     assert!(may_speak.into_iter().all(|may| may), "it belongs to no source");
 }
+
+#[test]
+fn a_followed_file_is_no_sender_and_belongs_to_no_source_that_does_not_name_it() {
+    let rules = |listeners: &[&str]| {
+        let listeners = listeners.iter().map(|listener| (*listener).to_owned()).collect();
+        Rules { sources: vec![Source { listeners, ..Source::default() }], ..Rules::default() }
+    };
+    for peer in ["/var/log/auth.log", "backlog:/var/log/auth.log", ""] {
+        let (told, may_speak) = notes(&rules(&[]), peer, &[("web1", 99)], &[]);
+        assert_eq!((told, may_speak), (vec!["0 Heard web1 1 None".to_owned()], vec![true]), "{peer}");
+        let (_, may_speak) = notes(&rules(&["lan"]), peer, &[("web1", 99)], &[]);
+        assert_eq!(may_speak, [false], "{peer}: its section is named, and may speak for nobody");
+    }
+    assert_eq!(notes(&rules(&[]), "unix:uid=0,gid=0,pid=1", &[("web1", 0)], &[]).1, [false]);
+}
