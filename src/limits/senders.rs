@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Hosts that are known at once; further ones are neither watched nor compared.
 pub const MAX_HOSTS: usize = 65_536;
 
-/// Senders that are known to speak for one host; of more, those that spoke last.
+/// Senders that are known to speak for one host; a further one takes the place of one that was noted a day ago or longer.
 pub const MAX_SPEAKERS: usize = 4;
 
 /// Names that senders were refused, over all of them.

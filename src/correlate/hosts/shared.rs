@@ -67,17 +67,20 @@ impl Hosts {
     }
 
     fn begins_to_speak(&mut self, id: NameId, name: &str, now: Timestamp) -> bool {
-        if self.names.is_full() {
-            return false;
+        let Some(host) = self.host(id).filter(|_| !self.names.is_full()) else { return false };
+        let mut oldest = None;
+        if host.speakers.len() >= limits::MAX_SPEAKERS {
+            oldest = host.speakers.iter().enumerate().min_by_key(|(_, speaker)| speaker.last);
+            // Where more speak than are known, they would push each other out with every record.
+            if oldest.is_none_or(|(_, speaker)| now < speaker.last.plus(limits::SENDER_TOLD_INTERVAL)) {
+                return false;
+            }
         }
+        let oldest = oldest.map(|(place, _)| place);
         let peer = self.names.hold(self.sender, name.as_bytes());
         let Some(host) = self.host_mut(id) else { return false };
         let new = Speaker { peer, since: now, last: now, is_told: false };
-        let mut gone = None;
-        if host.speakers.len() >= limits::MAX_SPEAKERS {
-            let oldest = host.speakers.iter().enumerate().min_by_key(|(_, speaker)| speaker.last);
-            gone = oldest.map(|(place, _)| place).map(|place| host.speakers.remove(place));
-        }
+        let gone = oldest.map(|place| host.speakers.remove(place));
         host.speakers.push(new);
         if let Some(gone) = gone {
             self.leave(gone.peer);

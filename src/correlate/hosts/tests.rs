@@ -202,6 +202,17 @@ fn followed_files_are_compared_with_nobody() {
 }
 
 #[test]
+fn more_senders_than_are_known_push_nobody_out_at_every_record() {
+    const PEERS: [&str; 6] = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6"];
+    let mut machine = Machine::new(Options::default());
+    for (number, peer) in (1..=600).zip(PEERS.into_iter().cycle()) {
+        let at = f64::from(u32::try_from(number).unwrap());
+        machine.fold(number, &[said(at, peer, "localhost"), said(at, peer, "relayed")]);
+    }
+    assert!(machine.kept.len() < 30, "the journal would keep {} of 600", machine.kept.len());
+}
+
+#[test]
 fn a_relay_shares_names_with_the_hosts_that_it_speaks_for() {
     let mut all = in_turn("web1", 20);
     all.insert(0, said(0.0, A, "web2"));

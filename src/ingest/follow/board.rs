@@ -12,7 +12,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How far the followed files are.
 #[derive(Debug, Default)]
-pub struct Board(Mutex<BTreeMap<PathBuf, Row>>);
+pub struct Board {
+    rows: Mutex<BTreeMap<PathBuf, Row>>,
+    /// Held by whoever looks at the files.
+    look: Mutex<()>,
+}
 
 /// How far one is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,8 +53,17 @@ impl Board {
         self.lock().iter().map(|(path, row)| (path.clone(), row.clone())).collect()
     }
 
+    /// Bytes that are left of each of these files. Blocks for as long as a file system does not answer; whoever comes
+    /// meanwhile gets nothing, so that no more than one thread hangs there.
+    pub fn lags(&self, rows: &[(PathBuf, Row)]) -> Vec<Option<u64>> {
+        match self.look.try_lock() {
+            Ok(_look) => rows.iter().map(|(path, row)| row.lag(path)).collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Row>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

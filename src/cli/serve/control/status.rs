@@ -60,12 +60,13 @@ impl Desk {
     }
 }
 
-/// How far the followed files are. A file system that does not answer holds up nothing but the word of what is left.
+/// How far the followed files are. A file system that does not answer holds up one look, and further ones go without the
+/// word of what is left.
 async fn files(board: &Arc<Board>) -> Vec<FollowedFile> {
     let rows = board.rows();
-    let looked = rows.clone();
-    let look = move || looked.iter().map(|(path, row)| row.lag(path)).collect::<Vec<_>>();
-    let lags = timeout(limits::CONTROL_TIMEOUT, tokio::task::spawn_blocking(look)).await;
+    let (looked, board) = (rows.clone(), Arc::clone(board));
+    let look = tokio::task::spawn_blocking(move || board.lags(&looked));
+    let lags = timeout(limits::CONTROL_TIMEOUT, look).await;
     let lags = lags.ok().and_then(Result::ok).unwrap_or_default().into_iter();
     rows.into_iter()
         .zip(lags.chain(std::iter::repeat(None)))
