@@ -23,6 +23,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::thread;
+use std::time::Duration;
 
 fn correlator(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_correlator")).args(arguments).output().unwrap()
@@ -61,6 +62,7 @@ fn received(arguments: &[&str]) -> (Output, Vec<Vec<u8>>) {
         stream
     });
     let output = correlator(&[&["flood", "send", &url], arguments].concat());
+    assert!(output.status.success(), "nobody may have connected: {output:?}");
     (output, messages(&reader.join().unwrap()))
 }
 
@@ -124,6 +126,7 @@ fn datagrams_hold_one_record_each() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("log");
     let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let url = format!("unix-datagram://{}", path.display());
     let sender =
         thread::spawn(move || correlator(&["flood", "send", &url, "--records", "300", "--sshd", "0"]));
