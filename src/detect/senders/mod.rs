@@ -56,6 +56,8 @@ pub(super) struct Roll {
     origin: Option<Arc<Origin>>,
     /// The sources that the sender belongs to.
     sources: Vec<usize>,
+    /// Whether the sender may send records that name no host.
+    may_be_nameless: bool,
     /// Whether the sender's records are as new as their arrival.
     is_live: bool,
     hosts: Vec<Host>,
@@ -82,6 +84,7 @@ impl Roll {
         self.sources.clear();
         let covering = rules.sources.iter().enumerate().filter(|(_, source)| source.covers(origin));
         self.sources.extend(covering.map(|(index, _)| index));
+        self.may_be_nameless = rules.may_speak(&self.sources, b"");
         self.is_live = origin.sender().is_some();
         self.origin = Some(Arc::clone(origin));
     }
@@ -130,8 +133,8 @@ impl Scratch {
 }
 
 impl Detector {
-    /// Notes that the host of a record speaks; whether its sender may speak for it. A record that names no host is
-    /// nobody's.
+    /// Notes that the host of a record speaks; whether its sender may speak for it. For a record that names no host a
+    /// sender may speak that may speak for any.
     #[inline]
     pub fn hear(
         &self,
@@ -140,7 +143,7 @@ impl Detector {
         subject: Subject<'_>,
         out: &mut Observations,
     ) -> bool {
-        let Some(host) = subject.record.hostname else { return true };
+        let Some(host) = subject.record.hostname else { return scratch.roll.may_be_nameless };
         if !scratch.roll.is_last(subject.bytes, host) {
             self.change_host(scratch, rules, (subject, host), out);
         }

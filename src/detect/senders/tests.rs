@@ -89,7 +89,7 @@ fn a_sender_is_refused_hosts_that_are_not_its_own() {
     let records = [("web1", 0), ("db1", 0), ("db1", 0), ("web2", 0), ("-", 0)];
     let (notes, may_speak) = notes(&rules, "10.0.0.1", &records, &[]);
     assert_eq!(notes, ["0 Heard web1 1 Some(0)", "1 Refused db1 0 None", "3 Heard web2 1 Some(0)"]);
-    assert_eq!(may_speak, [true, false, false, true, true]);
+    assert_eq!(may_speak, [true, false, false, true, false], "a record without a host could accuse anybody");
     let (_, may_speak) = self::notes(&rules, "192.0.2.1", &records, &[]);
     assert!(may_speak.into_iter().all(|may| may), "it belongs to no source");
 }
@@ -106,5 +106,8 @@ fn a_followed_file_is_no_sender_and_belongs_to_no_source_that_does_not_name_it()
         let (_, may_speak) = notes(&rules(&["lan"]), peer, &[("web1", 99)], &[]);
         assert_eq!(may_speak, [false], "{peer}: its section is named, and may speak for nobody");
     }
+    let all = Source { hosts: vec!["*".into()], ..Source::default() };
+    let rules_of_relay = Rules { sources: vec![all], ..Rules::default() };
+    assert_eq!(notes(&rules_of_relay, "192.0.2.1", &[("-", 0)], &[]).1, [true]);
     assert_eq!(notes(&rules(&[]), "unix:uid=0,gid=0,pid=1", &[("web1", 0)], &[]).1, [false]);
 }
