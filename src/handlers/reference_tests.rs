@@ -2,6 +2,7 @@
 //! test reference` brings it up to date.
 
 use super::http::server::{Reply, Request, Server};
+use super::privacy::{Privacy, UnknownUsers};
 use super::{Environment, Handler, Outcome, Selection, csv, email, exec, sms, syslog, webhook};
 use crate::credentials::{CredentialName, Secret, Secrets};
 use crate::event::{Kind, render, sample};
@@ -21,6 +22,9 @@ const HEAD: &str = "\
 
 One event, an address that has failed too often, as each handler tells it by default. `correlator handlers test NAME` sends
 such a sample through a handler of yours.
+
+`log` and `csv` write on this machine and show names as they were typed; what leaves it has the names of unknown users
+[masked](privacy.md).
 ";
 
 /// When the event happened.
@@ -43,6 +47,11 @@ fn environment(home: &Path) -> Environment {
     secrets.insert(CredentialName::new("token").unwrap(), Secret::new("token".to_owned()));
     let environment = Environment::new(Arc::new(Stopped), Zone::UTC, home);
     Environment { secrets: Arc::new(secrets), ..environment }
+}
+
+/// Delivers as a handler does by default that leaves the machine.
+async fn deliver_masked(handler: Box<dyn Handler>) {
+    deliver(Privacy { unknown_users: UnknownUsers::Mask }.handler(handler)).await;
 }
 
 async fn deliver(mut handler: Box<dyn Handler>) {
@@ -93,7 +102,7 @@ async fn of_email(environment: &Environment) -> String {
         ..email::Options::default()
     };
     let handler = email::build(&options, environment).unwrap();
-    let (bytes, ()) = tokio::join!(mail(listener), deliver(handler));
+    let (bytes, ()) = tokio::join!(mail(listener), deliver_masked(handler));
     let mail = MessageParser::default().parse(&bytes).unwrap();
     let text = mail.body_text(0).unwrap().replace("\r\n", "\n");
     format!("Subject: {}\n\n{}\n", mail.subject().unwrap(), text.trim_end())
@@ -103,8 +112,8 @@ async fn of_email(environment: &Environment) -> String {
 async fn of_webhook(environment: &Environment, template: webhook::Body) -> Request {
     let server = Server::start(|_| Reply::status(200)).await;
     let url = Some(server.url("/").as_str().into());
-    deliver(webhook::build(&webhook::Options { url, template, ..Default::default() }, environment).unwrap())
-        .await;
+    let options = webhook::Options { url, template, ..Default::default() };
+    deliver_masked(webhook::build(&options, environment).unwrap()).await;
     server.requests().remove(0)
 }
 
@@ -118,7 +127,7 @@ async fn of_sms(environment: &Environment) -> String {
         api_url: server.url(""),
         ..sms::Options::default()
     };
-    deliver(sms::build(&options, environment).unwrap()).await;
+    deliver_masked(sms::build(&options, environment).unwrap()).await;
     let body = server.requests().remove(0).body;
     let text = form_urlencoded::parse(&body).find(|(name, _)| name == "Body").unwrap().1.into_owned();
     format!("{text}\n")
@@ -129,7 +138,7 @@ async fn of_syslog(environment: &Environment) -> String {
     let (transport, port) = (syslog::Transport::Tcp, listener.local_addr().unwrap().port());
     let address = Some(syslog::Address { transport, host: "127.0.0.1".to_owned(), port });
     let options = syslog::Options { address, ..syslog::Options::default() };
-    deliver(syslog::build(&options, environment).unwrap()).await;
+    deliver_masked(syslog::build(&options, environment).unwrap()).await;
     let (mut stream, _) = listener.accept().await.unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
@@ -144,7 +153,7 @@ async fn of_exec(environment: &Environment) -> String {
     let script = "env -0 | grep -z ^CORRELATOR_ | sort -z | tr '\\0' '\\n' > told; echo >> told; cat >> told";
     let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
     let options = exec::Options { command, ..exec::Options::default() };
-    deliver(exec::build(&options, environment).unwrap()).await;
+    deliver_masked(exec::build(&options, environment).unwrap()).await;
     fs::read_to_string(environment.directory.join("told")).unwrap()
 }
 
