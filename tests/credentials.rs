@@ -269,6 +269,48 @@ fn a_header_that_is_a_secret_in_plain_is_warned_about() {
     assert!(said.code == Some(0) && !said.err.contains(CANARY), "{said:?}");
 }
 
+/// What a credential would not mend is told while it is missing, not by the first event.
+#[test]
+fn templates_are_checked_whatever_credentials_are_missing() {
+    let house = House::new("[\"directory\"]", "");
+    let templates = house.path().join("templates");
+    fs::create_dir(&templates).unwrap();
+    fs::write(templates.join("event.txt"), "{{ event.sumary }}").unwrap();
+    let (directory, file) = (templates.display(), templates.join("event.txt"));
+    let file = file.display();
+    for handler in [
+        format!("\"webhook\"\nurl = {{ credential = \"none/such\" }}\ntemplate = \"{file}\""),
+        "\"sms\"\naccount_sid = \"AC0123456789abcdef0123456789abcdef\"\nauth_token = { credential = \"none/such\" }\n\
+         from = \"+493012345\"\nto = [\"+4917012345678\"]\ntemplate = \"{{ event.sumary }}\""
+            .to_owned(),
+        format!(
+            "\"email\"\nsmtp = \"smtps://mail.example\"\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\n\
+             username = \"a\"\npassword = {{ credential = \"none/such\" }}\ntemplates = \"{directory}\""
+        ),
+    ] {
+        for (required, code) in [(false, 1), (true, 2)] {
+            let config = format!(
+                "[handlers.alarm]\ntype = {handler}\nrequired = {required}\n[apps.fleet]\nhandlers = [\"alarm\"]\n\
+                 [apps.fleet.modules.openssh]\ntype = \"sshd\"\n"
+            );
+            fs::write(house.path().join("c.toml"), config).unwrap();
+            let said = house.run(&["check"]);
+            let told = said.err.contains("cannot start handler `alarm`: ") && said.err.contains("none/such");
+            assert!(said.code == Some(code) && told, "{handler}: {said:?}");
+        }
+    }
+}
+
+#[test]
+fn secrets_that_go_to_another_machine_in_the_clear_are_warned_about() {
+    let house = House::new("[\"directory\"]", "required = false");
+    for (url, is_told) in [("http://hook.example/", true), ("http://127.0.0.1:9/", false)] {
+        let said = house.run(&["check", "--set", &format!("handlers.hook.url={url}")]);
+        let warning = "`handlers.hook.url` begins with http:// and leads to another machine";
+        assert!(said.code == Some(0) && said.err.contains(warning) == is_told, "{said:?}");
+    }
+}
+
 #[test]
 fn what_is_set_can_be_found_or_is_warned_about() {
     let house = House::new("[\"directory\"]", "");

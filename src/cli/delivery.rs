@@ -124,10 +124,12 @@ pub(super) fn target(
     let secrets = &environment.secrets;
     let is_complete = handler.options.credentials().iter().all(|name| secrets.get(name).is_ok());
     let handler_name = handler.name.clone();
+    let cannot = || format!("cannot start handler `{handler_name}`");
     let built = if is_complete {
-        build(&handler.options, &environment)
-            .with_context(|| format!("cannot start handler `{handler_name}`"))?
+        build(&handler.options, &environment).with_context(cannot)?
     } else {
+        // What a credential would not mend is told now, not when the first event waits for it.
+        check(&handler.options, &environment).with_context(cannot)?;
         later(handler, settings, environment)
     };
     let names = settings.apps.iter().filter(|app| app.handlers.contains(&handler.name));
@@ -144,6 +146,19 @@ fn later(handler: &Handler, settings: &Settings, environment: Environment) -> Bo
         let environment = Environment { secrets: Arc::new(secrets), ..environment.clone() };
         build(&handler.options, &environment).map_err(|error| error.to_string())
     }))
+}
+
+/// Tries what a handler needs besides its credentials. Those that name none are built right away.
+fn check(options: &HandlerOptions, environment: &Environment) -> io::Result<()> {
+    match options {
+        HandlerOptions::Email(options) => email::check(options, environment),
+        HandlerOptions::Sms(options) => sms::check(options),
+        HandlerOptions::Webhook(options) => webhook::check(options, environment),
+        HandlerOptions::Log(_)
+        | HandlerOptions::Csv(_)
+        | HandlerOptions::Exec(_)
+        | HandlerOptions::Syslog(_) => Ok(()),
+    }
 }
 
 /// Builds a handler, whose secrets were found.

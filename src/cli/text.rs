@@ -48,19 +48,28 @@ pub(super) fn exposure(listener: &Listener) -> Option<String> {
     ))
 }
 
-/// Warns of options in which a secret seems to stand.
+/// Warns of options in which a secret seems to stand, and of those by which one goes through the network in the clear.
 pub(super) fn secrets_in_plain(settings: &Settings) -> impl Iterator<Item = String> {
+    let unencrypted = settings.active_handlers().filter_map(|handler| {
+        let option = handler.options.unencrypted()?;
+        Some(format!(
+            "`handlers.{}.{option}` begins with http:// and leads to another machine: events, and the credentials that go \
+             with them, can be read on the way; https:// encrypts them",
+            handler.name
+        ))
+    });
     let heartbeat = settings.server.heartbeat.as_ref().filter(|url| heartbeat::is_exposed(url));
     let of_handlers = settings.active_handlers().flat_map(|handler| {
         let exposed = handler.options.exposed().into_iter();
         exposed.map(|option| format!("handlers.{}.{option}", handler.name))
     });
-    of_handlers.chain(heartbeat.map(|_| "server.heartbeat".to_owned())).map(|option| {
+    let exposed = of_handlers.chain(heartbeat.map(|_| "server.heartbeat".to_owned())).map(|option| {
         format!(
             "`{option}` seems to hold a secret; name a credential in its place, as in {{ credential = \"NAME\" }}, so \
              that it does not stand in the configuration"
         )
-    })
+    });
+    exposed.chain(unencrypted)
 }
 
 /// Says what handlers need of this machine that is not there.

@@ -157,6 +157,20 @@ impl Outcome {
         self
     }
 
+    /// The same with something more to remember of it.
+    pub(crate) fn noting(self, note: &str) -> Self {
+        match self {
+            Self::Delivered => Self::Accepted(note.to_owned()),
+            Self::Accepted(said) => Self::Accepted(format!("{said}; {note}")),
+            Self::Partial { note: said, refused } => {
+                Self::Partial { note: format!("{said}; {note}"), refused }
+            }
+            Self::Temporary(why) => Self::Temporary(format!("{why}; {note}")),
+            Self::Deferred(why, pause) => Self::Deferred(format!("{why}; {note}"), pause),
+            Self::Permanent(why) => Self::Permanent(format!("{why}; {note}")),
+        }
+    }
+
     /// Why it failed, if it did.
     pub fn failure(&self) -> Option<&str> {
         match self {

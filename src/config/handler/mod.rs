@@ -143,6 +143,16 @@ impl HandlerOptions {
         if let Self::Webhook(options) = self { options.exposed() } else { Vec::new() }
     }
 
+    /// The option by which secrets go to another machine in the clear.
+    pub fn unencrypted(&self) -> Option<&'static str> {
+        match self {
+            Self::Sms(options) => options.unencrypted(),
+            Self::Webhook(options) => options.unencrypted(),
+            // Mails refuse to.
+            Self::Log(_) | Self::Csv(_) | Self::Email(_) | Self::Exec(_) | Self::Syslog(_) => None,
+        }
+    }
+
     /// What the handler needs of this machine that is not there now, and may be once it works.
     pub fn lacks(&self, data: &Path) -> Option<String> {
         if let Self::Exec(options) = self { options.lacks(data) } else { None }

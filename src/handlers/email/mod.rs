@@ -38,14 +38,26 @@ use crate::time::Clock;
 use std::io;
 use std::sync::Arc;
 
+/// Tries what needs no credential: the templates.
+///
+/// # Errors
+/// When they cannot be used.
+pub fn check(options: &Options, environment: &Environment) -> io::Result<()> {
+    templates(options, environment).map(drop)
+}
+
+fn templates(options: &Options, environment: &Environment) -> io::Result<Templates> {
+    let directory = options.templates.as_deref().map(|path| environment.directory.join(path));
+    Templates::load(directory.as_deref(), &environment.zone).map_err(io::Error::other)
+}
+
 /// Builds the handler. Nothing is connected to before the first mail.
 ///
 /// # Errors
 /// When the templates or the file of certificates cannot be used.
 pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn Handler>> {
     let lacks = |what: &str| io::Error::other(format!("there is no {what}"));
-    let directory = options.templates.as_deref().map(|path| environment.directory.join(path));
-    let templates = Templates::load(directory.as_deref(), &environment.zone).map_err(io::Error::other)?;
+    let templates = templates(options, environment)?;
     let route = Route::new(options, &environment.directory, &environment.secrets)?;
     let stationery = Stationery::new(options, environment.occasion).ok_or_else(|| lacks("sender"))?;
     let sender = options.from.as_ref().map(|from| from.email.clone()).ok_or_else(|| lacks("sender"))?;

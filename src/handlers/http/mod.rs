@@ -22,6 +22,7 @@ use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, Url};
 use rustls::ClientConfig;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +89,16 @@ pub(super) fn url(text: &str) -> Option<Url> {
 /// Whether a URL that stands in the configuration seems to hold a secret.
 pub(super) fn is_exposed(given: &Given) -> bool {
     matches!(given, Given::Plain(text) if url(text).is_some_and(|url| is_telling(&url)))
+}
+
+/// Whether what goes to a URL can be read on its way to another machine.
+pub(super) fn is_readable(text: &str) -> bool {
+    url(text).is_some_and(|url| {
+        let host = url.host_str().unwrap_or_default();
+        let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        let is_here = host == "localhost" || ip.is_ok_and(|ip| ip.to_canonical().is_loopback());
+        url.scheme() == "http" && !is_here
+    })
 }
 
 /// Scheme, host and port of a URL: what may be told of one that has a password, or a path that nobody else is to know.

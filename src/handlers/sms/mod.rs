@@ -17,7 +17,7 @@ use self::quota::{Full, Quota};
 use self::twilio::Account;
 use super::http::{self, Client};
 use super::memory::Memory;
-use super::template::{self, Escape, Template, TemplateError};
+use super::template::{self, Escape, Template};
 use super::{
     Delivery, DigestDelivery, Environment, Gathered, Handler, Occasion, Outcome, Probing, Selection,
 };
@@ -29,6 +29,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tera::Context;
 
 /// The address of Twilio's API.
 const API: &str = "https://api.twilio.com";
@@ -96,6 +97,26 @@ impl Options {
         let given = senders.chain(&self.to).filter_map(Given::credential);
         given.chain(&self.auth_token).collect()
     }
+
+    /// The option by which the token goes through the network in the clear.
+    pub fn unencrypted(&self) -> Option<&'static str> {
+        http::is_readable(&self.api_url).then_some("api_url")
+    }
+}
+
+/// Tries what needs no credential: the template, and the file of authorities.
+///
+/// # Errors
+/// When one of them is not what it should be.
+pub fn check(options: &Options) -> io::Result<()> {
+    Client::new(options.ca.as_deref(), options.timeout)?;
+    template(options).map(drop)
+}
+
+fn template(options: &Options) -> io::Result<Template> {
+    let template = Template::new(&options.template, Escape::Not)?;
+    template.check()?;
+    Ok(template)
 }
 
 /// Builds the handler.
@@ -103,13 +124,13 @@ impl Options {
 /// # Errors
 /// When a credential is missing, the template is wrong, or a file that is named is not what it should be.
 pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn Handler>> {
-    let template = Template::new(&options.template, Escape::Not)?;
-    template.check()?;
+    let template = template(options)?;
     let account = Account::new(options, &environment.secrets).map_err(io::Error::other)?;
     Ok(Box::new(Sms {
         client: Client::new(options.ca.as_deref(), options.timeout)?,
         account,
         template,
+        built_in: Template::new(TEMPLATE, Escape::Not)?,
         max_segments: options.max_segments,
         quota: Quota::new(options.max_per_hour, options.max_per_day),
         memory: Memory::default(),
@@ -123,6 +144,8 @@ struct Sms {
     client: Client,
     account: Account,
     template: Template,
+    /// What takes its place where it fails.
+    built_in: Template,
     max_segments: usize,
     quota: Quota,
     /// What became of messages, by recipient; nothing where that is open.
@@ -133,13 +156,23 @@ struct Sms {
 }
 
 impl Sms {
-    /// Sends a message to whoever has not had it, unless a limit is reached.
-    async fn send(&mut self, id: &str, text: Result<String, TemplateError>) -> Outcome {
-        let account = &self.account;
-        let text = match text {
-            Ok(text) => segments::fit(&format!("{}{text}", self.occasion.mark()), self.max_segments),
-            Err(error) => return Outcome::Permanent(error.to_string()),
+    /// Sends what the template gives, or else what is built in: an operator's mistake costs the words, not the alarm.
+    async fn tell(&mut self, id: &str, context: &Context) -> Outcome {
+        let failed = match self.template.render(context) {
+            Ok(text) => return self.send(id, &text).await,
+            Err(failed) => failed,
         };
+        tracing::warn!(error = %failed, id, "a template failed; the message has the built-in text");
+        match self.built_in.render(context) {
+            Ok(text) => self.send(id, &text).await.noting(&format!("the text is the built-in one: {failed}")),
+            Err(error) => Outcome::Permanent(error.to_string()),
+        }
+    }
+
+    /// Sends a message to whoever has not had it, unless a limit is reached.
+    async fn send(&mut self, id: &str, text: &str) -> Outcome {
+        let account = &self.account;
+        let text = segments::fit(&format!("{}{text}", self.occasion.mark()), self.max_segments);
         let is_new = self.memory.get(id).is_none_or(|settled| has_nobody(settled));
         if is_new && let Err(full) = self.quota.check(self.clock.now()) {
             return self.wait(full).await;
@@ -230,8 +263,8 @@ impl Handler for Sms {
         Box::pin(async move {
             let mut outcomes = Vec::with_capacity(events.len());
             for event in events.events() {
-                let text = self.template.render(&template::event(event, self.occasion, &mut self.times));
-                outcomes.push(self.send(&event.id().to_string(), text).await);
+                let context = template::event(event, self.occasion, &mut self.times);
+                outcomes.push(self.tell(&event.id().to_string(), &context).await);
             }
             outcomes
         })
@@ -248,8 +281,8 @@ impl Handler for Sms {
 
     fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {
         Box::pin(async move {
-            let text = self.template.render(&template::digest(gathered, self.occasion, &mut self.times));
-            self.send(&gathered.id(), text).await
+            let context = template::digest(gathered, self.occasion, &mut self.times);
+            self.tell(&gathered.id(), &context).await
         })
     }
 }

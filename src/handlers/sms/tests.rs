@@ -167,3 +167,23 @@ async fn over_the_limit_one_message_says_so_and_events_wait() {
     clock.0.store(600 + 3_600, SeqCst);
     assert!(handler.deliver(&events(&["c"])).await[0].is_delivered());
 }
+
+#[tokio::test]
+async fn an_event_whose_template_fails_is_told_in_the_built_in_words() {
+    let server = Server::start(|_| created("SM1")).await;
+    // It does not fail for the samples, whose host is another.
+    let template = "{% if fields.host == \"web1\" %}{{ fields.users[40] }}{% endif %}".to_owned();
+    let options = Options { template, ..options(&server, &["+49170111"]) };
+    let outcome = handler(&options, Arc::new(Hands::default())).deliver(&events(&["root"])).await.remove(0);
+    let note = "SM1; the text is the built-in one: the template cannot be filled in: ";
+    assert!(matches!(&outcome, Outcome::Accepted(said) if said.starts_with(note)), "{outcome:?}");
+    let body = form(&server.requests()[0])["Body"].clone();
+    assert_eq!(body, "CRITICAL: user root not allowed on web1: locked");
+}
+
+#[test]
+fn the_token_is_not_to_go_in_the_clear() {
+    let of = |api_url: &str| Options { api_url: api_url.to_owned(), ..Options::default() }.unencrypted();
+    assert_eq!(of("http://sms.example/"), Some("api_url"));
+    assert_eq!((of("http://127.0.0.1:8080"), of("https://sms.example/")), (None, None));
+}

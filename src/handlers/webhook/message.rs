@@ -22,6 +22,8 @@ pub(super) struct Message {
     /// Headers that are a part of what it says.
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+    /// Why it says what the template `json` gives, where another was asked for.
+    pub(super) failed: Option<TemplateError>,
 }
 
 /// Makes messages.
@@ -50,26 +52,18 @@ impl Format {
         })
     }
 
-    /// The message for an event that rests on these records.
-    ///
-    /// # Errors
-    /// When its template cannot be filled in.
+    /// The message for an event that rests on these records. Where a template fails it is the default one.
     pub(super) fn event(
         &self,
         event: Event<'_>,
         records: &[EvidenceRecord],
         times: &mut LocalTime,
-    ) -> Result<Message, TemplateError> {
+    ) -> Message {
         let id = event.id().to_string();
-        Ok(match self {
-            Self::Json => {
-                let mut body = Vec::new();
-                render::json(&mut body, event);
-                Message::new(id, JSON, body)
-            }
+        match self {
+            Self::Json => Message::new(id, JSON, event_json(event)),
             Self::Records => {
-                let mut body = Vec::new();
-                render::json(&mut body, event);
+                let mut body = event_json(event);
                 // The object is opened again for one more member.
                 body.pop();
                 body.extend_from_slice(b",\"records\":");
@@ -80,49 +74,54 @@ impl Format {
             Self::Slack(occasion) => Message::new(id, JSON, slack::event(*occasion, event, times)),
             Self::Ntfy(occasion) => ntfy::event(id, *occasion, event, times),
             Self::Template(occasion, template) => {
-                of_template(id, template, *occasion, template::event(event, *occasion, times))?
+                let context = template::event(event, *occasion, times);
+                of_template(id, template, *occasion, context, || event_json(event))
             }
-        })
+        }
     }
 
-    /// The message for a digest.
-    ///
-    /// # Errors
-    /// When its template cannot be filled in.
-    pub(super) fn digest(
-        &self,
-        gathered: &Gathered,
-        times: &mut LocalTime,
-    ) -> Result<Message, TemplateError> {
+    /// The message for a digest. Where a template fails it is the default one.
+    pub(super) fn digest(&self, gathered: &Gathered, times: &mut LocalTime) -> Message {
         let id = gathered.id();
-        Ok(match self {
-            Self::Json | Self::Records => {
-                let mut body = Vec::new();
-                digest::json(&mut body, gathered);
-                Message::new(id, JSON, body)
-            }
+        match self {
+            Self::Json | Self::Records => Message::new(id, JSON, digest_json(gathered)),
             Self::Slack(occasion) => Message::new(id, JSON, slack::digest(*occasion, gathered, times)),
             Self::Ntfy(occasion) => ntfy::digest(id, *occasion, gathered, times),
             Self::Template(occasion, template) => {
-                of_template(id, template, *occasion, template::digest(gathered, *occasion, times))?
+                let context = template::digest(gathered, *occasion, times);
+                of_template(id, template, *occasion, context, || digest_json(gathered))
             }
-        })
+        }
     }
 }
 
 impl Message {
     pub(super) fn new(id: String, content_type: &'static str, body: Vec<u8>) -> Self {
-        Self { id, content_type, headers: HeaderMap::new(), body }
+        Self { id, content_type, headers: HeaderMap::new(), body, failed: None }
     }
 }
 
-/// What a template gives. A text for people nearly always shows the summary, so that this is what bears the mark.
+fn event_json(event: Event<'_>) -> Vec<u8> {
+    let mut body = Vec::new();
+    render::json(&mut body, event);
+    body
+}
+
+fn digest_json(gathered: &Gathered) -> Vec<u8> {
+    let mut body = Vec::new();
+    digest::json(&mut body, gathered);
+    body
+}
+
+/// What a template gives, or else what is given by default. A text for people nearly always shows the summary, so that
+/// this is what bears the mark.
 fn of_template(
     id: String,
     template: &Template,
     occasion: Occasion,
     mut context: Context,
-) -> Result<Message, TemplateError> {
+    default: impl FnOnce() -> Vec<u8>,
+) -> Message {
     if let Some(summary) = context.get("summary").and_then(|summary| summary.as_str()) {
         let marked = format!("{}{summary}", occasion.mark());
         context.insert("summary", &marked);
@@ -132,5 +131,8 @@ fn of_template(
         Escape::Json => JSON,
         Escape::Html => HTML,
     };
-    Ok(Message::new(id, content_type, template.render(&context)?.into_bytes()))
+    match template.render(&context) {
+        Ok(text) => Message::new(id, content_type, text.into_bytes()),
+        Err(error) => Message { failed: Some(error), ..Message::new(id, JSON, default()) },
+    }
 }

@@ -84,6 +84,13 @@ impl Options {
         given.chain(&self.hmac_secret).collect()
     }
 
+    /// The option by which what proves who sends goes through the network in the clear. A URL that is a credential is not
+    /// looked into.
+    pub fn unencrypted(&self) -> Option<&'static str> {
+        let is_readable = matches!(&self.url, Some(Given::Plain(url)) if http::is_readable(url));
+        (is_readable && !self.credentials().is_empty()).then_some("url")
+    }
+
     /// Where requests go, as far as that is no secret.
     pub fn destination(&self) -> String {
         match &self.url {
@@ -108,6 +115,15 @@ impl Options {
 /// Headers that prove who sends a request.
 const TELLING_HEADERS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
 
+/// Tries what needs no credential: the template, and the file of authorities.
+///
+/// # Errors
+/// When one of them is not what it should be.
+pub fn check(options: &Options, environment: &Environment) -> io::Result<()> {
+    Client::new(options.ca.as_deref(), options.timeout)?;
+    Ok(Format::new(&options.template, environment).map(drop)?)
+}
+
 /// Builds the handler.
 ///
 /// # Errors
@@ -125,6 +141,9 @@ pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn
         clock: Arc::clone(&environment.clock),
     }))
 }
+
+/// What is said of a request whose template failed.
+const FALLBACK: &str = "its body is that of the template `json`";
 
 struct Webhook {
     client: Client,
@@ -145,12 +164,20 @@ enum Sent {
 
 impl Webhook {
     async fn send(&self, message: Message) -> Sent {
+        let note = message.failed.as_ref().map(|error| format!("{FALLBACK}: {error}"));
+        if let Some(note) = &note {
+            tracing::warn!(id = message.id, note, "a template failed");
+        }
         let target = &self.target;
         let request = target.request(&self.client, message, self.clock.now());
         match http::send(request, &target.hushed).await {
+            // Of the events behind this one, which may be told the same, the note is not true.
             Err(outcome) => Sent::Unreachable(outcome),
             Ok(answer) if answer.wants_rest() => Sent::Unreachable(answer.outcome(&target.hushed)),
-            Ok(answer) => Sent::Answered(answer.outcome(&target.hushed)),
+            Ok(answer) => {
+                let outcome = answer.outcome(&target.hushed);
+                Sent::Answered(note.iter().fold(outcome, |outcome, note| outcome.noting(note)))
+            }
         }
     }
 
@@ -163,11 +190,8 @@ impl Webhook {
         let mut records = records.into_iter();
         for event in events.events() {
             let records = records.next().unwrap_or_default();
-            let sent = match self.format.event(event, &records, &mut self.times) {
-                Ok(message) => self.send(message).await,
-                Err(error) => Sent::Answered(Outcome::Permanent(error.to_string())),
-            };
-            match sent {
+            let message = self.format.event(event, &records, &mut self.times);
+            match self.send(message).await {
                 Sent::Answered(outcome) => outcomes.push(outcome),
                 Sent::Unreachable(outcome) => {
                     outcomes.push(outcome.clone());
@@ -198,11 +222,9 @@ impl Handler for Webhook {
 
     fn digest<'a>(&'a mut self, gathered: &'a Gathered) -> DigestDelivery<'a> {
         Box::pin(async move {
-            match self.format.digest(gathered, &mut self.times) {
-                Ok(message) => match self.send(message).await {
-                    Sent::Answered(outcome) | Sent::Unreachable(outcome) => outcome,
-                },
-                Err(error) => Outcome::Permanent(error.to_string()),
+            let message = self.format.digest(gathered, &mut self.times);
+            match self.send(message).await {
+                Sent::Answered(outcome) | Sent::Unreachable(outcome) => outcome,
             }
         })
     }

@@ -293,6 +293,47 @@ async fn a_template_says_what_is_sent() {
     assert!(error.starts_with("the template fails for SSHDSessionStarted: "), "{error}");
 }
 
+#[tokio::test]
+async fn an_event_whose_template_fails_is_sent_in_the_default_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("message.txt");
+    // Neither fails for the samples: their host is another, and there are fewer of them.
+    let text = "{% if fields.host == \"web1\" %}{{ fields.users[40] }}{% endif %}\
+                {% if digest %}{% if digest.count == 11 %}{{ digest.groups[40].kind }}{% endif %}{% endif %}";
+    fs::write(&file, text).unwrap();
+    let (request, outcome) = one(Body::File(file.clone()), Reply::status(204)).await;
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    assert_eq!(request.json()["kind"], "SSHDUserDenied");
+    let note = "its body is that of the template `json`: the template cannot be filled in: ";
+    assert!(matches!(&outcome, Outcome::Accepted(said) if said.starts_with(note)), "{outcome:?}");
+    let (_, outcome) = one(Body::File(file.clone()), Reply::with(400, "no text")).await;
+    let refused = format!("it answered 400: no text; {note}");
+    assert!(matches!(&outcome, Outcome::Permanent(why) if why.starts_with(&refused)), "{outcome:?}");
+
+    let server = Server::start(|_| Reply::status(204)).await;
+    let mut handler = handler(&Options { template: Body::File(file), ..options(&server.url("/")) });
+    let outcome = handler.digest(&gathered(&events(11))).await;
+    assert!(matches!(&outcome, Outcome::Accepted(said) if said.starts_with(note)), "{outcome:?}");
+    assert_eq!(server.requests().remove(0).json()["digest"]["count"], 11);
+}
+
+#[test]
+fn what_proves_who_sends_is_not_to_go_in_the_clear() {
+    let secret = || Given::Credential(credential("hook/token"));
+    let is = |url: &str| {
+        let headers = vec![("Authorization".to_owned(), secret())];
+        Options { headers, ..options(url) }.unencrypted()
+    };
+    assert_eq!(is("http://hook.example/"), Some("url"));
+    assert_eq!(is("http://[2001:db8::1]/"), Some("url"));
+    for fine in ["https://hook.example/", "http://localhost:8080/", "http://127.0.0.2/", "http://[::1]/"] {
+        assert_eq!(is(fine), None, "{fine}");
+    }
+    assert_eq!(options("http://hook.example/").unencrypted(), None, "nothing of it is a secret");
+    let signed = Options { hmac_secret: Some(credential("hook/key")), ..options("http://hook.example/") };
+    assert_eq!(signed.unencrypted(), Some("url"));
+}
+
 /// Evidence of one record.
 struct One;
 
