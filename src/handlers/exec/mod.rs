@@ -81,10 +81,14 @@ impl Options {
 pub fn build(options: &Options, environment: &Environment) -> io::Result<Box<dyn Handler>> {
     let (program, arguments) =
         options.command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
+    let data = &environment.directory;
+    // Without the `.` behind it, by which nothing can be made.
+    let directory = Some(data.join(&options.directory)).filter(|directory| directory != data);
     let program = Program {
         path: program.clone(),
         arguments: arguments.to_vec(),
-        directory: environment.directory.join(&options.directory),
+        makes_directory: directory.is_none(),
+        directory: directory.unwrap_or_else(|| data.clone()),
         time: options.timeout,
     };
     Ok(Box::new(Exec {

@@ -8,8 +8,9 @@ use super::output::Output;
 use super::variables::Variables;
 use crate::limits;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -26,6 +27,8 @@ pub(super) struct Program {
     pub(super) path: String,
     pub(super) arguments: Vec<String>,
     pub(super) directory: PathBuf,
+    /// Whether the directory is that of the data, which the first server makes: a trial or a replay may come before.
+    pub(super) makes_directory: bool,
     pub(super) time: Duration,
 }
 
@@ -43,11 +46,11 @@ pub(super) enum Ended {
 impl Program {
     /// Why it could not be started: the system says the same of a program and of a directory that is not there.
     pub(super) fn why(&self, error: &io::Error) -> String {
-        let path = &self.path;
+        let (path, directory) = (&self.path, self.directory.display());
         match fs::metadata(&self.directory) {
-            Ok(directory) if directory.is_dir() => format!("cannot run {path}: {error}"),
-            Ok(_) => format!("cannot run {path} in {}: it is no directory", self.directory.display()),
-            Err(error) => format!("cannot run {path} in {}: {error}", self.directory.display()),
+            Ok(found) if found.is_dir() => format!("cannot run the program {path}: {error}"),
+            Ok(_) => format!("cannot run {path}: its directory {directory} is none"),
+            Err(error) => format!("cannot run {path}: its directory {directory}: {error}"),
         }
     }
 
@@ -56,6 +59,9 @@ impl Program {
     /// # Errors
     /// When it cannot be started.
     pub(super) async fn run(&self, line: Vec<u8>, variables: Variables) -> io::Result<Ended> {
+        if self.makes_directory {
+            DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+        }
         // The standard library opens every file so that no program inherits it.
         let mut child = Command::new(&self.path)
             .args(&self.arguments)

@@ -6,6 +6,7 @@ use crate::handlers::Digest;
 use crate::time::{SystemClock, Timestamp, Zone};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -93,7 +94,7 @@ async fn exit_codes_are_classed() {
     let options = Options { command: vec!["/no/such/program".into()], ..Options::default() };
     let outcomes = handler(Path::new("/"), options).deliver(&events(1)).await;
     assert!(
-        matches!(&outcomes[0], Outcome::Temporary(why) if why.starts_with("cannot run /no/such/program: "))
+        matches!(&outcomes[0], Outcome::Temporary(why) if why.starts_with("cannot run the program /no/such/program: "))
     );
 }
 
@@ -155,13 +156,25 @@ async fn a_program_that_reads_nothing_is_none_the_worse() {
     assert_eq!(handler.digest(&gathered).await, Outcome::Delivered);
 }
 
+/// A trial may come before the first server, which makes the directory.
+#[tokio::test]
+async fn the_data_directory_is_made_where_there_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("lib/correlator");
+    let outcomes = handler(&data, shell("pwd")).deliver(&events(2)).await;
+    assert_eq!(outcomes, vec![Outcome::Accepted(data.to_str().unwrap().to_owned()); 2]);
+    assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
 #[tokio::test]
 async fn a_directory_that_is_missing_is_not_taken_for_the_program() {
     let dir = tempfile::tempdir().unwrap();
     let gone = Options { directory: "gone".into(), ..shell("exit 0") };
     let outcome = handler(dir.path(), gone.clone()).deliver(&events(1)).await.remove(0);
     let Outcome::Temporary(why) = outcome else { panic!("{outcome:?}") };
-    assert!(why.starts_with("cannot run /bin/sh in ") && why.contains("/gone: No such file"), "{why}");
+    let gone_directory =
+        format!("cannot run /bin/sh: its directory {}/gone: No such file", dir.path().display());
+    assert!(why.starts_with(&gone_directory), "{why}");
 
     let lacks = |options: &Options| options.lacks(dir.path()).unwrap_or_default();
     assert!(lacks(&gone).ends_with("/gone does not exist"), "{}", lacks(&gone));
