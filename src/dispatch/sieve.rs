@@ -84,6 +84,11 @@ impl Sieve {
         self.storm.due()
     }
 
+    /// Whether the digest, as it is now, shows an event, by its sequence number.
+    pub(super) fn shows(&self, seq: u64) -> bool {
+        self.storm.shows(seq)
+    }
+
     /// The digest, once it is due.
     pub(super) fn digest(&mut self, now: Timestamp) -> Option<Digest> {
         self.storm.digest(now)

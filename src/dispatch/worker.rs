@@ -9,7 +9,6 @@ use super::totals::Counters;
 use super::warnings::Warnings;
 use crate::handlers::{Gathered, Handler, Outcome, Selection};
 use crate::journal::State;
-use crate::limits;
 use crate::time::{Clock, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -27,8 +26,8 @@ pub(super) struct Worker {
     alarm: Alarm,
     /// Events so far, which numbers them.
     seen: u64,
-    /// The first events that wait for the digest.
-    shown: Vec<Selection>,
+    /// The events that the digest would show, each alone, by its number.
+    shown: Vec<(u64, Selection)>,
 }
 
 impl Worker {
@@ -71,15 +70,16 @@ impl Worker {
             self.seen += 1;
             match self.sieve.take(self.seen, event, now) {
                 None => pending.push(index),
-                Some(State::Gathered) => gathered.push(index),
+                Some(State::Gathered) => gathered.push((self.seen, index)),
                 Some(State::Suppressed) => drop(self.counters.suppressed.fetch_add(1, Relaxed)),
                 Some(_) => drop(self.counters.filtered.fetch_add(1, Relaxed)),
             }
         }
-        let room = limits::MAX_DIGEST_EVENTS.saturating_sub(self.shown.iter().map(Selection::len).sum());
-        gathered.truncate(room);
         if !gathered.is_empty() {
-            self.shown.push(Selection { block: Arc::clone(&block), indices: gathered });
+            let alone = |index| Selection { block: Arc::clone(&block), indices: vec![index] };
+            gathered.retain(|(seq, _)| self.sieve.shows(*seq));
+            self.shown.retain(|(seq, _)| self.sieve.shows(*seq));
+            self.shown.extend(gathered.into_iter().map(|(seq, index)| (seq, alone(index))));
         }
         for indices in pending.chunks(self.handler.most().max(1)) {
             let events = Selection { block: Arc::clone(&block), indices: indices.to_vec() };
@@ -91,7 +91,7 @@ impl Worker {
 
     async fn send_digest(&mut self) {
         let Some(digest) = self.sieve.digest(Timestamp::MAX) else { return };
-        let gathered = Gathered { shown: std::mem::take(&mut self.shown), digest };
+        let gathered = Gathered::new(digest, std::mem::take(&mut self.shown));
         let outcome = guarded_digest(&mut *self.handler, &gathered).await;
         self.counters.take_digest(&outcome, gathered.digest.count());
         self.report(&[outcome]);

@@ -27,7 +27,7 @@ impl Courier {
         let Some(digest) = is_due.then(|| self.sieve.digest(Timestamp::MAX)).flatten() else {
             return Flow::On;
         };
-        let gathered = Gathered { shown: self.shown(digest.shown()), digest };
+        let gathered = Gathered::new(digest.clone(), self.shown(&digest.shown()));
         let first = gathered.events().next().map(|event| event.id());
         let (mut attempts, age) = self.tried.unwrap_or_else(|| (0, Age::begin()));
         loop {
@@ -99,9 +99,9 @@ impl Courier {
         self.send(runs).await
     }
 
-    /// The events that a digest shows, read from the journal.
-    fn shown(&self, seqs: &[u64]) -> Vec<Selection> {
-        let (Some(first), Some(last)) = (seqs.first(), seqs.last()) else { return Vec::new() };
+    /// The events with these sequence numbers, as far as the journal can be read.
+    fn shown(&self, seqs: &[u64]) -> Vec<(u64, Selection)> {
+        let (Some(first), Some(last)) = (seqs.iter().min(), seqs.iter().max()) else { return Vec::new() };
         let Ok(mut reader) = EventReader::open(&self.feed.data, *first) else { return Vec::new() };
         let mut shown = Vec::new();
         while let Ok(Some(page)) = reader.next_page() {
@@ -109,10 +109,12 @@ impl Courier {
             if first > *last {
                 break;
             }
-            let places = seqs.iter().filter_map(|seq| u32::try_from(seq.checked_sub(first)?).ok());
-            let indices: Vec<u32> = places.filter(|index| (*index as usize) < block.len()).collect();
-            if !indices.is_empty() {
-                shown.push(Selection { block: Arc::new(block), indices });
+            let block = Arc::new(block);
+            for seq in seqs {
+                let index = seq.checked_sub(first).and_then(|index| u32::try_from(index).ok());
+                if let Some(index) = index.filter(|index| (*index as usize) < block.len()) {
+                    shown.push((*seq, Selection { block: Arc::clone(&block), indices: vec![index] }));
+                }
             }
         }
         shown

@@ -128,6 +128,11 @@ impl Storm {
         gathered.digest.add(seq, event, late);
     }
 
+    /// Whether the digest, as it is now, shows an event, by its sequence number.
+    pub fn shows(&self, seq: u64) -> bool {
+        self.gathered.as_ref().is_some_and(|gathered| gathered.digest.place(seq).is_some())
+    }
+
     /// Begins the cool-down of an event without a decision: it was delivered then, perhaps by an earlier run.
     pub fn cool(&mut self, event: Event<'_>, then: Timestamp) {
         if let Some(cooling) = &mut self.cooling {

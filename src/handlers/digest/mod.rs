@@ -1,4 +1,4 @@
-//! Floor 4: many events as one message: how many there are of which kind, when they happened, and the first of them.
+//! Floor 4: many events as one message: how many there are of which kind, when they happened, and the gravest of them.
 //!
 //! Invariant: however many events there are, a digest is small; the counts are those of all of them.
 
@@ -10,6 +10,7 @@ use super::Selection;
 use crate::event::{Event, Kind, Severity};
 use crate::limits;
 use crate::time::Timestamp;
+use std::cmp::Reverse;
 
 /// What several events have in common, and how they differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,7 +18,19 @@ pub struct Digest {
     groups: Vec<Group>,
     late: u64,
     span: Option<(Timestamp, Timestamp)>,
-    shown: Vec<u64>,
+    /// In order.
+    shown: Vec<Shown>,
+}
+
+/// An event that is shown one by one. The order is that of the fields: the gravest first, and of those that are as grave one
+/// of each kind, then the next of each, so that many of one kind hide none of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Shown {
+    severity: Reverse<Severity>,
+    /// How many of its kind and severity there were with it.
+    turn: u64,
+    kind: Kind,
+    seq: u64,
 }
 
 /// A digest on its way, with the events that it shows one by one.
@@ -30,6 +43,12 @@ pub struct Gathered {
 }
 
 impl Gathered {
+    /// A digest with those of the events that it shows that were found, each alone, by its sequence number.
+    pub(crate) fn new(digest: Digest, mut found: Vec<(u64, Selection)>) -> Self {
+        found.sort_by_key(|(seq, _)| digest.place(*seq));
+        Self { digest, shown: found.into_iter().map(|(_, event)| event).collect() }
+    }
+
     /// What tells it from others, each time that it is sent: its first event, or else its end, and how many there are.
     pub fn id(&self) -> String {
         let first = self.events().next().map(|event| event.id().to_string());
@@ -60,15 +79,25 @@ impl Digest {
     pub fn add(&mut self, seq: u64, event: Event<'_>, late: bool) {
         let head = event.head();
         let alike = |group: &&mut Group| (group.kind, group.severity) == (head.kind, head.severity);
-        match self.groups.iter_mut().find(alike) {
-            Some(group) => group.count += 1,
-            None => self.groups.push(Group { kind: head.kind, severity: head.severity, count: 1 }),
-        }
+        let turn = match self.groups.iter_mut().find(alike) {
+            Some(group) => {
+                group.count += 1;
+                group.count
+            }
+            None => {
+                self.groups.push(Group { kind: head.kind, severity: head.severity, count: 1 });
+                1
+            }
+        };
         self.late += u64::from(late);
         let (first, last) = self.span.unwrap_or((head.time, head.time));
         self.span = Some((first.min(head.time), last.max(head.time)));
-        if self.shown.len() < limits::MAX_DIGEST_EVENTS {
-            self.shown.push(seq);
+        let event = Shown { severity: Reverse(head.severity), turn, kind: head.kind, seq };
+        let place = self.shown.partition_point(|other| *other < event);
+        if place < limits::MAX_DIGEST_EVENTS {
+            // What falls out never comes back: further events only come before it.
+            self.shown.truncate(limits::MAX_DIGEST_EVENTS - 1);
+            self.shown.insert(place, event);
         }
     }
 
@@ -99,9 +128,14 @@ impl Digest {
         self.span
     }
 
-    /// The sequence numbers of the first [`limits::MAX_DIGEST_EVENTS`] of them, to be shown one by one.
-    pub fn shown(&self) -> &[u64] {
-        &self.shown
+    /// The sequence numbers of the gravest [`limits::MAX_DIGEST_EVENTS`] of them, in the order in which they are shown.
+    pub fn shown(&self) -> Vec<u64> {
+        self.shown.iter().map(|event| event.seq).collect()
+    }
+
+    /// Where an event stands among those that are shown, by its sequence number, if it does.
+    pub fn place(&self, seq: u64) -> Option<usize> {
+        self.shown.iter().position(|event| event.seq == seq)
     }
 }
 
@@ -112,7 +146,7 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn counts_all_and_shows_the_first() {
+    fn counts_all_and_shows_the_gravest() {
         let mut block = EventBlock::new(Arc::new(Stamp { stream: StreamId(1), run: 1, modules: Vec::new() }));
         let (failed, crash) = (Kind::SSHDLoginFailed, Kind::SSHDChildCrash);
         let storm = (0..200).map(|number| (number, failed, Severity::Notice));
@@ -134,6 +168,26 @@ mod tests {
         assert_eq!(groups, [(crash, 1), (failed, 1), (failed, 200)]);
         assert_eq!(digest.span(), Some((Timestamp::from_micros(301), Timestamp::from_micros(500))));
         assert_eq!(digest.shown().len(), limits::MAX_DIGEST_EVENTS);
-        assert_eq!(digest.shown().first(), Some(&1_000));
+        let (grave, first) = (&digest.shown()[..2], &digest.shown()[2..]);
+        assert_eq!((grave, first), (&[1_201, 1_200][..], &(1_000..1_098).collect::<Vec<_>>()[..]));
+    }
+
+    #[test]
+    fn many_of_one_kind_hide_none_of_another() {
+        let mut block = EventBlock::new(Arc::new(Stamp { stream: StreamId(1), run: 1, modules: Vec::new() }));
+        let storm = std::iter::repeat_n(Kind::SSHDLoginFailed, 300);
+        for kind in storm.chain([Kind::SSHDThrottled, Kind::SSHDUserDenied, Kind::SSHDThrottled]) {
+            let (severity, time) = (Severity::Notice, Timestamp::EPOCH);
+            block.push(Head { number: 1, ordinal: 0, module: 0, kind, severity, time });
+        }
+        let mut digest = Digest::default();
+        (0..).zip(block.iter()).for_each(|(seq, event)| digest.add(seq, event, false));
+        assert_eq!(digest.shown()[..6], [0, 300, 301, 1, 302, 2]);
+        assert_eq!((digest.shown().len(), digest.place(302), digest.place(299)), (100, Some(4), None));
+        let block = Arc::new(block);
+        let alone = |seq: u32| (u64::from(seq), Selection { block: Arc::clone(&block), indices: vec![seq] });
+        let gathered = Gathered::new(digest, vec![alone(1), alone(300), alone(302)]);
+        let kinds: Vec<_> = gathered.events().map(|event| event.kind()).collect();
+        assert_eq!(kinds, [Kind::SSHDThrottled, Kind::SSHDLoginFailed, Kind::SSHDThrottled]);
     }
 }

@@ -49,7 +49,7 @@ fn counted(out: &mut Vec<u8>, count: u64, noun: &str) {
 /// Appends a digest as one JSON object on one line, without a line end.
 ///
 /// Its member `digest` has `count`, `late`, `first` and `last` (UTC, six digits), and `groups`, each with `kind`,
-/// `severity` and `count`; `events` are the first of them, as [`render::json`] has them.
+/// `severity` and `count`; `events` are the gravest of them, as [`render::json`] has them.
 pub fn json(out: &mut Vec<u8>, gathered: &Gathered) {
     let digest = &gathered.digest;
     out.extend_from_slice(b"{\"digest\":{\"count\":");

@@ -21,6 +21,20 @@ async fn a_storm_is_one_message_and_a_digest() {
     assert_eq!(scene.waiting("h"), 0);
 }
 
+/// A storm does not hide what is worse.
+#[tokio::test(start_paused = true)]
+async fn a_digest_shows_the_gravest_of_what_is_gathered() {
+    let (mut scene, handler) = (Scene::new(), Scripted::default());
+    scene.start(&[("h", &handler, storm(None, Some(MINUTE)))]);
+    for _ in 0..200 {
+        scene.raise_one(Severity::Notice, A);
+    }
+    let grave = scene.raise_one(Severity::Error, B);
+    scene.pass(MINUTE).await;
+    let shown = std::iter::once(grave).chain(0..limits::MAX_DIGEST_EVENTS as u64 - 1).collect();
+    assert_eq!(handler.seen(), [Seen::Digest(201, 0, shown)]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn cool_downs_and_what_is_gathered_outlive_a_restart() {
     let (mut scene, handler) = (Scene::new(), Scripted::default());
