@@ -12,11 +12,22 @@ fn path(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
+/// What more there is to say of kinds that rules give another severity.
+const SEVERITIES: &[(Kind, &str)] = &[(
+    Kind::SSHDSuccessAfterFailures,
+    "It is CRITICAL where, within the hour before, the source also failed for other users, and made as many failed attempts as\n\
+     the limit or failed for three users or more; or where that user failed 20 times or more. It is a WARNING where all\n\
+     failures were the user's own and there were five or more, or as many as the limit. A login by key is a NOTICE at most.",
+)];
+
 fn describe(page: &mut String, kind: &KindSpec) {
     let switch = if kind.on { "on" } else { "off" };
     let fields: Vec<_> = kind.fields.iter().map(|field| format!("`{}`", field.spec().name)).collect();
     writeln!(page, "\n### {}\n\n{}\n", kind.name, kind.meaning).unwrap();
     writeln!(page, "By default {switch}, {}. Fields: {}.", kind.severity, fields.join(", ")).unwrap();
+    for (_, note) in SEVERITIES.iter().filter(|(of, _)| of.spec().name == kind.name) {
+        writeln!(page, "\n{note}").unwrap();
+    }
 }
 
 fn page() -> String {
