@@ -43,10 +43,11 @@ impl Section for Options {
 /// Says what does not go together.
 pub(super) fn contradictions(options: &Options, given: Given<'_>, reader: &mut Reader) {
     for (has, named, lacking) in [
-        (options.username.is_some() && options.password.is_none(), "username", "password"),
-        (options.password.is_some() && options.username.is_none(), "password", "username"),
+        (options.username.is_some(), "username", "password"),
+        (options.password.is_some(), "password", "username"),
     ] {
-        if has {
+        // What is there and was refused has been told already.
+        if has && given.table.get(lacking).is_none() {
             let place = given.table.get(named).map_or(given.at, |node| &node.at);
             let message = format!("`{}` has a `{named}` and no `{lacking}`", given.path);
             reader.problems.push(Problem::new(place, message));

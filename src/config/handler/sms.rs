@@ -43,7 +43,8 @@ impl Section for Options {
     }
 }
 
-/// Checks that there is one sender, and somebody to send to.
+/// Checks that there is one sender, and somebody to send to, and that neither account nor numbers are what Twilio would
+/// refuse at the first event.
 pub(super) fn check(reader: &mut Reader, given: Given<'_>) {
     let has = |key| given.table.get(key);
     let message = match (has("from"), has("messaging_service_sid")) {
@@ -54,10 +55,42 @@ pub(super) fn check(reader: &mut Reader, given: Given<'_>) {
     if !message.is_empty() {
         reader.problems.push(Problem::new(given.at, message).hint("expected one of them"));
     }
+    // Another server may call its accounts as it likes.
+    if let Some(node) = has("account_sid").filter(|_| has("api_url").is_none())
+        && matches!(&node.content, Content::Text(sid) if !is_account(sid))
+    {
+        let message = format!("`{}.account_sid`: no account at Twilio", given.path);
+        reader.problems.push(Problem::new(&node.at, message).hint("expected AC and 32 hexadecimal digits"));
+    }
+    for node in has("to").into_iter().flat_map(|node| match &node.content {
+        Content::List(nodes) => nodes.as_slice(),
+        _ => std::slice::from_ref(node),
+    }) {
+        if matches!(&node.content, Content::Text(number) if !is_number(number)) {
+            let message = format!("`{}.to`: no telephone number", given.path);
+            reader
+                .problems
+                .push(Problem::new(&node.at, message).hint("expected one such as \"+4917012345678\""));
+        }
+    }
     if let Some(node) =
         has("to").filter(|node| matches!(&node.content, Content::List(nodes) if nodes.is_empty()))
     {
         let message = format!("`{}.to`: expected at least one number", given.path);
         reader.problems.push(Problem::new(&node.at, message));
     }
+}
+
+/// Whether a text can be the SID of an account at Twilio.
+fn is_account(sid: &str) -> bool {
+    let digits = sid.strip_prefix("AC").unwrap_or_default();
+    digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether a text can be a number, perhaps behind the name of a channel, as in `whatsapp:+49...`, and written for people.
+fn is_number(text: &str) -> bool {
+    let number = text.split_once(':').map_or(text, |(_, number)| number);
+    let is_punctuation = |c: char| matches!(c, '+' | ' ' | '-' | '.' | '/' | '(' | ')');
+    number.chars().any(|c| c.is_ascii_digit())
+        && number.chars().all(|c| c.is_ascii_digit() || is_punctuation(c))
 }
