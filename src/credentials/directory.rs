@@ -178,7 +178,9 @@ fn read(path: &Path) -> Result<Option<Secret>, Lack> {
         return Err(unusable("it is no regular file"));
     }
     if metadata.permissions().mode() & 0o006 != 0 {
-        let remedy = format!("so it is not used; run `chmod o= {}`", path.display());
+        // `chmod` follows links: who is to run it should see what it changes.
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let remedy = format!("so it is not used; run `chmod o= {}`", target.display());
         return Err(unusable(&format!("everybody may read or write it, {remedy}")));
     }
     let bytes = Secret::read_line(file).map_err(refused)?;
@@ -268,6 +270,8 @@ mod tests {
         assert_eq!(directory.get(&name("gone")).unwrap_err().why, Why::Nothing);
         let error = directory.get(&name("open")).unwrap_err();
         assert!(error.what.contains("everybody may read or write it"), "{error}");
+        let target = fs::canonicalize(home.path()).unwrap().join("..2026_11_29/open");
+        assert!(error.what.contains(&format!("`chmod o= {}`", target.display())), "{error}");
     }
 
     #[test]

@@ -14,6 +14,9 @@ use linux_keyutils::{KeyError, KeyRing, KeyRingIdentifier};
 use std::collections::HashMap;
 use zeroize::Zeroizing;
 
+/// Bytes that a key of the type `user` holds (keyrings(7)).
+const MAX_PAYLOAD: usize = 32_767;
+
 /// The kernel's keys.
 #[derive(Debug)]
 pub(super) struct Keyutils;
@@ -33,6 +36,13 @@ impl Store for Keyutils {
     }
 
     fn put(&self, name: &CredentialName, secret: &Secret) -> Result<String, Lack> {
+        let (length, most) = (secret.expose().len(), MAX_PAYLOAD);
+        if length > most {
+            // Before what is there is removed.
+            return Err(
+                Why::Refused.because(format!("a key holds {most} bytes at most, and this has {length}"))
+            );
+        }
         let keys = Keys::open()?;
         let entry = keys.entry(name).map_err(lack)?;
         // A key is added to the session's own keyring, where it would hide one that other sessions go on with.
@@ -112,6 +122,13 @@ fn refusal(error: KeyError) -> Lack {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_that_is_too_long_is_refused_with_the_limit() {
+        let long = Secret::new("x".repeat(MAX_PAYLOAD + 1));
+        let refused = Keyutils.put(&CredentialName::new("test/long").unwrap(), &long).unwrap_err();
+        assert_eq!(refused, Why::Refused.because("a key holds 32767 bytes at most, and this has 32768"));
+    }
 
     #[test]
     fn a_kernel_that_keeps_nothing_for_this_process_is_no_kernel_that_has_nothing() {
