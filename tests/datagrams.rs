@@ -15,6 +15,7 @@ mod child;
 use child::{Guard, Lines, PATIENCE};
 use correlator::batch::Batch;
 use correlator::ingest::{Address, Bound, Environment, Intake, Notices, Options, Refusal, Sink};
+use correlator::time::{Clock, SystemClock};
 use correlator::wire::framing;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -24,6 +25,7 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -175,7 +177,7 @@ fn what_is_sent_is_what_is_received_and_what_is_dropped_with_its_reason() {
     let rig = Rig::start_with(at, true, |options| {
         options.datagrams.receive_buffer = 64 * 1024;
         options.datagrams.sockets = 1;
-        options.datagrams.patience = std::time::Duration::from_millis(200);
+        options.datagrams.patience = Duration::from_millis(200);
     });
     let host = UdpSocket::bind("127.0.0.1:0").unwrap();
     for _ in 0..SENT {
@@ -185,6 +187,62 @@ fn what_is_sent_is_what_is_received_and_what_is_dropped_with_its_reason() {
     let (here, kernel) = (lost(&notices, Refusal::Overload), lost(&notices, Refusal::KernelDrop));
     assert_eq!(records.len() as u64 + here + kernel, SENT, "{here} dropped here, {kernel} by the kernel");
     assert!(here > 0 && kernel > 0, "{here} {kernel}");
+}
+
+#[test]
+fn a_sender_beyond_its_rate_is_shed_and_authentication_last() {
+    let rig = Rig::udp(|options| options.rate.of_sender = 1);
+    let host = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = rig.address.socket().unwrap();
+    for text in ["<78>1 - web1 cron - - - x", "<38>1 - web1 sshd - - - x"] {
+        for _ in 0..30 {
+            host.send_to(text.as_bytes(), to).unwrap();
+        }
+    }
+    let (records, notices) = rig.stop();
+    let shed = lost(&notices, Refusal::RateLimit);
+    assert_eq!(records.len() as u64 + shed, 60, "each is counted");
+    let of_sshd = texts(&records).iter().filter(|text| text.contains("sshd")).count();
+    assert!(of_sshd >= 5 && shed >= 30, "{of_sshd} of sshd, {shed} shed");
+    let spans = notices.take_shed(SystemClock.now(), true);
+    assert_eq!(spans.iter().map(|span| (&*span.listener, span.count)).collect::<Vec<_>>(), [("lan", shed)]);
+    assert!(spans[0].start <= spans[0].finish);
+}
+
+#[test]
+fn authentication_waits_for_room_where_all_else_is_dropped() {
+    let at = Address::Udp("127.0.0.1:0".parse().unwrap());
+    let rig = Rig::start_with(at, true, |options| {
+        options.datagrams.sockets = 1;
+        options.datagrams.patience = Duration::from_millis(50);
+    });
+    let host = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let send = |text: &str| {
+        host.send_to(text.as_bytes(), rig.address.socket().unwrap()).unwrap();
+    };
+    for count in 1..=4 {
+        send("<78>1 - web1 cron - - - there is room");
+        rig.wait(count);
+    }
+    for _ in 0..10 {
+        send("<78>1 - web1 cron - - - x");
+        send("<86>1 - web1 sshd - - - x");
+    }
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while lost(&rig.notices, Refusal::Overload) < 10 {
+        assert!(Instant::now() < deadline, "cron's records are not dropped");
+        std::thread::yield_now();
+    }
+    rig.sink.permits.add_permits(100);
+    send("<78>1 - web1 cron - - - later");
+    rig.wait(15);
+    let (records, notices) = rig.stop();
+    let texts = texts(&records);
+    assert!(
+        texts[4..14].iter().all(|text| text.contains("sshd")) && texts[14].contains("later"),
+        "{texts:?}"
+    );
+    assert_eq!(lost(&notices, Refusal::Overload), 10);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use socket2::{Domain, Socket, Type};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -115,6 +115,38 @@ fn a_host_that_is_not_the_senders_counts_for_nothing_live_and_in_a_replay() {
     let replayed = correlator(home.path(), &["replay", "--format", "json"]).arg(&capture).output().unwrap();
     let replayed = events(&String::from_utf8(replayed.stdout).unwrap());
     assert_eq!(replayed, live, "the same events with the same ids");
+}
+
+#[test]
+fn what_was_shed_is_told_with_the_time_in_which_it_was() {
+    let home = tempfile::tempdir().unwrap();
+    let config = CONFIG.replace("tcp://127.0.0.1:0\"", "udp://127.0.0.1:0\"\nrate_limit = 1");
+    fs::write(home.path().join("correlator.toml"), config).unwrap();
+    let mut server = correlator(home.path(), &["serve"]);
+    let mut server = server.arg("--data-dir").arg(home.path().join("data")).spawn().unwrap();
+    let mut log = BufReader::new(server.stderr.take().unwrap());
+    let address =
+        log.by_ref().lines().map_while(Result::ok).find_map(|line| {
+            line.split("udp://").nth(1)?.split_whitespace().next()?.parse::<SocketAddr>().ok()
+        });
+    let host = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for _ in 0..60 {
+        host.send_to(failures("web1", 1).trim_end().as_bytes(), address.unwrap()).unwrap();
+    }
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+    let (mut told, mut rest) = (String::new(), String::new());
+    server.stdout.take().unwrap().read_to_string(&mut told).unwrap();
+    log.read_to_string(&mut rest).unwrap();
+    assert!(server.wait().unwrap().success());
+    let told = events(&told);
+    let shed: Vec<_> = told.iter().filter(|event| event["kind"] == "ServerRecordsShed").collect();
+    assert_eq!(shed.len(), 1, "{told:?}\n{rest}");
+    let fields = &shed[0]["fields"];
+    assert_eq!((&fields["listener"], &fields["reason"]), (&"lan".into(), &"rate-limit".into()));
+    let stats = told.iter().find(|event| event["kind"] == "ServerStats").unwrap();
+    let received = stats["fields"]["received"].as_u64().unwrap();
+    assert_eq!(fields["shed"].as_u64().unwrap() + received, 60, "{told:?}");
+    assert!(fields["start"].as_str() <= fields["finish"].as_str() && received >= 11, "{told:?}");
 }
 
 #[test]

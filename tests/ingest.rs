@@ -15,7 +15,7 @@ use correlator::wire::framing;
 use proptest::prelude::*;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
@@ -194,6 +194,19 @@ fn text_that_a_stop_or_a_timeout_cuts_off_is_marked() {
         slow.read_to_end(&mut Vec::new()).await.ok();
         let cut = Frame { bytes: b"<38>ROOT LOGIN REFUSED FROM 203.0.113.5".to_vec(), truncated: true };
         assert_eq!(rig.stop().await, [cut]);
+    });
+}
+
+#[test]
+fn a_stream_beyond_its_rate_is_read_more_slowly_and_loses_nothing() {
+    block_on(async {
+        let rig = Rig::start(|options| options.rate.of_sender = 10);
+        let begun = Instant::now();
+        // Ten seconds' worth may come at once; the rest takes a second.
+        send(rig.address, &[&b"1 x".repeat(110)]).await;
+        assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
+        assert_eq!(rig.notices.totals(), []);
+        assert_eq!(rig.stop().await.len(), 110);
     });
 }
 

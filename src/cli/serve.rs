@@ -7,6 +7,7 @@ mod ending;
 pub(super) mod heartbeat;
 mod report;
 mod service;
+mod shed;
 mod signals;
 
 use self::backend::Backend;
@@ -116,6 +117,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let live =
         Live::start(bound, options, outputs, SystemClock, ends.reading).map_err(anyhow::Error::from)?;
     certificates::watch(live.papers().to_vec(), hang_ups, backend.errands())?;
+    shed::watch(Arc::clone(live.notices()), backend.errands(), backend.runtime());
     let desk = desk(&settings, &identity, &live, backend.handlers());
     let control = Control::start(desk, backend.runtime())?;
     report::started(&settings, &identity, live.addresses(), capture.as_deref());
@@ -131,7 +133,9 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     end_in_time(signals, Arc::clone(&ending))?;
     tracing::info!("stopping: reading what has arrived, delivering what was raised");
     drop(control);
-    let (ledger, _) = live.stop();
+    let (ledger, _) = live.stop_and(|| {
+        backend.runtime().block_on(shed::tell_rest(&ending.notices, backend.errands().as_ref()));
+    });
     let (totals, is_final) = backend.finish();
     if !ending.is_mine() {
         // The other thread is about to end the process.

@@ -9,7 +9,7 @@ use super::problem::{Place, Problem, Problems};
 use super::section::{Given, Section};
 use super::tree::Table;
 use super::zone::NamedZone;
-use crate::ingest::{self, Address, Scheme, datagram, proxy, tls, unix};
+use crate::ingest::{self, Address, Scheme, datagram, proxy, rate, tls, unix};
 use crate::limits;
 use crate::wire::framing;
 use ipnet::IpNet;
@@ -31,6 +31,8 @@ pub struct Listener {
     pub max_connections_per_peer: usize,
     /// Time within which a new connection must send its first complete frame, and a begun frame must end.
     pub frame_timeout: Duration,
+    /// What senders may send.
+    pub rate: rate::Options,
     /// What is particular to datagrams.
     pub datagrams: datagram::Options,
     /// What is particular to Unix sockets.
@@ -58,6 +60,7 @@ impl Listener {
             framing: self.framing.clone(),
             max_connections_per_peer: self.max_connections_per_peer,
             frame_timeout: self.frame_timeout,
+            rate: self.rate,
             datagrams: self.datagrams.clone(),
             socket_file: self.socket_file.clone(),
             tls: self.tls.clone(),
@@ -138,6 +141,7 @@ const PARTICULAR: &[(&str, &[Scheme])] = &[
     ("delimiter", STREAMS),
     ("max_connections_per_peer", CONNECTIONS),
     ("frame_timeout", CONNECTIONS),
+    ("host_rate_limit", &[Scheme::Udp, Scheme::UnixDatagram]),
     ("receive_buffer", &[Scheme::Udp, Scheme::UnixDatagram]),
     ("sockets", &[Scheme::Udp]),
     ("mode", FILES),
@@ -194,6 +198,11 @@ impl Section for Listener {
         frame_timeout = frame_timeout as Lasting<1, 86_400>,
             "Time within which a new connection must send its first whole message, and a begun one must end. A \
              connection between two messages is never closed.";
+        rate_limit = rate.of_sender as Count<0, 10_000_000>,
+            "Records that one sender may send in a second, and ten times as many at once; 0 means any number. A stream is read \
+             more slowly then; datagrams are dropped, those of the facilities auth and authpriv last.";
+        host_rate_limit = rate.of_host as Count<0, 10_000_000>,
+            "The same for the datagrams of one host, whoever sends them.";
         receive_buffer = datagrams.receive_buffer as Size<4096, { limits::MAX_RECEIVE_BUFFER as u64 }>,
             "Bytes of datagrams that the kernel holds for each socket while we are busy; `net.core.rmem_max` limits it.";
         sockets = datagrams.sockets as Count<1, { limits::MAX_UDP_SOCKETS as u64 }>,
@@ -230,8 +239,6 @@ impl Section for Listener {
         timezone = timezone as ZoneName,
             "Time zone of records that name none (RFC 3164).";
     };
-    const LATER: &'static [&'static str] = &["rate_limit"];
-
     fn defaults() -> Self {
         Self {
             name: String::new(),
@@ -240,6 +247,7 @@ impl Section for Listener {
             framing: framing::Options::default(),
             max_connections_per_peer: limits::MAX_CONNECTIONS_PER_PEER,
             frame_timeout: limits::FRAME_TIMEOUT,
+            rate: rate::Options::default(),
             datagrams: datagram::Options::default(),
             socket_file: unix::Options::default(),
             tls: tls::Options::default(),

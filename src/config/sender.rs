@@ -28,7 +28,6 @@ impl Section for Source {
         listeners = listeners as Names,
             "The listeners that their records come in by; empty for any.";
     };
-    const LATER: &'static [&'static str] = &["timezone", "silent_after"];
 
     fn defaults() -> Self {
         Self::default()

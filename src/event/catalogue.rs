@@ -206,6 +206,9 @@ kinds! {
     86 ServerCertificateExpiring on Warning own "A certificate of a listener, or of an authority that it trusts, expires soon. At the start and 30 days, 7 days and 1 day before, and when it has expired."
         "the certificate of {subject} for listener {listener} expires at {expires}: {file}"
         [Listener File Subject Expires]
+    87 ServerRecordsShed on Warning own "A listener shed records: a sender or a host sent more than it may, or there was no room. What was counted between `start` and `finish` may be too little. Raised when that is over, and while it lasts after a minute and every 10 minutes."
+        "listener {listener} shed {shed} records: {reason}[, of {peer} most]; counts from {start} to {finish} may be too low"
+        [Listener Reason Shed Peer Start Finish]
     // hosts and their senders
     90 HostForged on Warning own "A sender named a host that it may not speak for (`[sources.NAME]`); its records of that host are rejected. Once a day for a sender and a host, and for 16 hosts of one sender at most."
         "{peer} may not speak for {host}: its records are rejected"

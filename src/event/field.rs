@@ -185,6 +185,7 @@ fields! {
     158 File          "file"            Text     "file that the event is about"
     159 Subject       "subject"         Text     "owner that a certificate names"
     160 Expires       "expires"         Time     "when a certificate expires"
+    166 Shed          "shed"            Count    "records that were shed"
     // senders
     161 Peer          "peer"            Text     "sender: its address, with its verified name; or a process of this machine"
     162 OtherPeer     "other_peer"      Text     "another sender"

@@ -8,6 +8,7 @@ use super::listener::{Environment, Options};
 use super::notices::Refusal;
 use super::peer::{Peer, Peers, Place};
 use super::proxy;
+use super::rate::Rates;
 use super::repeats::Tails;
 use super::stream::Stream;
 use super::tcp::keep_alive;
@@ -173,7 +174,8 @@ impl Acceptor {
     ) -> Self {
         let Environment { intake, notices, connections, stop } = environment;
         let tails = Tails::new(intake.remembered());
-        let shared = Arc::new(Shared { options, intake, notices, stop, tails });
+        let rates = Rates::new(options.rate);
+        let shared = Arc::new(Shared { options, intake, notices, stop, tails, rates });
         let lobby = Lobby { gate: gate.map(Arc::new), shared, peers: Arc::default() };
         Self { door, lobby, connections }
     }

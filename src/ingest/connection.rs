@@ -7,6 +7,7 @@ use super::intake::{Durable, Intake, Permit};
 use super::listener::Options;
 use super::notices::{Notices, Refusal};
 use super::pool::Buffer;
+use super::rate::Rates;
 use super::relp::Relp;
 use super::repeats::Tails;
 use super::speech::Speech;
@@ -30,6 +31,8 @@ pub(super) struct Shared {
     pub(super) stop: watch::Receiver<bool>,
     /// The last records of all peers, where records are answered.
     pub(super) tails: Tails,
+    /// What senders may send.
+    pub(super) rates: Rates,
 }
 
 /// One connection.
@@ -47,6 +50,8 @@ pub(super) struct Connection {
     reserved: usize,
     /// When the awaited frame must be complete; none once a frame was and no other is begun.
     deadline: Option<Instant>,
+    /// Until when nothing is read, because the sender has sent too much.
+    rest: Option<Instant>,
 }
 
 /// What is kept of an incomplete frame between two reads.
@@ -76,6 +81,8 @@ enum Wake {
     Stop,
     /// To answer, for more inputs are durable.
     Durable,
+    /// To go on reading.
+    Rested,
 }
 
 /// Why a connection is over.
@@ -121,6 +128,7 @@ impl Connection {
             tail: Tail::Short(Vec::new()),
             reserved: 0,
             deadline: Some(Instant::now() + shared.options.frame_timeout),
+            rest: None,
             shared,
             origin,
         }
@@ -167,6 +175,10 @@ impl Connection {
             Wake::Ready => false,
             Wake::Stop => true,
             Wake::Durable => return self.answer().await,
+            Wake::Rested => {
+                self.rest = None;
+                return Ok(());
+            }
         };
         let Some(permit) = self.shared.intake.permit().await else { return Err(Over::Stopped) };
         let mut buffer = self.buffer();
@@ -189,18 +201,26 @@ impl Connection {
 
     /// Waits until there is something to do.
     async fn wake(&mut self) -> Result<Wake, Over> {
-        let deadline = self.deadline;
+        let (deadline, rest) = (self.deadline, self.rest);
         let timeout = async {
             match deadline {
                 Some(deadline) => sleep_until(deadline).await,
                 None => std::future::pending().await,
             }
         };
+        let rested = async {
+            if let Some(rest) = rest {
+                sleep_until(rest).await;
+            }
+        };
         tokio::select! {
             biased;
             _ = self.stop.wait_for(|stop| *stop) => Ok(Wake::Stop),
             () = self.durable.further(), if !self.speech.is_settled() => Ok(Wake::Durable),
-            ready = self.stream.readable(), if !self.speech.is_full() => ready.map(|()| Wake::Ready).map_err(Over::from),
+            () = rested, if rest.is_some() => Ok(Wake::Rested),
+            ready = self.stream.readable(), if rest.is_none() && !self.speech.is_full() => {
+                ready.map(|()| Wake::Ready).map_err(Over::from)
+            }
             () = timeout => Err(Over::Refused(
                 Refusal::FrameTimeout,
                 format!("no complete frame within {} s", self.shared.options.frame_timeout.as_secs()),
@@ -252,7 +272,8 @@ impl Connection {
         }
         let rest = self.submit(permit, buffer.freeze(), frames, done).await?;
         let awaited = self.speech.is_mid_frame(rest.len());
-        self.deadline = awaited.then(|| Instant::now() + self.shared.options.frame_timeout);
+        let from = self.rest.unwrap_or_else(Instant::now);
+        self.deadline = awaited.then(|| from + self.shared.options.frame_timeout);
         self.keep_copy(&rest)
     }
 
@@ -266,6 +287,9 @@ impl Connection {
     ) -> Result<Bytes, Over> {
         loop {
             let full = frames.len() >= limits::MAX_BATCH_FRAMES;
+            let now = Instant::now();
+            let rest = self.shared.rates.pace(self.origin.account(), frames.len(), now.into_std());
+            self.rest = rest.map(Instant::from_std).or(self.rest);
             let last = self.shared.intake.submit(permit, &self.origin, bytes.clone(), frames);
             last.into_iter().for_each(|last| self.speech.numbered(last));
             bytes.advance(done?.min(bytes.len()));

@@ -13,6 +13,7 @@ use super::listener::{self, Environment};
 use super::notices::{Notices, Refusal};
 use super::peer::Peer;
 use super::pool::Buffer;
+use super::rate::{self, Rates};
 use super::scoop::{Datagram, Scoop};
 use super::udp::KernelDrops;
 use crate::batch::{FrameSpan, Origin};
@@ -24,7 +25,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::{UdpSocket, UnixDatagram};
 use tokio::sync::watch;
@@ -120,6 +121,7 @@ pub(super) async fn run(
     let mut drops = KernelDrops::default();
     sockets.iter().for_each(|socket| drops.watch(socket));
     let options = Arc::new(options);
+    let rates = Arc::new(Rates::new(options.rate));
     let mut receivers = JoinSet::new();
     for socket in sockets {
         let receiver = Receiver {
@@ -130,6 +132,8 @@ pub(super) async fn run(
             notices: Arc::clone(&environment.notices),
             scoop: Scoop::new(options.framing.max_message_size),
             origins: HashMap::new(),
+            rates: Arc::clone(&rates),
+            held: Vec::new(),
             in_vain: false,
         };
         receivers.spawn(receiver.run(environment.stop.clone()));
@@ -166,11 +170,16 @@ struct Receiver {
     notices: Arc<Notices>,
     scoop: Scoop,
     origins: HashMap<Peer, Arc<Origin>>,
+    /// What senders may send, over all sockets of the listener.
+    rates: Arc<Rates>,
+    /// What is about authentication and found no room.
+    held: Vec<Pack>,
     /// Whether room was waited for in vain: what the kernel holds goes without more waiting.
     in_vain: bool,
 }
 
 /// Datagrams of one peer, side by side.
+#[derive(Debug)]
 struct Pack {
     origin: Arc<Origin>,
     bytes: Bytes,
@@ -191,6 +200,10 @@ impl Receiver {
             match self.socket.receive(&mut self.scoop, stopping) {
                 Ok(datagrams) => self.pass_on(permit, datagrams).await,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && stopping => {
+                    self.in_vain = false;
+                    self.pass_on(None, Vec::new()).await;
+                    let held = std::mem::take(&mut self.held);
+                    held.iter().for_each(|pack| self.give_up(&pack.origin, pack.frames.len()));
                     return self.socket;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.in_vain = false,
@@ -211,9 +224,11 @@ impl Receiver {
         permit
     }
 
-    /// Submits datagrams by peer, or drops what there is no room for.
+    /// Submits datagrams by peer, those that were held first, or drops what there is no room for.
     async fn pass_on(&mut self, mut permit: Option<Permit>, datagrams: Vec<Datagram>) {
-        for Pack { origin, bytes, frames } in self.packs(datagrams) {
+        let mut packs = std::mem::take(&mut self.held);
+        packs.extend(self.packs(datagrams));
+        for Pack { origin, bytes, frames } in packs {
             let leave = match permit.take() {
                 None => self.permit().await,
                 leave => leave,
@@ -221,13 +236,35 @@ impl Receiver {
             match leave {
                 // Nobody answers for datagrams.
                 Some(permit) => drop(self.intake.submit(permit, &origin, bytes, frames)),
-                None => {
-                    let count = (Refusal::Overload, frames.len() as u64);
-                    let detail = "the pipeline is full: datagrams are dropped";
-                    self.notices.lose(&origin.listener, &origin.peer, count, &detail);
-                }
+                None => self.hold(&Pack { origin, bytes, frames }),
             }
         }
+    }
+
+    /// Keeps what is about authentication, as far as there is room for it, and drops the rest.
+    fn hold(&mut self, pack: &Pack) {
+        let held: usize = self.held.iter().map(|pack| pack.frames.len()).sum();
+        let room = limits::MAX_HELD_DATAGRAMS.saturating_sub(held);
+        let (mut bytes, mut frames) = (Vec::new(), Vec::new());
+        for frame in &pack.frames {
+            let text = frame.span.of(&pack.bytes);
+            if frames.len() < room && rate::is_authentication(text) {
+                let start = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                bytes.extend_from_slice(text);
+                frames.push(FrameSpan { span: Span::new(start, frame.span.len), ..*frame });
+            }
+        }
+        self.give_up(&pack.origin, pack.frames.len() - frames.len());
+        if !frames.is_empty() {
+            let origin = Arc::clone(&pack.origin);
+            self.held.push(Pack { origin, bytes: Bytes::from(bytes), frames });
+        }
+    }
+
+    /// Counts datagrams for which there is no room.
+    fn give_up(&self, origin: &Origin, count: usize) {
+        let detail = "the pipeline is full: datagrams are dropped";
+        self.notices.lose(&origin.listener, &origin.peer, (Refusal::Overload, count as u64), &detail);
     }
 
     /// Puts the datagrams of each peer side by side; refuses those of peers that may not send.
@@ -246,6 +283,7 @@ impl Receiver {
                 continue;
             }
             let origin = self.origin(peer);
+            let run = self.within_rate(&origin, run);
             begun.push((Arc::clone(&origin), Vec::with_capacity(run.len())));
             for datagram in run {
                 let bytes = self.scoop.bytes(datagram);
@@ -265,6 +303,17 @@ impl Receiver {
         }
         finish(buffer, &mut begun, &mut packs);
         packs
+    }
+
+    /// Of the datagrams of a sender those that may come in.
+    fn within_rate<'d>(&self, origin: &Origin, run: &'d [Datagram]) -> Vec<&'d Datagram> {
+        let mut run: Vec<&Datagram> = run.iter().collect();
+        let bytes = |datagram: &&Datagram| self.scoop.bytes(datagram);
+        for (refusal, count) in self.rates.admit(origin.account(), &mut run, bytes, Instant::now()) {
+            let detail = "more datagrams came than may: they are dropped";
+            self.notices.lose(&origin.listener, &origin.peer, (refusal, count), &detail);
+        }
+        run
     }
 
     /// The origin of a peer. What is kept of them is bounded, and begun anew when it is full.

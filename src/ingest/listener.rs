@@ -10,6 +10,7 @@ use super::intake::Intake;
 use super::notices::Notices;
 use super::peer::Peer;
 use super::proxy;
+use super::rate;
 use super::tls::{self, Papers};
 use super::unix::{self, SocketFile};
 use super::{tcp, udp};
@@ -39,6 +40,8 @@ pub struct Options {
     pub max_connections_per_peer: usize,
     /// Time within which a new connection must send its first complete frame, and a begun frame must end.
     pub frame_timeout: Duration,
+    /// What senders may send.
+    pub rate: rate::Options,
     /// What is particular to datagrams.
     pub datagrams: datagram::Options,
     /// What is particular to Unix sockets.
@@ -59,6 +62,7 @@ impl Options {
             framing: framing::Options::default(),
             max_connections_per_peer: limits::MAX_CONNECTIONS_PER_PEER,
             frame_timeout: limits::FRAME_TIMEOUT,
+            rate: rate::Options::default(),
             datagrams: datagram::Options::default(),
             socket_file: unix::Options::default(),
             tls: tls::Options::default(),

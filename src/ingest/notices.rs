@@ -3,7 +3,9 @@
 //! Invariant: every refusal is counted; of one peer and reason at most one line a minute is logged, and it says how
 //! many it stands for.
 
+use super::shed::{Shed, Spans};
 use crate::limits;
+use crate::time::{Clock, SystemClock, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -42,6 +44,10 @@ pub enum Refusal {
     BadCertificate,
     /// The client's certificate is none of those that are permitted.
     ClientNotPermitted,
+    /// The sender sent more datagrams than it may.
+    RateLimit,
+    /// There were more datagrams of a host than there may be.
+    HostRateLimit,
     /// The pipeline had no room for datagrams.
     Overload,
     /// The kernel had no room for datagrams.
@@ -67,9 +73,18 @@ impl Refusal {
             Self::CertificateExpired => "certificate-expired",
             Self::BadCertificate => "bad-certificate",
             Self::ClientNotPermitted => "client-not-permitted",
+            Self::RateLimit => "rate-limit",
+            Self::HostRateLimit => "host-rate-limit",
             Self::Overload => "overload",
             Self::KernelDrop => "kernel-drop",
         }
+    }
+}
+
+impl Refusal {
+    /// Whether records were shed that could have come in.
+    const fn is_shed(self) -> bool {
+        matches!(self, Self::RateLimit | Self::HostRateLimit | Self::Overload | Self::KernelDrop)
     }
 }
 
@@ -84,6 +99,7 @@ struct Entry {
 #[derive(Debug, Default)]
 pub struct Notices {
     entries: Mutex<BTreeMap<(String, Refusal), Entry>>,
+    shed: Mutex<Spans>,
 }
 
 impl Notices {
@@ -103,6 +119,10 @@ impl Notices {
         if count == 0 {
             return;
         }
+        if refusal.is_shed() {
+            let mut shed = self.shed.lock().unwrap_or_else(PoisonError::into_inner);
+            shed.add(listener, peer, (refusal, count), SystemClock.now());
+        }
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let known =
             entries.len() < limits::MAX_NOTICE_PEERS || entries.contains_key(&(peer.to_owned(), refusal));
@@ -121,6 +141,11 @@ impl Notices {
         } else {
             entry.unsaid += count;
         }
+    }
+
+    /// Takes what was shed and is worth telling by now: what is over, or has lasted for a while; everything at the end.
+    pub fn take_shed(&self, now: Timestamp, at_end: bool) -> Vec<Shed> {
+        self.shed.lock().unwrap_or_else(PoisonError::into_inner).take(now, at_end)
     }
 
     /// All counts so far, by peer and reason.

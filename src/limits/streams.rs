@@ -2,6 +2,24 @@
 
 use std::time::Duration;
 
+/// How long a sender may send at its limit all at once.
+pub const RATE_BURST: Duration = Duration::from_secs(10);
+
+/// Senders, and hosts, of one listener whose rates are known; further ones have one together.
+pub const MAX_RATE_BUCKETS: usize = 16_384;
+
+/// Datagrams of authentication that one socket keeps while the pipeline is full.
+pub const MAX_HELD_DATAGRAMS: usize = 4096;
+
+/// Time without a loss after which a span of losses is over.
+pub const SHED_PAUSE: Duration = Duration::from_secs(10);
+
+/// Time after which a span of losses is told of that is not over.
+pub const SHED_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Time after which it is told of again.
+pub const SHED_INTERVAL: Duration = Duration::from_secs(600);
+
 /// Time within which a TLS handshake must be done.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -197,6 +197,11 @@ impl Live {
 
     /// Stops accepting, reads until the sockets would block, folds all of it, and ends.
     pub fn stop(self) -> (Ledger, Timestamp) {
+        self.stop_and(|| ())
+    }
+
+    /// The same, and does something once nothing is read any more, while the journal still takes events.
+    pub fn stop_and(self, all_is_read: impl FnOnce()) -> (Ledger, Timestamp) {
         let Self { runtime, mut tasks, stop, sequencer, pipeline, .. } = self;
         stop.send_replace(true);
         let drained = runtime.block_on(async {
@@ -209,6 +214,7 @@ impl Live {
         // Ends the tasks that are left, and with them every sender to the pipeline but the sequencer's.
         drop(tasks);
         runtime.shutdown_background();
+        all_is_read();
         let closed = sequencer.close();
         drop(sequencer);
         (pipeline.finish(End::At(closed)), closed)

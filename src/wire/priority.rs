@@ -44,6 +44,11 @@ impl Priority {
         SEVERITIES.get(usize::from(self.severity())).copied().unwrap_or("unknown")
     }
 
+    /// The priority that a frame begins with.
+    pub fn of(frame: &[u8]) -> Option<Self> {
+        Self::split(frame).map(|(priority, _)| priority)
+    }
+
     /// Reads the PRI at the start of `frame`, and gives the bytes after it.
     ///
     /// Leading zeros are refused, as section 6.2.1 demands.

@@ -6,6 +6,7 @@
 use super::Work;
 use crate::dispatch::Command;
 use crate::event::{Field, Kind};
+use crate::ingest::Shed;
 use crate::ingest::tls::Expiring;
 use crate::journal::{Ranges, Settled, Standings, State, first_kept};
 use crate::limits;
@@ -25,6 +26,8 @@ pub enum Errand {
     Watch(Arc<Mutex<Ledger>>),
     /// Tell the handlers of a certificate that expires.
     Expiring(Box<Expiring>),
+    /// Tell the handlers of records that were shed.
+    Shed(Box<Shed>),
     /// Take note of what an operator does with the events of a handler that does not run.
     Settle(Vec<Settled>),
     /// Tell where things stand.
@@ -50,6 +53,7 @@ impl Work {
         match errand {
             Errand::Watch(ledger) => self.ledger = Some(ledger),
             Errand::Expiring(expiring) => self.tell_expiring(&expiring),
+            Errand::Shed(shed) => self.tell_shed(&shed),
             Errand::Settle(settled) => self.note(settled),
             Errand::Tell(to) => {
                 let present = Present {
@@ -71,6 +75,19 @@ impl Work {
                 .text(Field::File, expiring.file.as_os_str().as_encoded_bytes())
                 .text(Field::Subject, expiring.subject.as_bytes())
                 .time(Field::Expires, expiring.expires);
+        });
+        self.own.push(block);
+    }
+
+    fn tell_shed(&mut self, shed: &Shed) {
+        let block = self.health.raise(Kind::ServerRecordsShed, self.desk.clock.now(), |event| {
+            event
+                .text(Field::Listener, shed.listener.as_bytes())
+                .text(Field::Reason, shed.reason.name().as_bytes())
+                .count(Field::Shed, shed.count)
+                .text(Field::Peer, shed.peer.as_bytes())
+                .time(Field::Start, shed.start)
+                .time(Field::Finish, shed.finish);
         });
         self.own.push(block);
     }
