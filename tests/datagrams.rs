@@ -209,8 +209,8 @@ fn a_sender_beyond_its_rate_is_shed_and_authentication_last() {
     assert!(spans[0].start <= spans[0].finish);
 }
 
-#[test]
-fn authentication_waits_for_room_where_all_else_is_dropped() {
+/// A listener without room, which has dropped ten records of cron and holds ten of sshd; and who sent them.
+fn without_room() -> (Rig, UdpSocket) {
     let at = Address::Udp("127.0.0.1:0".parse().unwrap());
     let rig = Rig::start_with(at, true, |options| {
         options.datagrams.sockets = 1;
@@ -225,16 +225,22 @@ fn authentication_waits_for_room_where_all_else_is_dropped() {
         rig.wait(count);
     }
     for _ in 0..10 {
-        send("<78>1 - web1 cron - - - x");
         send("<86>1 - web1 sshd - - - x");
+        send("<78>1 - web1 cron - - - x");
     }
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while lost(&rig.notices, Refusal::Overload) < 10 {
         assert!(Instant::now() < deadline, "cron's records are not dropped");
         std::thread::yield_now();
     }
+    (rig, host)
+}
+
+#[test]
+fn authentication_waits_for_room_where_all_else_is_dropped() {
+    let (rig, host) = without_room();
     rig.sink.permits.add_permits(100);
-    send("<78>1 - web1 cron - - - later");
+    host.send_to(b"<78>1 - web1 cron - - - later", rig.address.socket().unwrap()).unwrap();
     rig.wait(15);
     let (records, notices) = rig.stop();
     let texts = texts(&records);
@@ -243,6 +249,15 @@ fn authentication_waits_for_room_where_all_else_is_dropped() {
         "{texts:?}"
     );
     assert_eq!(lost(&notices, Refusal::Overload), 10);
+}
+
+#[test]
+fn what_waits_goes_in_as_soon_as_there_is_room_though_nothing_comes_later() {
+    let (rig, _host) = without_room();
+    rig.sink.permits.add_permits(100);
+    rig.wait(14);
+    let (records, _) = rig.stop();
+    assert!(texts(&records)[4..].iter().all(|text| text.contains("sshd")), "{records:?}");
 }
 
 #[test]

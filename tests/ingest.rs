@@ -211,6 +211,28 @@ fn a_stream_beyond_its_rate_is_read_more_slowly_and_loses_nothing() {
 }
 
 #[test]
+fn a_new_connection_of_a_sender_beyond_its_rate_waits_as_well() {
+    block_on(async {
+        let rig = Rig::start(|options| options.rate.of_sender = 10);
+        let begun = Instant::now();
+        let frames = async |count| {
+            while rig.sink.frames.lock().unwrap().len() < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        let mut first = TcpStream::connect(rig.address).await.unwrap();
+        first.write_all(&b"1 x".repeat(110)).await.unwrap();
+        frames(110).await;
+        let mut second = TcpStream::connect(rig.address).await.unwrap();
+        second.write_all(b"1 y").await.unwrap();
+        frames(111).await;
+        assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
+        assert_eq!(rig.notices.totals(), []);
+        assert_eq!(rig.stop().await.len(), 111);
+    });
+}
+
+#[test]
 fn connections_over_the_limit_wait_and_lose_nothing() {
     block_on(async {
         let rig = Rig::start_with(1, |_| {});

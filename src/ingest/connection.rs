@@ -120,6 +120,9 @@ impl Connection {
         } else {
             Speech::Syslog(Box::new(Framer::new(framing.clone())))
         };
+        let now = Instant::now();
+        // What its earlier connections have taken counts: a connection for each record is no way around the limit.
+        let rest = shared.rates.pace(origin.account(), 0, now.into_std()).map(Instant::from_std);
         Self {
             stream,
             stop: shared.stop.clone(),
@@ -127,8 +130,8 @@ impl Connection {
             durable: shared.intake.durable(),
             tail: Tail::Short(Vec::new()),
             reserved: 0,
-            deadline: Some(Instant::now() + shared.options.frame_timeout),
-            rest: None,
+            deadline: Some(rest.unwrap_or(now) + shared.options.frame_timeout),
+            rest,
             shared,
             origin,
         }

@@ -8,18 +8,18 @@
 //! of these is counted with its reason.
 
 use super::address::Address;
+use super::held::{Held, Pack};
 use super::intake::{Intake, Permit};
 use super::listener::{self, Environment};
 use super::notices::{Notices, Refusal};
 use super::peer::Peer;
 use super::pool::Buffer;
-use super::rate::{self, Rates};
+use super::rate::Rates;
 use super::scoop::{Datagram, Scoop};
 use super::udp::KernelDrops;
 use crate::batch::{FrameSpan, Origin};
 use crate::limits;
 use crate::span::Span;
-use bytes::Bytes;
 use socket2::Socket;
 use std::collections::HashMap;
 use std::io;
@@ -133,7 +133,7 @@ pub(super) async fn run(
             scoop: Scoop::new(options.framing.max_message_size),
             origins: HashMap::new(),
             rates: Arc::clone(&rates),
-            held: Vec::new(),
+            held: Held::default(),
             in_vain: false,
         };
         receivers.spawn(receiver.run(environment.stop.clone()));
@@ -173,28 +173,26 @@ struct Receiver {
     /// What senders may send, over all sockets of the listener.
     rates: Arc<Rates>,
     /// What is about authentication and found no room.
-    held: Vec<Pack>,
+    held: Held,
     /// Whether room was waited for in vain: what the kernel holds goes without more waiting.
     in_vain: bool,
-}
-
-/// Datagrams of one peer, side by side.
-#[derive(Debug)]
-struct Pack {
-    origin: Arc<Origin>,
-    bytes: Bytes,
-    frames: Vec<FrameSpan>,
 }
 
 impl Receiver {
     /// Receives until the server stops; gives the socket back.
     async fn run(mut self, mut stop: watch::Receiver<bool>) -> DatagramSocket {
         loop {
-            let stopping = tokio::select! {
+            let (stopping, room) = tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => true,
-                _ready = self.socket.readable() => false,
+                _ = stop.wait_for(|stop| *stop) => (true, None),
+                // Perhaps nobody sends anything any more: what is held goes in as soon as there is room.
+                Some(room) = self.intake.permit(), if !self.held.is_empty() => (false, Some(room)),
+                _ready = self.socket.readable() => (false, None),
             };
+            if room.is_some() {
+                self.pass_on(room, Vec::new()).await;
+                continue;
+            }
             // First the leave, then the datagrams: until there is one they are better off in the kernel.
             let permit = self.permit().await;
             match self.socket.receive(&mut self.scoop, stopping) {
@@ -202,8 +200,9 @@ impl Receiver {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && stopping => {
                     self.in_vain = false;
                     self.pass_on(None, Vec::new()).await;
-                    let held = std::mem::take(&mut self.held);
-                    held.iter().for_each(|pack| self.give_up(&pack.origin, pack.frames.len()));
+                    while let Some(pack) = self.held.pop() {
+                        self.give_up(&pack.origin, pack.frames.len());
+                    }
                     return self.socket;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.in_vain = false,
@@ -224,41 +223,42 @@ impl Receiver {
         permit
     }
 
-    /// Submits datagrams by peer, those that were held first, or drops what there is no room for.
-    async fn pass_on(&mut self, mut permit: Option<Permit>, datagrams: Vec<Datagram>) {
-        let mut packs = std::mem::take(&mut self.held);
-        packs.extend(self.packs(datagrams));
-        for Pack { origin, bytes, frames } in packs {
-            let leave = match permit.take() {
-                None => self.permit().await,
-                leave => leave,
-            };
-            match leave {
-                // Nobody answers for datagrams.
-                Some(permit) => drop(self.intake.submit(permit, &origin, bytes, frames)),
-                None => self.hold(&Pack { origin, bytes, frames }),
+    /// Submits datagrams by peer, those that were held first; holds or drops what there is no room for.
+    async fn pass_on(&mut self, permit: Option<Permit>, datagrams: Vec<Datagram>) {
+        let mut permit = self.pass_on_held(permit).await;
+        for pack in self.packs(datagrams) {
+            permit = self.pass_on_held(permit).await;
+            // What is held has found no room just now, and nothing overtakes it.
+            if permit.is_none() && self.held.is_empty() {
+                permit = self.permit().await;
+            }
+            match permit.take() {
+                Some(permit) => self.submit(permit, pack),
+                None => {
+                    let dropped = self.held.push(&pack);
+                    self.give_up(&pack.origin, dropped);
+                }
             }
         }
     }
 
-    /// Keeps what is about authentication, as far as there is room for it, and drops the rest.
-    fn hold(&mut self, pack: &Pack) {
-        let held: usize = self.held.iter().map(|pack| pack.frames.len()).sum();
-        let room = limits::MAX_HELD_DATAGRAMS.saturating_sub(held);
-        let (mut bytes, mut frames) = (Vec::new(), Vec::new());
-        for frame in &pack.frames {
-            let text = frame.span.of(&pack.bytes);
-            if frames.len() < room && rate::is_authentication(text) {
-                let start = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-                bytes.extend_from_slice(text);
-                frames.push(FrameSpan { span: Span::new(start, frame.span.len), ..*frame });
+    /// Submits what is held, as far as there is room; gives back the permit if it was not needed.
+    async fn pass_on_held(&mut self, mut permit: Option<Permit>) -> Option<Permit> {
+        while !self.held.is_empty() {
+            let leave = match permit.take() {
+                None => self.permit().await?,
+                Some(leave) => leave,
+            };
+            if let Some(pack) = self.held.pop() {
+                self.submit(leave, pack);
             }
         }
-        self.give_up(&pack.origin, pack.frames.len() - frames.len());
-        if !frames.is_empty() {
-            let origin = Arc::clone(&pack.origin);
-            self.held.push(Pack { origin, bytes: Bytes::from(bytes), frames });
-        }
+        permit
+    }
+
+    fn submit(&self, permit: Permit, Pack { origin, bytes, frames }: Pack) {
+        // Nobody answers for datagrams.
+        let _ = self.intake.submit(permit, &origin, bytes, frames);
     }
 
     /// Counts datagrams for which there is no room.

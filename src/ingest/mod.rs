@@ -9,6 +9,7 @@ mod connection;
 pub mod datagram;
 pub mod file;
 pub mod follow;
+mod held;
 pub mod intake;
 mod listener;
 mod notices;

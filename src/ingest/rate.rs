@@ -57,6 +57,11 @@ impl Bucket {
     fn pay(&mut self, price: Duration, now: Instant) {
         self.0 = Some(now + self.ahead(now) + price);
     }
+
+    /// Forgives what goes beyond `most`.
+    fn forgive(&mut self, most: Duration, now: Instant) {
+        self.0 = self.0.min(Some(now + most));
+    }
 }
 
 impl Table {
@@ -150,6 +155,7 @@ impl Rates {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.senders.bucket(sender.as_bytes(), now);
         bucket.pay(price(rate, records), now);
+        bucket.forgive(limits::RATE_BURST + limits::MAX_RATE_REST, now);
         let rest = bucket.ahead(now).saturating_sub(limits::RATE_BURST);
         (!rest.is_zero()).then(|| now + rest)
     }
@@ -209,6 +215,16 @@ mod tests {
         assert_eq!(rates.pace("192.0.2.1", 1000, now), None);
         assert_eq!(rates.pace("192.0.2.1", 300, now), Some(now + Duration::from_secs(3)));
         assert_eq!(rates.pace("192.0.2.1", 0, now + Duration::from_secs(3)), None);
+    }
+
+    #[test]
+    fn a_stream_never_rests_for_longer_than_a_minute() {
+        let rates = Rates::new(Options { of_sender: 1, of_host: 0 });
+        let now = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(rates.pace("192.0.2.1", 1_000_000, now), Some(now + limits::MAX_RATE_REST));
+        }
+        assert_eq!(rates.pace("192.0.2.1", 0, now + limits::MAX_RATE_REST), None);
     }
 
     #[test]

@@ -5,11 +5,17 @@ use std::time::Duration;
 /// How long a sender may send at its limit all at once.
 pub const RATE_BURST: Duration = Duration::from_secs(10);
 
+/// How long a stream rests at most, however far one read went beyond its limit.
+pub const MAX_RATE_REST: Duration = Duration::from_secs(60);
+
 /// Senders, and hosts, of one listener whose rates are known; further ones have one together.
 pub const MAX_RATE_BUCKETS: usize = 16_384;
 
 /// Datagrams of authentication that one socket keeps while the pipeline is full.
 pub const MAX_HELD_DATAGRAMS: usize = 4096;
+
+/// Their bytes.
+pub const MAX_HELD_BYTES: usize = 1024 * 1024;
 
 /// Time without a loss after which a span of losses is over.
 pub const SHED_PAUSE: Duration = Duration::from_secs(10);
