@@ -6,23 +6,29 @@
 use crate::segment::{Storage, StorageFile};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 /// A disk, and whether something failed on it.
 #[derive(Clone, Debug)]
 pub(super) struct Strict {
     disk: Arc<dyn Storage>,
-    failed: Arc<AtomicBool>,
+    failed: Arc<Failure>,
 }
+
+/// What failed first, in words.
+type Failure = OnceLock<String>;
 
 impl Strict {
     pub(super) fn new(disk: Arc<dyn Storage>) -> Self {
         Self { disk, failed: Arc::default() }
     }
 
-    fn watch<T>(&self, action: impl FnOnce(&dyn Storage) -> io::Result<T>) -> io::Result<T> {
-        watched(&self.failed, is_full, || action(&*self.disk))
+    fn watch<T>(
+        &self,
+        what: &'static str,
+        action: impl FnOnce(&dyn Storage) -> io::Result<T>,
+    ) -> io::Result<T> {
+        watched(&self.failed, what, is_full, || action(&*self.disk))
     }
 }
 
@@ -31,47 +37,51 @@ pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Does something, unless something failed before; `may_fail` says of an error whether one may go on after it.
+/// Does something, unless something failed before; `may_fail` says of an error whether one may go on after it. Segments are
+/// made ready beside the writer, which may be the first to tell of what failed there: so it says what that was.
 fn watched<T>(
-    failed: &AtomicBool,
+    failed: &Failure,
+    what: &'static str,
     may_fail: impl FnOnce(&io::Error) -> bool,
     action: impl FnOnce() -> io::Result<T>,
 ) -> io::Result<T> {
-    if failed.load(Relaxed) {
-        return Err(io::Error::other("nothing is written any more after an earlier failure"));
+    if let Some(earlier) = failed.get() {
+        return Err(io::Error::other(format!(
+            "nothing is written any more after an earlier failure: {earlier}"
+        )));
     }
     action().inspect_err(|error| {
         if !may_fail(error) {
-            failed.store(true, Relaxed);
+            failed.get_or_init(|| format!("cannot {what}: {error}"));
         }
     })
 }
 
 impl Storage for Strict {
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        self.watch(|disk| disk.create_directory(path))
+        self.watch("create a directory", |disk| disk.create_directory(path))
     }
 
     fn create(&self, path: &Path, size: u64) -> io::Result<Box<dyn StorageFile>> {
-        let file = self.watch(|disk| disk.create(path, size))?;
+        let file = self.watch("create a file", |disk| disk.create(path, size))?;
         Ok(Box::new(StrictFile { file, failed: Arc::clone(&self.failed) }))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
-        let file = self.watch(|disk| disk.open(path))?;
+        let file = self.watch("open a file", |disk| disk.open(path))?;
         Ok(Box::new(StrictFile { file, failed: Arc::clone(&self.failed) }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.watch(|disk| disk.rename(from, to))
+        self.watch("rename a file", |disk| disk.rename(from, to))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.watch(|disk| disk.remove(path))
+        self.watch("remove a file", |disk| disk.remove(path))
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        watched(&self.failed, |_| false, || self.disk.sync_directory(path))
+        watched(&self.failed, "sync a directory", |_| false, || self.disk.sync_directory(path))
     }
 
     fn free(&self, path: &Path) -> io::Result<u64> {
@@ -83,15 +93,15 @@ impl Storage for Strict {
 #[derive(Debug)]
 struct StrictFile {
     file: Box<dyn StorageFile>,
-    failed: Arc<AtomicBool>,
+    failed: Arc<Failure>,
 }
 
 impl StorageFile for StrictFile {
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        watched(&self.failed, is_full, || self.file.write_at(bytes, offset))
+        watched(&self.failed, "write a file", is_full, || self.file.write_at(bytes, offset))
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        watched(&self.failed, |_| false, || self.file.sync())
+        watched(&self.failed, "sync a file", |_| false, || self.file.sync())
     }
 }
