@@ -111,6 +111,7 @@ fn clients_that_do_not_trust_the_listener_are_refused_and_say_so() {
                 let client = site.authority.client_of(None, &[version]);
                 assert!(rig.send(&client, &[b"5 hello"]).await.is_err());
             }
+            rig.refused(Refusal::Handshake, 2).await;
             let (records, refused) = rig.end().await;
             assert_eq!((records, refused.by(Refusal::Handshake)), (vec![], 2));
         }

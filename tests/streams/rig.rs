@@ -116,6 +116,18 @@ impl Rig {
         self.sink.records.lock().unwrap().clone()
     }
 
+    /// Waits until so many were refused for a reason: a client that turns away itself tells nobody when that is noticed.
+    pub(crate) async fn refused(&self, refusal: Refusal, count: u64) {
+        let refused = Refused(Arc::clone(&self.notices));
+        let look = async {
+            while refused.by(refusal) < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        let looked = tokio::time::timeout(Duration::from_secs(60), look).await;
+        looked.expect("as many are refused as should be");
+    }
+
     /// Waits until so many records are there.
     pub(crate) async fn records(&self, count: usize) -> Vec<Record> {
         loop {
