@@ -1,7 +1,7 @@
 //! Floor 3: what is known of the hosts themselves: whether they still speak, who speaks for them, and their clocks.
 //!
 //! The journal keeps the records that mean something, and no others. So a host's state changes only with records that
-//! this module asks to keep ([`Hosts::take`]), and how recently a host spoke is known to within a grain.
+//! this module asks to keep (`Hosts::take`), and how recently a host spoke is known to within a grain.
 //!
 //! Invariant: a record that changes nothing, left out, changes nothing either; nothing depends on the order of a table.
 
