@@ -24,7 +24,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use support::load::Load;
 use support::process::{end, ended};
 use support::server::serve;
@@ -85,7 +85,12 @@ fn sending(scale: &Scale) {
     let (mut child, address) = serve(home.path(), &[&many(scale.connections)], Stdio::null());
     let report = send(address, scale.connections, scale.connections as u64 * 20);
     let peak = memory(&child);
-    let told = received(&home.path().join("data"));
+    // The books have it once it is correlated; what is lost never comes.
+    let waited = Instant::now();
+    let mut told = 0;
+    while told < report.records && waited.elapsed() < Duration::from_secs(20) {
+        told = received(&home.path().join("data"));
+    }
     println!(
         "{} connections, each sending: {} records sent, {told} received, {peak:.0} MiB",
         report.connections - report.failed,

@@ -10,11 +10,12 @@ use std::process::{Child, Command, Stdio};
 /// Starts a server whose files lie in `home`, with options over its configuration, and waits until it listens.
 pub(crate) fn serve(home: &Path, set: &[&str], out: Stdio) -> (Child, SocketAddr) {
     let config = home.join("correlator.toml");
-    let text = "[apps.bench]\nhandlers = [\"out\"]\n[apps.bench.modules.openssh]\ntype = \"sshd\"\n\
+    let text = "[listeners.bench]\naddress = \"tcp://127.0.0.1:0\"\nmax_connections_per_peer = 20000\n\
+                [apps.bench]\nhandlers = [\"out\"]\n[apps.bench.modules.openssh]\ntype = \"sshd\"\n\
                 [handlers.out]\ntype = \"log\"\nformat = \"json\"\n";
     std::fs::write(&config, text).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
-        .args(["serve", "--listen", "tcp://127.0.0.1:0", "--config"])
+        .args(["serve", "--config"])
         .arg(config)
         .arg("--data-dir")
         .arg(home.join("data"))
