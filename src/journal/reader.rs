@@ -9,6 +9,7 @@ use super::tail::{first_block, tail};
 use crate::segment::{Entry, Segment, Step};
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -67,40 +68,60 @@ impl StreamReader {
                     Opened::Flaw(flaw) => return Ok(Some(Item::Flaw(flaw))),
                 }
             };
-            match segment.step(self.at) {
-                Some(Step::Block(entry)) if !is_end(&entry) => {
-                    if let Err(damage) = segment.verify(&entry) {
-                        if !self.is_past(segment, self.at)? {
-                            return Ok(None);
-                        }
-                        // The writer may have got past it between the two looks.
-                        if segment.verify(&entry).is_ok() {
-                            continue;
-                        }
-                        self.at = entry.end();
-                        return Ok(Some(Item::Flaw(damage.into())));
+            let segment = Arc::clone(segment);
+            let seen = segment.step(self.at);
+            if let ControlFlow::Break(item) = self.follow_up(&segment, seen)? {
+                return Ok(item);
+            }
+        }
+    }
+
+    /// What comes of a look at where the next block stands; one has to look again where nothing does. Whatever is not a
+    /// sound block, the writer may have written since, and gone on to the next segment: so it is looked at once more
+    /// before anything is made of it.
+    fn follow_up(
+        &mut self,
+        segment: &Arc<Segment>,
+        seen: Option<Step>,
+    ) -> Result<ControlFlow<Option<Item>>, ReadError> {
+        match seen {
+            Some(Step::Block(entry)) if !is_end(&entry) => {
+                if let Err(damage) = segment.verify(&entry) {
+                    if !self.is_past(segment, self.at)? {
+                        return Ok(ControlFlow::Break(None));
+                    }
+                    if segment.verify(&entry).is_ok() {
+                        return Ok(ControlFlow::Continue(()));
                     }
                     self.at = entry.end();
-                    return Ok(Some(Item::Block(Arc::clone(segment), entry)));
+                    return Ok(ControlFlow::Break(Some(Item::Flaw(damage.into()))));
                 }
+                self.at = entry.end();
+                return Ok(ControlFlow::Break(Some(Item::Block(Arc::clone(segment), entry))));
+            }
+            Some(Step::Damage(at, fault)) => {
                 // What is being written, or a crash has left half written, is not there yet.
-                Some(Step::Damage(at, fault)) if self.is_past(segment, at)? => {
-                    let step = Step::Damage(at, fault.clone());
-                    if segment.step(at).as_ref() != Some(&step) {
-                        continue;
-                    }
-                    let flaw = segment.damage(at, fault);
-                    self.at = step.end();
-                    return Ok(Some(Item::Flaw(flaw.into())));
+                if !self.is_past(segment, at)? {
+                    return Ok(ControlFlow::Break(None));
                 }
-                _ if self.has_next()? => {
+                let step = Step::Damage(at, fault.clone());
+                if segment.step(self.at).as_ref() == Some(&step) {
+                    self.at = step.end();
+                    return Ok(ControlFlow::Break(Some(Item::Flaw(segment.damage(at, fault).into()))));
+                }
+            }
+            end => {
+                if !self.has_next()? {
+                    return Ok(ControlFlow::Break(None));
+                }
+                if segment.step(self.at) == end {
                     self.segment = None;
                     self.part = self.part.saturating_add(1);
                     self.at = Segment::START;
                 }
-                _ => return Ok(None),
             }
         }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Makes the segment that is being read durable as far as it is written.
@@ -150,4 +171,55 @@ enum Opened {
     Segment,
     Nothing,
     Flaw(Flaw),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema::{EVENTS, SyncMark};
+    use super::super::stream::{Series, StreamWriter};
+    use super::*;
+    use crate::segment::Disk;
+    use crate::time::Timestamp;
+
+    /// A reader that is slower than the writer, in the middle of its look.
+    #[test]
+    fn what_was_written_since_a_look_is_not_passed_over() {
+        let home = tempfile::tempdir().unwrap();
+        let series = Series {
+            storage: Arc::new(Disk),
+            directory: home.path().to_owned(),
+            kind: EVENTS,
+            stream: 1,
+            run: 1,
+            segment_size: 4096,
+            reserve: false,
+        };
+        let mut writer = StreamWriter::new(series, 1, None).unwrap();
+        let mut write = |first, rotate: bool| {
+            if rotate {
+                writer.rotate(0).unwrap();
+            }
+            writer.push(&SyncMark { start: first }, first, Timestamp::EPOCH).unwrap();
+            writer.flush().unwrap();
+        };
+        write(10, true);
+        let mut reader = StreamReader::from_part(home.path(), 1);
+        while reader.next().unwrap().is_some() {}
+        let segment = Arc::clone(reader.segment.as_ref().unwrap());
+        let seen = segment.step(reader.at);
+        assert_eq!(seen, None);
+
+        write(11, false);
+        write(12, true);
+        assert!(matches!(reader.follow_up(&segment, seen), Ok(ControlFlow::Continue(()))));
+        let mut firsts = Vec::new();
+        while let Some(item) = reader.next().unwrap() {
+            match item {
+                Item::Block(_, entry) => firsts.push(entry.first),
+                Item::Flaw(flaw) => panic!("{flaw}"),
+            }
+        }
+        firsts.dedup();
+        assert_eq!(firsts, [11, 12]);
+    }
 }

@@ -105,3 +105,22 @@ impl StorageFile for StrictFile {
         watched(&self.failed, "sync a file", |_| false, || self.file.sync())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_comes_after_a_failure_says_what_it_was() {
+        let failed = Failure::new();
+        let full = watched::<()>(&failed, "write a file", is_full, || Err(io::ErrorKind::StorageFull.into()));
+        assert!(is_full(&full.unwrap_err()));
+        watched(&failed, "write a file", is_full, || Ok(())).unwrap();
+
+        let bad = || Err(io::Error::other("a bad sector"));
+        let first = watched::<()>(&failed, "sync a file", |_| false, bad).unwrap_err();
+        assert_eq!(first.to_string(), "a bad sector");
+        let later = watched(&failed, "write a file", is_full, || Ok(())).unwrap_err();
+        assert!(later.to_string().ends_with("cannot sync a file: a bad sector"), "{later}");
+    }
+}

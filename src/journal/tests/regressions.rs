@@ -144,18 +144,15 @@ fn a_reserve_that_made_way_for_a_longer_segment_is_no_more() {
     assert_eq!(events(home.path()).0.len(), 199);
 }
 
-/// A reader may look at a block while it is being written, and again when the writer is past it.
-#[test]
-fn what_is_being_written_is_no_damage() {
-    const BLOCKS: u64 = 60;
-    const EVENTS: u64 = 4000;
+/// Reads blocks of so many events while they are written to segments of a size: each is there, and none is a flaw.
+fn read_while_written(blocks: u64, events: u64, events_segment: u64) {
     let home = tempfile::tempdir().unwrap();
-    let mut opened = open(home.path(), Options { events_segment: 4 * 1024 * 1024, ..Options::default() });
+    let mut opened = open(home.path(), Options { events_segment, ..Options::default() });
     let reader = std::thread::spawn({
         let mut reader = EventReader::open(home.path(), 0).unwrap();
         move || {
             let mut next = 0;
-            while next < BLOCKS * EVENTS {
+            while next < blocks * events {
                 match reader.next_page().unwrap() {
                     Some(Page::Events { first, block, .. }) => {
                         assert_eq!(first, next);
@@ -167,8 +164,20 @@ fn what_is_being_written_is_no_damage() {
             }
         }
     });
-    for number in 0..BLOCKS {
-        opened.commit(number * EVENTS + 1..(number + 1) * EVENTS + 1, at(number));
+    for number in 0..blocks {
+        opened.commit(number * events + 1..(number + 1) * events + 1, at(number));
     }
     reader.join().unwrap();
+}
+
+/// A reader may look at a block while it is being written, and again when the writer is past it.
+#[test]
+fn what_is_being_written_is_no_damage() {
+    read_while_written(60, 4000, 4 * 1024 * 1024);
+}
+
+/// A reader may find nothing more in a segment, and then the next one: what was written in between comes first.
+#[test]
+fn what_is_written_while_a_segment_ends_is_not_passed_over() {
+    read_while_written(300, 20, 4 * 1024);
 }
