@@ -64,6 +64,11 @@ fn check_tells_what_would_run_and_what_could_not() {
     for line in [
         "configuration  tests/config/valid/fleet.toml",
         "listener       command-line  tcp://127.0.0.1:0",
+        "format         gateway  for gateway",
+        "following      gateway  /var/log/gateway/*.log, format gateway, from the end",
+        "source         web  10.1.0.0/16, fd00:1::/32; listeners lan, old → web*",
+        "source         others  all senders → no hosts",
+        "hosts          told when silent for 1h: web*, db-1; clocks may be 1m ahead and 7d behind",
         "application    fleet  openssh (sshd) → archive (csv), screen (log)",
     ] {
         assert!(out.lines().any(|found| found == line), "{line} in\n{out}");
@@ -82,6 +87,23 @@ fn check_tells_what_would_run_and_what_could_not() {
         "{err}"
     );
     assert!(err.contains("warning: listener `command-line` takes records from everybody"), "{err}");
+}
+
+#[test]
+fn check_tells_what_senders_are_limited_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("limits.toml");
+    let text = "[listeners.udp]\naddress = \"udp://127.0.0.1:0\"\nrate_limit = 500\nhost_rate_limit = 200\n\
+                [listeners.tcp]\naddress = \"tcp://127.0.0.1:0\"\n[hosts]\nclock_ahead = \"0s\"\n\
+                [apps.a.modules.s]\ntype = \"sshd\"\n";
+    fs::write(&path, text).unwrap();
+    let data = directory.path().join("data");
+    let (code, out, _) =
+        run(&["check", "--config", path.to_str().unwrap(), "--data-dir", data.to_str().unwrap()]);
+    let limits: Vec<_> = out.lines().filter(|line| line.starts_with("rate limit")).collect();
+    assert_eq!(limits, ["rate limit     udp  500 records of a sender, 200 datagrams of a host a second"]);
+    assert!(out.contains("hosts          never told when silent; clocks may be off by any time\n"), "{out}");
+    assert_eq!(code, 0);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Floor 8: `correlator check`: whether the configuration would run, and what would.
 
 mod online;
+mod plan;
 
-use super::apps::{handlers, modules};
 use super::delivery::{environment, target};
 use super::probe::try_directory;
 use super::serve::heartbeat;
@@ -13,7 +13,6 @@ use crate::dispatch::Target;
 use crate::handlers::NoEvidence;
 use crate::handlers::heartbeat::Heartbeat;
 use crate::ingest::Bound;
-use crate::pipeline::{BUSY_BESIDE, worker_threads};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -67,7 +66,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     findings.addresses(&settings);
     findings.loose_ends(&settings);
     let mut out = io::stdout().lock();
-    write_plan(&mut out, &settings)?;
+    plan::write(&mut out, &settings)?;
     let is_reached = !args.online || online::probe(&mut out, targets, findings.heartbeat.take())?;
     let mut err = io::stderr().lock();
     for (kind, messages) in [("warning", &findings.warnings), ("error", &findings.errors)] {
@@ -154,21 +153,4 @@ impl Findings {
             self.warnings.push(format!("no application that runs names the handler `{}`", handler.name));
         }
     }
-}
-
-fn write_plan(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
-    writeln!(out, "configuration  {}", settings.source)?;
-    writeln!(out, "data           {}", settings.server.data_dir.display())?;
-    writeln!(out, "timezone       {}", settings.server.timezone.name)?;
-    writeln!(out, "workers        {}", worker_threads(settings.server.workers, BUSY_BESIDE))?;
-    for listener in &settings.listeners {
-        for address in &listener.addresses {
-            writeln!(out, "listener       {}  {address}", listener.name)?;
-        }
-    }
-    for app in &settings.apps {
-        let (name, modules, handlers) = (&app.app.name, modules(app), handlers(app, settings));
-        writeln!(out, "application    {name}  {modules} → {handlers}")?;
-    }
-    Ok(())
 }

@@ -1,9 +1,8 @@
 //! Floor 8: `correlator status`: how the running server is.
 
 use super::control::{Answer, Ask, Delivery, FollowedFile, Peer, Status, ask};
-use super::text::readable;
+use super::text::{lasting, readable};
 use super::{ConfigArgs, Exit, Failure, Format};
-use crate::event::render;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -43,7 +42,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 fn text(status: &Status) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let Status { version, stream, run, uptime_seconds, .. } = status;
-    writeln!(text, "correlator {version}  stream {stream}, run {run}, up {}", lasting(*uptime_seconds))?;
+    writeln!(text, "correlator {version}  stream {stream}, run {run}, up {}", lasting(Duration::from_secs(*uptime_seconds)))?;
     for listening in &status.listeners {
         writeln!(text, "listening     {}  {}", readable(&listening.name), listening.address)?;
     }
@@ -129,7 +128,7 @@ fn handler(text: &mut String, delivery: &Delivery) -> std::fmt::Result {
     let sum = sum(delivery.all, parts, &BTreeMap::new());
     writeln!(text, "handler       {}{gone}  {sum}", readable(&delivery.handler))?;
     if let Some(seconds) = delivery.oldest_waiting_seconds {
-        writeln!(text, "  the oldest waits since {}", lasting(seconds))?;
+        writeln!(text, "  the oldest waits since {}", lasting(Duration::from_secs(seconds)))?;
     }
     if let Some(failing) = &delivery.failing {
         let error = readable(&failing.error);
@@ -155,12 +154,6 @@ fn sum<const N: usize>(all: u64, parts: [(u64, &str); N], reasons: &BTreeMap<Str
         })
         .collect();
     if parts.is_empty() { all.to_string() } else { format!("{all} = {}", parts.join(" + ")) }
-}
-
-fn lasting(seconds: u64) -> String {
-    let mut out = Vec::new();
-    render::human_duration(&mut out, Duration::from_secs(seconds));
-    String::from_utf8(out).unwrap_or_default()
 }
 
 #[cfg(test)]

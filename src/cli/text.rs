@@ -7,11 +7,19 @@ use crate::journal::disk_use;
 use crate::limits;
 use rustix::fs::statvfs;
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// Text that came from elsewhere, safe for a terminal.
 pub(super) fn readable(text: &str) -> String {
     let mut out = Vec::new();
     render::readable(&mut out, text.as_bytes());
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// A length of time, in its two largest units.
+pub(super) fn lasting(time: Duration) -> String {
+    let mut out = Vec::new();
+    render::human_duration(&mut out, time);
     String::from_utf8(out).unwrap_or_default()
 }
 

@@ -54,6 +54,11 @@ impl Formats {
         Self(formats)
     }
 
+    /// The names of all.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The format of a name; nothing where it is wrong.
     ///
     /// # Errors
@@ -61,7 +66,7 @@ impl Formats {
     pub fn get(&self, name: &str) -> Result<Option<Arc<LineFormat>>, UnknownFormat> {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map(|(_, format)| format.clone()).ok_or_else(|| {
-            let names: Vec<_> = self.0.iter().map(|(name, _)| name.as_str()).collect();
+            let names: Vec<_> = self.names().collect();
             let hint = match suggest(name, names.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if names.is_empty() => format!("expected `[formats.{name}]` with a `pattern`"),
