@@ -17,6 +17,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 const CONFIG: &str = r#"
 [listeners.lan]
@@ -115,6 +117,49 @@ fn a_host_that_is_not_the_senders_counts_for_nothing_live_and_in_a_replay() {
     let replayed = correlator(home.path(), &["replay", "--format", "json"]).arg(&capture).output().unwrap();
     let replayed = events(&String::from_utf8(replayed.stdout).unwrap());
     assert_eq!(replayed, live, "the same events with the same ids");
+}
+
+#[test]
+fn a_table_that_is_full_of_made_up_hosts_is_told_of_once() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("correlator.toml"), CONFIG).unwrap();
+    let data = home.path().join("data");
+    let mut server = correlator(home.path(), &["serve"]).arg("--data-dir").arg(&data).spawn().unwrap();
+    let mut log = BufReader::new(server.stderr.take().unwrap());
+    let address =
+        log.by_ref().lines().map_while(Result::ok).find_map(|line| {
+            line.split("tcp://").nth(1)?.split_whitespace().next()?.parse::<SocketAddr>().ok()
+        });
+    let mut records = String::new();
+    for host in 0..65_539 {
+        writeln!(records, "<38>1 - made-up-{host} cron - - - x").unwrap();
+    }
+    send("127.0.0.3", address.unwrap(), &records);
+    send("127.0.0.3", address.unwrap(), &records);
+    let status = |format| {
+        let mut status = correlator(home.path(), &["status", "--format", format]);
+        String::from_utf8(status.arg("--data-dir").arg(&data).output().unwrap().stdout).unwrap()
+    };
+    // What was read may still be on its way to the correlator.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let told = loop {
+        let told: Value = serde_json::from_str(&status("json")).unwrap();
+        if told["received"] == 131_078 || Instant::now() > deadline {
+            break told;
+        }
+        thread::yield_now();
+    };
+    assert_eq!((&told["known_hosts"], &told["hosts_full"]), (&65_536.into(), &true.into()), "{told}");
+    assert_eq!(told["unwatched"], 6, "three hosts, twice");
+    let text = status("text");
+    let line = "hosts         65536 known, 65536 heard in this run\n  \
+                no room to know more: 6 records of hosts that are not watched\n";
+    assert!(text.contains(line), "{text}");
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert!(server.wait().unwrap().success());
+    assert_eq!(rest.matches("there is no room to know more hosts").count(), 1, "{rest}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Floor 8: `correlator status`: how the running server is.
 
-use super::control::{Answer, Ask, Delivery, FollowedFile, Peer, Status, ask};
+use super::control::{Answer, Ask, Delivery, FollowedFile, Peer, SilentHost, Status, ask};
 use super::text::{lasting, readable};
 use super::{ConfigArgs, Exit, Failure, Format};
 use std::collections::BTreeMap;
@@ -42,7 +42,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 fn text(status: &Status) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let Status { version, stream, run, uptime_seconds, .. } = status;
-    writeln!(text, "correlator {version}  stream {stream}, run {run}, up {}", lasting(Duration::from_secs(*uptime_seconds)))?;
+    writeln!(
+        text,
+        "correlator {version}  stream {stream}, run {run}, up {}",
+        lasting(Duration::from_secs(*uptime_seconds))
+    )?;
     for listening in &status.listeners {
         writeln!(text, "listening     {}  {}", readable(&listening.name), listening.address)?;
     }
@@ -63,7 +67,7 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
     if status.other_peers > 0 {
         writeln!(text, "  and {} peers more", status.other_peers)?;
     }
-    clocks(&mut text, status)?;
+    hosts(&mut text, status)?;
     for refused in &status.refused {
         writeln!(text, "refused       {}  {} {}", readable(&refused.peer), refused.reason, refused.count)?;
     }
@@ -99,13 +103,27 @@ fn followed(file: &FollowedFile) -> String {
     format!("{path}: at {position}, {lag}{last}")
 }
 
-/// How many hosts there are, and whose clocks are most off: a second is nothing, as times may have no fractions.
-fn clocks(text: &mut String, status: &Status) -> std::fmt::Result {
+/// How many hosts there are, which are silent, and whose clocks are most off: a second is nothing, as times may have no
+/// fractions.
+fn hosts(text: &mut String, status: &Status) -> std::fmt::Result {
     let off = status.clocks.iter().filter(|clock| clock.ahead_seconds.abs() >= 1.5);
     let off: Vec<_> =
         off.map(|clock| format!("{} {:+.1} s", readable(&clock.host), clock.ahead_seconds)).collect();
     let off = if off.is_empty() { String::new() } else { format!("; clocks: {}", off.join(", ")) };
-    writeln!(text, "hosts         {}{off}", status.hosts)?;
+    let Status { hosts, known_hosts, silent_hosts, silent, hosts_full, unwatched, .. } = status;
+    let is_silent = if *silent_hosts == 0 { String::new() } else { format!(", {silent_hosts} silent") };
+    writeln!(text, "hosts         {known_hosts} known, {hosts} heard in this run{is_silent}{off}")?;
+    for SilentHost { host, last } in silent {
+        writeln!(text, "  silent  {}, last heard {last}", readable(host))?;
+    }
+    let further = silent_hosts.saturating_sub(silent.len() as u64);
+    if further > 0 {
+        writeln!(text, "  … and {further} more")?;
+    }
+    if *hosts_full || *unwatched > 0 {
+        let room = if *hosts_full { "no room to know more" } else { "there was no room to know more" };
+        writeln!(text, "  {room}: {unwatched} records of hosts that are not watched")?;
+    }
     for (count, what) in [(status.ahead, "after"), (status.behind, "before")] {
         if count > 0 {
             writeln!(text, "  {count} records have times too far {what} their arrival")?;
@@ -159,6 +177,22 @@ fn sum<const N: usize>(all: u64, parts: [(u64, &str); N], reasons: &BTreeMap<Str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_are_told_with_those_that_are_silent_and_how_many_more_there_are() {
+        let silent = |host: &str| SilentHost { host: host.to_owned(), last: "noon".into() };
+        let mut status = Status { hosts: 3, known_hosts: 9, ..Status::default() };
+        let told = |status: &Status| {
+            let mut text = String::new();
+            hosts(&mut text, status).unwrap();
+            text
+        };
+        assert_eq!(told(&status), "hosts         9 known, 3 heard in this run\n");
+        (status.silent_hosts, status.silent) = (5, vec![silent("web1"), silent("d\u{1b}b")]);
+        let expected = "hosts         9 known, 3 heard in this run, 5 silent\n  silent  web1, last heard noon\n  \
+                        silent  d\\x1bb, last heard noon\n  … and 3 more\n";
+        assert_eq!(told(&status), expected);
+    }
 
     #[test]
     fn a_file_is_told_with_what_is_known_of_it() {

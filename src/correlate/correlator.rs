@@ -154,6 +154,16 @@ impl Correlator {
         named.chain([ModuleName { app: "server".to_owned(), module: "server".to_owned() }]).collect()
     }
 
+    /// A number that is another one when [`Self::presence`] is.
+    pub fn presence_changes(&self) -> u64 {
+        self.hosts.changes()
+    }
+
+    /// Which hosts are known, and which are silent.
+    pub fn presence(&self) -> hosts::Presence {
+        self.hosts.presence()
+    }
+
     /// What the modules want to see.
     pub fn interest(apps: &[App]) -> Interest {
         let mut interest = Interest::default();

@@ -288,6 +288,18 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_in_a_digest_that_fails_is_told_with_the_reason() {
+        let home = tempfile::tempdir().unwrap();
+        run_of_groups(home.path());
+        let first = Audit::open(home.path()).unwrap().standings()["archive"].cursor;
+        let (gathered, why) = (State::Gathered, Some("connection refused"));
+        happen(home.path(), &[(first, first + 2, gathered, 0, None), (first, first + 2, gathered, 3, why)]);
+        let told = told(&Audit::open(home.path()).unwrap());
+        let expected = ("archive".to_owned(), Some(gathered), 3, why.map(str::to_owned));
+        assert_eq!([&told[&first], &told[&(first + 1)]], [&vec![expected.clone()], &vec![expected]]);
+    }
+
+    #[test]
     fn every_event_is_told_with_where_it_stands() {
         let home = tempfile::tempdir().unwrap();
         run_of_groups(home.path());

@@ -141,7 +141,7 @@ impl Row {
         }
         self.state = Some(settled.state);
         self.note = note;
-        if matches!(settled.state, State::Failed | State::Dead) {
+        if settled.is_failure() || settled.state == State::Dead {
             self.error = note;
         }
         // What an operator does is no attempt.

@@ -105,6 +105,11 @@ impl Settled {
         Self::of_none(handler, next, State::Requeued, time, "it is configured again")
     }
 
+    /// Whether an attempt failed that is to be tried again. What a digest was made of is then as it was: gathered.
+    pub fn is_failure(&self) -> bool {
+        self.state == State::Failed || self.state == State::Gathered && self.attempts > 0
+    }
+
     fn of_none(handler: &str, next: u64, state: State, time: Timestamp, note: &str) -> Self {
         let (handler, note) = (Arc::from(handler), Some(note.to_owned()));
         Self { handler, events: next..next, state, attempts: 0, time, note }
@@ -203,7 +208,7 @@ impl Standing {
         }
         // A digest that failed waits as before.
         let digest_failed =
-            *state == State::Gathered && settled.attempts > 0 && self.gathered.touches(events);
+            *state == State::Gathered && settled.is_failure() && self.gathered.touches(events);
         if *state == State::Failed || digest_failed {
             // Several runs fail at once: the first of them is what is tried again.
             if self.retry.as_ref().is_some_and(|r| r.first < events.start && self.is_waiting(r.first)) {

@@ -42,5 +42,11 @@ pub const CLOCK_WINDOW: Duration = Duration::from_secs(600);
 /// Hosts that `status` names, by how far off their clocks are.
 pub const STATUS_CLOCKS: usize = 10;
 
+/// Silent hosts that `status` names, those that were not heard for longest.
+pub const STATUS_SILENT: usize = 10;
+
+/// Hosts for which there must be room again, before it is told once more that there is none.
+pub const HOSTS_ROOM_AGAIN: usize = MAX_HOSTS / 16;
+
 /// Sources, and entries in each of their lists.
 pub const MAX_SOURCE_ENTRIES: usize = 1000;

@@ -11,6 +11,7 @@ use super::reach::Reach;
 use super::reorder::Ring;
 use super::worker::{Observed, Observer};
 use crate::batch::Sequenced;
+use crate::correlate::hosts::Presence;
 use crate::correlate::{Correlator, End};
 use crate::detect::Observations;
 use crate::event::EventBlock;
@@ -87,6 +88,8 @@ pub(super) struct Folder {
     pub(super) state: Arc<AlignedVec>,
     /// Whether it was said that most of what comes in is rejected.
     pub(super) has_told_rejects: bool,
+    /// What is shown of hosts.
+    pub(super) presence: Shown,
     /// The position through which inputs were handed on.
     pub(super) handed_on: u64,
     /// Blocks that were offered, to be used again when the handlers are done with them.
@@ -106,6 +109,7 @@ impl Folder {
 
     fn fold_all(mut self) -> Ledger {
         let mut ring = Ring::new();
+        self.show_hosts();
         let mut held = 0_usize;
         loop {
             let observed = match self.inputs.try_recv() {
@@ -152,6 +156,7 @@ impl Folder {
                 tell_rejects(&total);
             }
         }
+        self.show_hosts();
         if self.events.wants_inputs() {
             self.gathered.push(&sequenced, self.correlator.kept(&observations), fired);
         }
@@ -160,6 +165,23 @@ impl Folder {
         if let Some(recorder) = &mut self.recorder {
             recorder.record(sequenced);
         }
+    }
+
+    /// Shows how the hosts are, if that is not as it was.
+    fn show_hosts(&mut self) {
+        let changes = self.correlator.presence_changes();
+        if self.presence.changes.replace(changes) == Some(changes) {
+            return;
+        }
+        let presence = self.correlator.presence();
+        if self.presence.tells_of(&presence) {
+            tracing::warn!(
+                hosts = presence.known,
+                "there is no room to know more hosts: of further ones nobody will be told that they fall silent, share a \
+                 name or have a wrong clock, and `status` shows no clocks of theirs; what their records mean counts as ever"
+            );
+        }
+        self.ledger().presence = presence;
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -262,9 +284,47 @@ impl Folder {
     }
 }
 
+/// What is shown of hosts, and what was told of them.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    /// The correlator's number for what is shown; nothing at first.
+    changes: Option<u64>,
+    /// Whether it was told that there is no room for more.
+    is_told: bool,
+}
+
+impl Shown {
+    /// Whether it is to be told that there is no room: once, until there has been room for many again.
+    fn tells_of(&mut self, presence: &Presence) -> bool {
+        if presence.known.saturating_add(limits::HOSTS_ROOM_AGAIN) <= limits::MAX_HOSTS && !presence.is_full {
+            self.is_told = false;
+        }
+        let tells = presence.is_full && !self.is_told;
+        self.is_told |= tells;
+        tells
+    }
+}
+
 /// Says that most of what comes is not understood: often it is another format, or framing.
 fn tell_rejects(PeerCounts { received, rejected, .. }: &PeerCounts) {
     let reasons: Vec<_> = rejected.iter().map(|(why, count)| format!("{} {count}", why.name())).collect();
     let reasons = reasons.join(", ");
     tracing::warn!(received, reasons, "most of what comes in is no syslog record that can be understood");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_there_is_no_room_for_hosts_is_told_once_until_there_has_been_room_again() {
+        let mut shown = Shown::default();
+        let mut at = |room: usize| {
+            let known = limits::MAX_HOSTS - room;
+            shown.tells_of(&Presence { known, is_full: room == 0, ..Presence::default() })
+        };
+        let told = [9_999, 1, 0, 0, 1, 0, limits::HOSTS_ROOM_AGAIN - 1, 0, limits::HOSTS_ROOM_AGAIN, 7, 0]
+            .map(&mut at);
+        assert_eq!(told, [false, false, true, false, false, false, false, false, false, false, true]);
+    }
 }

@@ -9,6 +9,7 @@ pub use hosts::{HostFigures, Hosts};
 use super::worker::Counts;
 use crate::batch::{Origin, Sequenced};
 use crate::correlate::Totals;
+use crate::correlate::hosts::Presence;
 use crate::detect::senders::Note;
 use crate::limits;
 use crate::wire::Reject;
@@ -64,6 +65,8 @@ pub struct Ledger {
     pub peers: BTreeMap<String, PeerCounts>,
     /// What hosts said, and how their clocks go.
     pub hosts: Hosts,
+    /// Which hosts are known, and which are silent.
+    pub presence: Presence,
     /// Observations made.
     pub observations: u64,
     /// Events raised.

@@ -176,6 +176,7 @@ impl Pipeline {
             gathered: KeptInputs::default(),
             state: Arc::default(),
             has_told_rejects: false,
+            presence: folder::Shown::default(),
             handed_on: 0,
             offered: VecDeque::new(),
         };

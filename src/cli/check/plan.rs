@@ -45,7 +45,8 @@ pub(super) fn write(out: &mut impl Write, settings: &Settings) -> io::Result<()>
 }
 
 fn limit(listener: &Listener) -> Option<String> {
-    let limits = [(listener.rate.of_sender, "records of a sender"), (listener.rate.of_host, "datagrams of a host")];
+    let limits =
+        [(listener.rate.of_sender, "records of a sender"), (listener.rate.of_host, "datagrams of a host")];
     let set = limits.into_iter().filter(|(most, _)| *most > 0);
     let set: Vec<_> = set.map(|(most, what)| format!("{most} {what}")).collect();
     (!set.is_empty()).then(|| format!("{} a second", set.join(", ")))
@@ -65,7 +66,8 @@ fn followed(files: &Files) -> String {
 fn senders(source: &Source) -> String {
     let Source { peers, names, listeners, hosts, .. } = source;
     let peers = join(peers.iter().map(ToString::to_string));
-    let parts = [(String::new(), peers), ("names ".into(), join(names)), ("listeners ".into(), join(listeners))];
+    let parts =
+        [(String::new(), peers), ("names ".into(), join(names)), ("listeners ".into(), join(listeners))];
     let said = parts.into_iter().filter(|(_, values)| !values.is_empty());
     let said = said.map(|(what, values)| what + &values).collect::<Vec<_>>().join("; ");
     format!("{} → {}", or(said, "all senders"), or(join(hosts), "no hosts"))

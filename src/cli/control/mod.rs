@@ -8,7 +8,7 @@ mod socket;
 
 pub(super) use client::ask;
 pub(super) use protocol::{
-    Answer, Ask, Delivery, Done, Failing, FollowedFile, HostClock, Listening, Peer, Refused, Request, Status,
-    VERSION, Which,
+    Answer, Ask, Delivery, Done, Failing, FollowedFile, HostClock, Listening, Peer, Refused, Request,
+    SilentHost, Status, VERSION, Which,
 };
 pub(super) use socket::bind;

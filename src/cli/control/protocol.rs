@@ -112,9 +112,24 @@ pub(in crate::cli) struct Status {
     pub(in crate::cli) peers: Vec<Peer>,
     /// Peers that are left out.
     pub(in crate::cli) other_peers: u64,
-    /// How many hosts have spoken.
+    /// How many hosts have spoken in this run.
     #[serde(default)]
     pub(in crate::cli) hosts: u64,
+    /// How many are known, of all runs.
+    #[serde(default)]
+    pub(in crate::cli) known_hosts: u64,
+    /// How many of those that are watched are silent.
+    #[serde(default)]
+    pub(in crate::cli) silent_hosts: u64,
+    /// Those of them that have been so for longest, those first.
+    #[serde(default)]
+    pub(in crate::cli) silent: Vec<SilentHost>,
+    /// Whether there is no room to know more hosts.
+    #[serde(default)]
+    pub(in crate::cli) hosts_full: bool,
+    /// Records of hosts for which there was no room, in this run.
+    #[serde(default)]
+    pub(in crate::cli) unwatched: u64,
     /// The hosts whose clocks are most off, those first.
     #[serde(default)]
     pub(in crate::cli) clocks: Vec<HostClock>,
@@ -187,6 +202,15 @@ pub(in crate::cli) struct Peer {
     pub(in crate::cli) failed: u64,
     /// Why frames were rejected.
     pub(in crate::cli) reasons: BTreeMap<String, u64>,
+}
+
+/// A host that is silent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::cli) struct SilentHost {
+    /// The host.
+    pub(in crate::cli) host: String,
+    /// When it was last heard, or a little later.
+    pub(in crate::cli) last: String,
 }
 
 /// How the clock of a host goes.

@@ -141,7 +141,7 @@ impl Shown<'_> {
             let comma = if index > 0 { "," } else { "" };
             out.extend_from_slice(format!("{comma}{{\"time\":\"{}\",\"handler\":", settled.time).as_bytes());
             render::json_string(out, settled.handler.as_bytes());
-            let happened = happened(settled.state);
+            let happened = happened(settled);
             let attempt = format!(",\"happened\":\"{happened}\",\"attempts\":{},\"note\":", settled.attempts);
             out.extend_from_slice(attempt.as_bytes());
             string_or_null(out, settled.note.as_deref());
@@ -156,7 +156,7 @@ fn entry(out: &mut Vec<u8>, settled: &Settled, times: &mut LocalTime) {
     out.extend_from_slice(b"  ");
     times.write(out, settled.time, Fraction::Millis);
     out.extend_from_slice(b"  ");
-    out.extend_from_slice(happened(settled.state).as_bytes());
+    out.extend_from_slice(happened(settled).as_bytes());
     if settled.attempts > 0 {
         out.extend_from_slice(format!(", attempt {}", settled.attempts).as_bytes());
     }
@@ -167,12 +167,32 @@ fn entry(out: &mut Vec<u8>, settled: &Settled, times: &mut LocalTime) {
     out.push(b'\n');
 }
 
-/// What happened to an event that is now in a state.
-fn happened(state: State) -> &'static str {
-    match state {
+/// What happened to an event. One whose digest failed is still gathered, but that is not what happened.
+fn happened(settled: &Settled) -> &'static str {
+    match settled.state {
+        _ if settled.is_failure() => "failed",
         State::Gathered => "gathered",
-        State::Failed => "failed",
         State::Requeued => "requeued",
         settled => settled.name(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{Timestamp, Zone};
+
+    #[test]
+    fn a_digest_that_fails_is_told_as_failing_and_not_as_gathered_again() {
+        let told = |state, attempts| {
+            let (time, note) = (Timestamp::EPOCH, Some("connection refused".to_owned()));
+            let settled = Settled { handler: "pager".into(), events: 0..1, state, attempts, time, note };
+            let mut out = Vec::new();
+            entry(&mut out, &settled, &mut LocalTime::new(Zone::UTC));
+            String::from_utf8(out).unwrap()
+        };
+        assert!(told(State::Gathered, 2).ends_with("  failed, attempt 2: connection refused\n"));
+        assert!(told(State::Failed, 2).ends_with("  failed, attempt 2: connection refused\n"));
+        assert!(told(State::Gathered, 0).ends_with("  gathered: connection refused\n"));
     }
 }

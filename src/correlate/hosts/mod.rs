@@ -6,6 +6,7 @@
 //! Invariant: a record that changes nothing, left out, changes nothing either; nothing depends on the order of a table.
 
 mod options;
+mod presence;
 mod refused;
 mod saved;
 mod shared;
@@ -14,6 +15,7 @@ mod silence;
 mod tests;
 
 pub use options::Options;
+pub use presence::Presence;
 pub(super) use saved::Saved;
 
 use super::names::{NameId, Names};
@@ -69,6 +71,12 @@ pub(super) struct Hosts {
     peers: Vec<Option<Peer>>,
     /// When each host is looked at.
     due: BTreeSet<(Timestamp, NameId)>,
+    /// The names of the watched hosts that are silent, by when each was last heard.
+    silent: BTreeSet<(Timestamp, Box<[u8]>)>,
+    /// Records of hosts for which there was no room.
+    unwatched: u64,
+    /// How often anything of this changed that people look at.
+    changes: u64,
     refused: Refused,
     hasher: NameHasher,
     /// The hash of the sender at hand.
@@ -85,6 +93,9 @@ impl Hosts {
             most: limits::MAX_HOSTS,
             peers: Vec::new(),
             due: BTreeSet::new(),
+            silent: BTreeSet::new(),
+            unwatched: 0,
+            changes: 0,
             refused: Refused::default(),
             hasher: NameHasher::of_process(),
             sender: 0,
@@ -97,6 +108,7 @@ impl Hosts {
         // Deadlines may be earlier than they were.
         let ids: Vec<NameId> = self.due.iter().map(|(_, id)| *id).collect();
         ids.into_iter().for_each(|id| self.put_off(id));
+        self.find_silent();
     }
 
     /// Begins a batch of a sender.
@@ -127,7 +139,9 @@ impl Hosts {
 
     /// Begins to know a host, unless there is no room.
     fn learn(&mut self, heard: &Heard<'_>) -> Option<NameId> {
-        if self.count >= self.most || self.names.is_full() {
+        if !self.may_learn() {
+            self.unwatched = self.unwatched.saturating_add(u64::from(heard.note.records));
+            self.changes += 1;
             return None;
         }
         let id = self.names.hold(heard.note.host.hash, heard.host);
@@ -152,6 +166,7 @@ impl Hosts {
         if let Some(slot) = self.hosts.get_mut(place) {
             *slot = Some(Box::new(host));
             self.count += 1;
+            self.changes += 1;
         }
         self.schedule(id);
     }
@@ -160,7 +175,11 @@ impl Hosts {
     fn forget(&mut self, id: NameId) {
         let Some(host) = self.hosts.get_mut(id.number() as usize).and_then(Option::take) else { return };
         self.due.remove(&(host.due, id));
+        if host.is_silent {
+            self.silent.remove(&(host.heard, self.names.text(id).into()));
+        }
         self.count -= 1;
+        self.changes += 1;
         for speaker in host.speakers {
             self.leave(speaker.peer);
         }

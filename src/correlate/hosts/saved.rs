@@ -113,6 +113,7 @@ impl Hosts {
         }
         texts.finish();
         hosts.names = names;
+        hosts.find_silent();
         Ok(hosts)
     }
 }

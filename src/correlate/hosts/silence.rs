@@ -67,6 +67,7 @@ impl Hosts {
 
     /// Begins a run: nobody can have been heard before it, so nobody was silent either.
     pub(in crate::correlate) fn resume(&mut self, now: Timestamp) {
+        self.unwatched = 0;
         let ids: Vec<NameId> = self.due.iter().map(|(_, id)| *id).collect();
         for id in ids {
             if let Some(host) = self.host_mut(id).filter(|host| !host.is_silent) {
@@ -79,13 +80,17 @@ impl Hosts {
     /// Takes note that a known host goes on speaking; whether that is worth keeping.
     pub(super) fn goes_on(&mut self, id: NameId, heard: &Heard<'_>, sink: &mut Sink<'_>) -> bool {
         let grain = self.grain();
-        let Some(host) = self.host_mut(id) else { return false };
-        if !host.is_silent && heard.arrival < host.heard.plus(grain) {
+        let Some(host) = self.host(id) else { return false };
+        let (was_silent, last) = (host.is_silent, host.heard);
+        if !was_silent && heard.arrival < last.plus(grain) {
             return false;
         }
-        let last = std::mem::replace(&mut host.heard, heard.arrival);
-        if std::mem::take(&mut host.is_silent) {
+        if was_silent {
+            self.mark(id, false);
             self.tell_back(heard, last, sink);
+        }
+        if let Some(host) = self.host_mut(id) {
+            host.heard = heard.arrival;
         }
         self.schedule(id);
         true
@@ -106,9 +111,7 @@ impl Hosts {
                 self.put_off(id);
             } else if self.is_expected(host) {
                 silent.push(Silent { deadline, name: self.names.text(id).into(), heard: host.heard });
-                if let Some(host) = self.host_mut(id) {
-                    host.is_silent = true;
-                }
+                self.mark(id, true);
                 self.put_off(id);
             } else {
                 self.forget(id);
@@ -153,10 +156,13 @@ impl Hosts {
     pub(in crate::correlate) fn absorb(&mut self, event: Event<'_>, now: Timestamp) {
         let Value::Text(name) = event.get(Field::Host) else { return };
         let Some(id) = self.names.find_named(name) else { return };
+        let kind = event.kind();
+        if matches!(kind, Kind::HostSilent | Kind::HostBack) {
+            self.mark(id, kind == Kind::HostSilent);
+        }
         let Some(host) = self.host_mut(id) else { return };
-        match event.kind() {
-            Kind::HostSilent => host.is_silent = true,
-            Kind::HostBack => (host.is_silent, host.heard) = (false, now),
+        match kind {
+            Kind::HostBack => host.heard = now,
             Kind::HostClockWrong => host.clock_told = Some(now),
             _ => {}
         }

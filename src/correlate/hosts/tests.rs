@@ -253,6 +253,31 @@ fn a_host_that_spoke_for_an_hour_is_told_of_when_it_is_silent_and_when_it_is_bac
 }
 
 #[test]
+fn who_is_silent_can_be_looked_at_until_it_speaks_again() {
+    let options = Options { watched: vec!["web*".to_owned()], ..silent_after(3600) };
+    let mut machine = Machine::new(options.clone());
+    let speak = |from: f64, host| (0..=60).map(move |n| said(from + f64::from(n) * MINUTE, A, host));
+    let mut all: Vec<_> = speak(1.0, "web2").chain(speak(0.0, "web1")).chain(speak(0.0, "db1")).collect();
+    all.sort_by(|x, y| x.at.total_cmp(&y.at));
+    all.push(tick(9.0 * HOUR));
+    for (number, said) in (1..).zip(&all) {
+        machine.fold(number, std::slice::from_ref(said));
+    }
+    let seen = machine.correlator.presence_changes();
+    let silent = |name: &str, at| (Box::from(name.as_bytes()), noon_plus(at));
+    let expected = [silent("web1", HOUR), silent("web2", HOUR + 1.0)];
+    let presence = machine.correlator.presence();
+    assert_eq!((presence.known, presence.silent, presence.longest.as_slice()), (3, 2, &expected[..]));
+
+    let restored = Correlator::restore(&apps(), Zone::UTC, &machine.state()).unwrap();
+    machine.correlator = restored.watching(options);
+    assert_eq!(machine.correlator.presence(), presence);
+    machine.fold(1000, &[said(9.5 * HOUR, A, "web1")]);
+    assert_eq!(machine.correlator.presence().longest, [silent("web2", HOUR + 1.0)]);
+    assert_ne!(machine.correlator.presence_changes(), seen);
+}
+
+#[test]
 fn hosts_fall_silent_in_the_order_of_their_deadlines_and_names() {
     let mut all = Vec::new();
     for minute in [0.0, 61.0, 62.0] {
@@ -291,7 +316,8 @@ fn hosts_beyond_the_cap_are_left_alone_until_others_are_forgotten() {
     }
     let told = told(&machine.events);
     assert_eq!(kinds(&told), [(Kind::HostSilent, "a"), (Kind::HostSilent, "b"), (Kind::HostSilent, "c")]);
-    assert!(machine.correlator.hosts.count <= 2);
+    let presence = machine.correlator.presence();
+    assert_eq!((presence.known, presence.is_full, presence.unwatched), (1, false, 3), "{presence:?}");
 }
 
 /// Inputs of a few senders and hosts, or ticks, at times that ascend.
@@ -333,6 +359,7 @@ proptest! {
         }
         prop_assert_eq!(told(&joined.events), told(&single.events));
         prop_assert_eq!(joined.known(), single.known());
+        prop_assert_eq!(joined.correlator.presence(), single.correlator.presence());
 
         let mut kept = Machine::new(options());
         for (number, said) in (1..).zip(&all) {
@@ -351,6 +378,7 @@ proptest! {
             machine.fold(end, &[said(all.last().unwrap().at + 1.0, B, "end")]);
         }
         prop_assert_eq!(kept.known(), single.known());
+        prop_assert_eq!(kept.correlator.presence(), single.correlator.presence());
     }
 }
 

@@ -1,7 +1,8 @@
 //! Floor 8: how a server is.
 
 use super::{Desk, Handlers, present};
-use crate::cli::control::{Delivery, Failing, FollowedFile, HostClock, Peer, Refused, Status};
+use crate::cli::control::{Delivery, Failing, FollowedFile, HostClock, Peer, Refused, SilentHost, Status};
+use crate::correlate::hosts::Presence;
 use crate::dispatch::{DurableDispatch, Totals};
 use crate::ingest::follow::Board;
 use crate::journal::{Retry, Standing, State, committed_with, disk_use};
@@ -9,6 +10,7 @@ use crate::limits;
 use crate::pipeline::{Hosts, Ledger, PeerCounts, Present};
 use crate::time::{Clock, SystemClock, Timestamp};
 use anyhow::Context;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -19,7 +21,6 @@ impl Desk {
     /// Says how the server is.
     pub(super) async fn status(&self) -> anyhow::Result<Status> {
         let now = SystemClock.now();
-        let ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             stream: self.stream.clone(),
@@ -30,11 +31,10 @@ impl Desk {
             balanced: true,
             ..Status::default()
         };
-        intake(&mut status, &ledger);
+        self.take_in(&mut status);
         status.files = files(&self.board).await;
-        status.clocks = clocks(&ledger.hosts);
         let mut refused: Vec<_> = self.notices.totals();
-        refused.sort_by_key(|(.., count)| std::cmp::Reverse(*count));
+        refused.sort_by_key(|(.., count)| Reverse(*count));
         refused.truncate(limits::STATUS_PEERS);
         status.refused = refused
             .into_iter()
@@ -58,6 +58,33 @@ impl Desk {
         judge(&mut status);
         Ok(status)
     }
+
+    /// Takes what is told of what came in. The correlator waits for its ledger meanwhile: no more is copied than is told.
+    fn take_in(&self, status: &mut Status) {
+        let ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        intake(status, &ledger);
+        status.clocks = clocks(&ledger.hosts);
+        let Presence { known, is_full, silent, longest, unwatched } = ledger.presence.clone();
+        drop(ledger);
+        (status.known_hosts, status.silent_hosts) = (known as u64, silent as u64);
+        (status.hosts_full, status.unwatched) = (is_full, unwatched);
+        let row = |(host, last): (Box<[u8]>, Timestamp)| SilentHost {
+            host: String::from_utf8_lossy(&host).into_owned(),
+            last: last.to_string(),
+        };
+        status.silent = longest.into_iter().map(row).collect();
+    }
+}
+
+/// Those of many that come first by a key, in its order, without sorting all of them.
+fn first<T, K: Ord>(of: impl Iterator<Item = (K, T)>, most: usize) -> Vec<T> {
+    let mut all: Vec<(K, T)> = of.collect();
+    if all.len() > most {
+        all.select_nth_unstable_by(most, |(a, _), (b, _)| a.cmp(b));
+        all.truncate(most);
+    }
+    all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    all.into_iter().map(|(_, one)| one).collect()
 }
 
 /// How far the followed files are. A file system that does not answer holds up one look, and further ones go without the
@@ -91,16 +118,15 @@ fn intake(status: &mut Status, ledger: &Ledger) {
     (status.ahead, status.behind) = (ledger.total.ahead, ledger.total.behind);
     status.hosts = ledger.hosts.len() as u64;
     let most = |key: fn(&PeerCounts) -> u64| {
-        let mut peers: Vec<_> = ledger.peers.iter().filter(|(_, counts)| key(counts) > 0).collect();
-        peers.sort_by_key(|(_, counts)| std::cmp::Reverse(key(counts)));
-        peers.into_iter().take(limits::STATUS_PEERS).map(|(peer, _)| peer).collect::<Vec<_>>()
+        let peers = ledger.peers.iter().filter(|(_, counts)| key(counts) > 0);
+        first(peers.map(|(peer, counts)| ((Reverse(key(counts)), peer), peer)), limits::STATUS_PEERS)
     };
     let sent = most(|counts| counts.received);
     let spoilt = most(|counts| counts.rejected() + counts.failed);
     let named: BTreeSet<&String> = sent.into_iter().chain(spoilt).collect();
     let mut peers: Vec<_> =
         named.into_iter().filter_map(|peer| Some((peer, ledger.peers.get(peer)?))).collect();
-    peers.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.received));
+    peers.sort_by_key(|(_, counts)| Reverse(counts.received));
     status.other_peers = (ledger.peers.len() - peers.len()) as u64;
     status.peers = peers
         .into_iter()
@@ -121,10 +147,11 @@ fn intake(status: &mut Status, ledger: &Ledger) {
 
 /// The clocks that are most off.
 fn clocks(hosts: &Hosts) -> Vec<HostClock> {
-    let mut clocks: Vec<_> =
-        hosts.iter().filter_map(|(host, figures)| Some((figures.clock_ahead()?, host, figures))).collect();
-    clocks.sort_by_key(|(ahead, host, _)| (std::cmp::Reverse(ahead.unsigned_abs()), *host));
-    clocks.truncate(limits::STATUS_CLOCKS);
+    let clocks = hosts.iter().filter_map(|(host, figures)| {
+        let ahead = figures.clock_ahead()?;
+        Some(((Reverse(ahead.unsigned_abs()), host), (ahead, host, figures)))
+    });
+    let clocks = first(clocks, limits::STATUS_CLOCKS);
     let seconds = |micros: i64| {
         let length = Duration::from_micros(micros.unsigned_abs()).as_secs_f64();
         if micros < 0 { -length } else { length }
@@ -257,6 +284,16 @@ mod tests {
         let expected = "handler `pager` fails, 118 events wait: nothing could be delivered since \
                         1970-01-01T00:00:00.000000Z: the limit of 10 messages an hour is reached";
         assert_eq!(after(900).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn the_first_of_many_are_those_that_sorting_would_put_first() {
+        let all = || (0_u32..1000).map(|n| (n.wrapping_mul(7919) % 499, n)).map(|key| (key, key));
+        let mut sorted: Vec<_> = all().map(|(key, _)| key).collect();
+        sorted.sort_unstable();
+        for most in [0, 1, 10, 999, 1000, 1001] {
+            assert_eq!(first(all(), most), sorted[..most.min(1000)], "the first {most}");
+        }
     }
 
     #[test]
