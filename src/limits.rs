@@ -128,6 +128,12 @@ pub const HANDLER_LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// Time that the shutdown gives to reading what the sockets still hold.
 pub const DRAIN_TIME: Duration = Duration::from_secs(5);
 
+/// Time for which a stop goes on reading after it has told senders that it ends; what is left then is read, and no more.
+pub const PARTING_TIME: Duration = Duration::from_secs(1);
+
+/// Time without a byte within that time after which a sender has nothing more to say.
+pub const PARTING_QUIET: Duration = Duration::from_millis(200);
+
 /// Longer than anybody waits, and short enough to be added to any instant.
 pub const AGES: Duration = Duration::from_secs(100 * 365 * 86_400);
 

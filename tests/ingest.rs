@@ -9,6 +9,9 @@
     reason = "what fails in a test should fail loudly"
 )]
 
+#[path = "ingest/stopping.rs"]
+mod stopping;
+
 use correlator::batch::Batch;
 use correlator::ingest::{Bound, Environment, Intake, Notices, Options, Refusal, Sink};
 use correlator::wire::framing;
@@ -372,23 +375,6 @@ fn keepalive_watches_a_peer_that_may_have_vanished() {
         assert!(due <= correlator::limits::KEEPALIVE_IDLE, "{due:?}");
         drop(peer);
         rig.stop().await;
-    });
-}
-
-#[test]
-fn stopping_reads_what_the_sockets_hold() {
-    block_on(async {
-        let rig = Rig::start(|_| {});
-        let mut peers = Vec::new();
-        for peer in 0..50 {
-            let mut stream = TcpStream::connect(rig.address).await.unwrap();
-            let text = format!("<14>peer {peer:02}\n");
-            stream.write_all(text.repeat(100).as_bytes()).await.unwrap();
-            peers.push(stream);
-        }
-        // One answered connection more than the others proves that all of them have been accepted.
-        send(rig.address, &[b"4 last"]).await;
-        assert_eq!(rig.stop().await.len(), 50 * 100 + 1);
     });
 }
 

@@ -17,12 +17,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Barrier;
+use std::sync::{Barrier, mpsc};
 use std::thread;
+use std::time::Duration;
 
 /// A server that runs as a child, with a data directory of its own.
 struct Server {
@@ -237,6 +238,39 @@ fn stopping_reads_what_has_arrived_and_tells_the_totals() {
     let replayed = String::from_utf8(replayed.stdout).unwrap();
     let replayed: Vec<Value> = replayed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(replayed, ended.events, "a replay gives the same events, with the same ids");
+}
+
+#[test]
+fn what_a_sender_writes_until_it_sees_the_end_survives_a_stop() {
+    let home = tempfile::tempdir().unwrap();
+    let capture = home.path().join("live.capture");
+    let server = Server::start(home.path(), &["--capture", capture.to_str().unwrap()]);
+    let mut host = connect("127.0.0.1", server.address);
+    // Between two records it looks for a millisecond whether the server has ended the connection.
+    host.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    let (begun, has_begun) = mpsc::channel();
+    let sender = thread::spawn(move || {
+        let mut sent = 0;
+        while host.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+            host.write_all(counted(&format!("<38>1 - web1 cron {sent} - - x")).as_bytes()).unwrap();
+            sent += 1;
+            begun.send(()).ok();
+        }
+        sent
+    });
+    for _ in 0..20 {
+        has_begun.recv().unwrap();
+    }
+    let ended = server.stop();
+    let sent = sender.join().unwrap();
+    assert_eq!((ended.code, ended.total("received")), (Some(0), sent));
+    let listed = Command::new(env!("CARGO_BIN_EXE_correlator"))
+        .args(["capture", "list", "--format", "json"])
+        .arg(&capture)
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert_eq!(listed.matches(" web1 cron ").count() as u64, sent, "{listed}");
 }
 
 #[test]

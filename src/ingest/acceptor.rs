@@ -18,7 +18,7 @@ use crate::limits;
 use std::io;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 /// Where connections come in.
 #[derive(Debug)]
@@ -64,6 +64,10 @@ pub(super) struct Acceptor {
     door: Door,
     lobby: Lobby,
     connections: Arc<Semaphore>,
+    /// Turns true when the server stops.
+    stop: watch::Receiver<bool>,
+    /// Tells the connections of it, once no new one can come.
+    close: watch::Sender<bool>,
 }
 
 /// A connection that may be read once it is known who speaks.
@@ -175,15 +179,16 @@ impl Acceptor {
         let Environment { intake, notices, connections, stop } = environment;
         let tails = Tails::new(intake.remembered());
         let rates = Rates::new(options.rate);
-        let shared = Arc::new(Shared { options, intake, notices, stop, tails, rates });
+        let (close, closed) = watch::channel(false);
+        let shared = Arc::new(Shared { options, intake, notices, stop: closed, tails, rates });
         let lobby = Lobby { gate: gate.map(Arc::new), shared, peers: Arc::default() };
-        Self { door, lobby, connections }
+        Self { door, lobby, connections, stop, close }
     }
 
     /// Accepts connections until the server stops, and returns when the last of them has ended.
     pub(super) async fn run(self) {
         let (alive, mut ended) = mpsc::channel::<()>(1);
-        let mut stop = self.lobby.shared.stop.clone();
+        let mut stop = self.stop.clone();
         loop {
             let accepted = tokio::select! {
                 accepted = self.door.accept() => accepted,
@@ -209,7 +214,12 @@ impl Acceptor {
                 Err(error) => self.accept_failed(&error).await,
             }
         }
-        drop(alive);
+        let Self { door, close, lobby, .. } = self;
+        // A sender that is told of the end connects again at once: it must be refused rather than wait for nobody, and lose
+        // what it writes meanwhile. A socket that a service manager holds keeps it for the next run.
+        drop(door);
+        close.send_replace(true);
+        drop((lobby, alive));
         // Nothing is ever sent: this ends when the last connection has dropped its sender.
         while ended.recv().await.is_some() {}
     }

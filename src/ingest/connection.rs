@@ -19,7 +19,7 @@ use bytes::{Buf, Bytes};
 use std::io;
 use std::sync::Arc;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 /// What all connections of a listener share.
 #[derive(Debug)]
@@ -52,6 +52,21 @@ pub(super) struct Connection {
     deadline: Option<Instant>,
     /// Until when nothing is read, because the sender has sent too much.
     rest: Option<Instant>,
+    parting: Parting,
+}
+
+/// How far a connection is on its way to the end that a stop of the server makes. What a sender writes to a socket that is
+/// closed is lost, and it may not even hear of it: so it is told first, and read until it has seen that.
+#[derive(Clone, Copy, Debug)]
+enum Parting {
+    /// The server does not stop.
+    None,
+    /// The sender has been told; what has come by now is read. No longer than until then is waited for more.
+    Told(Instant),
+    /// What still comes is read, until then at most, or until nothing has come for a while.
+    Last { until: Instant, quiet: Instant },
+    /// What has come by now is read, and that is all.
+    Over,
 }
 
 /// What is kept of an incomplete frame between two reads.
@@ -132,6 +147,7 @@ impl Connection {
             reserved: 0,
             deadline: Some(rest.unwrap_or(now) + shared.options.frame_timeout),
             rest,
+            parting: Parting::None,
             shared,
             origin,
         }
@@ -176,7 +192,10 @@ impl Connection {
     async fn turn(&mut self) -> Result<(), Over> {
         let stopping = match self.wake().await? {
             Wake::Ready => false,
-            Wake::Stop => true,
+            Wake::Stop => {
+                self.part();
+                true
+            }
             Wake::Durable => return self.answer().await,
             Wake::Rested => {
                 self.rest = None;
@@ -189,6 +208,9 @@ impl Connection {
         match read {
             Ok(count) if count > 0 => {
                 buffer.advance(count);
+                if let Parting::Last { quiet, .. } = &mut self.parting {
+                    *quiet = Instant::now() + limits::PARTING_QUIET;
+                }
                 self.frames(permit, buffer).await?;
                 return self.answer().await;
             }
@@ -196,14 +218,52 @@ impl Connection {
         }
         match read {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && !stopping => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Over::Stopped),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.has_read_all(),
             Err(error) => Err(error.into()),
             Ok(_) => Err(Over::End),
         }
     }
 
+    /// Goes on after a stop once everything is read that has come by then.
+    fn has_read_all(&mut self) -> Result<(), Over> {
+        let Parting::Told(until) = self.parting else { return Err(Over::Stopped) };
+        self.parting = Parting::Last { until, quiet: Instant::now() + limits::PARTING_QUIET };
+        Ok(())
+    }
+
+    /// Begins to part with the peer, once. In RELP a record without an answer is sent again: nothing more has to be read.
+    fn part(&mut self) {
+        if !matches!(self.parting, Parting::None) {
+            return;
+        }
+        self.parting = match &self.speech {
+            Speech::Relp(_) => Parting::Over,
+            Speech::Syslog(_) => {
+                self.stream.part();
+                Parting::Told(Instant::now() + limits::PARTING_TIME)
+            }
+        };
+    }
+
+    /// Waits for what a peer still says that was told of the end.
+    async fn last_words(&mut self, until: Instant, quiet: Instant) -> Result<Wake, Over> {
+        // A peer that writes all the time never lets the time run out by itself.
+        if Instant::now() < until
+            && let Ok(ready) = timeout_at(until.min(quiet), self.stream.readable()).await
+        {
+            return ready.map(|()| Wake::Ready).map_err(Over::from);
+        }
+        self.parting = Parting::Over;
+        Ok(Wake::Stop)
+    }
+
     /// Waits until there is something to do.
     async fn wake(&mut self) -> Result<Wake, Over> {
+        match self.parting {
+            Parting::None => {}
+            Parting::Told(_) | Parting::Over => return Ok(Wake::Stop),
+            Parting::Last { until, quiet } => return self.last_words(until, quiet).await,
+        }
         let (deadline, rest) = (self.deadline, self.rest);
         let timeout = async {
             match deadline {

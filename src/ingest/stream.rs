@@ -3,7 +3,7 @@
 //! Invariant: nothing is held while a stream waits; bytes are read only into what the caller brings.
 
 use super::tls::Session;
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 use std::io;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
@@ -44,6 +44,18 @@ impl Stream {
             Self::Tls(session) => session.write_all(bytes).await,
             Self::Unix(stream) => stream.write_all(bytes).await,
         }
+    }
+
+    /// Tells the peer that it is to end, and goes on reading: a sender that looks sees the end of what comes from us. An error
+    /// is that the peer has gone, which reading will find out.
+    pub(super) fn part(&mut self) {
+        self.close();
+        let parted = match self {
+            Self::Tcp(stream) => shutdown(&*stream, Shutdown::Write),
+            Self::Tls(session) => shutdown(session.socket(), Shutdown::Write),
+            Self::Unix(stream) => shutdown(&*stream, Shutdown::Write),
+        };
+        parted.ok();
     }
 
     /// Tells the peer that nothing more is read, where there is a way to say so.

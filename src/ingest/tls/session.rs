@@ -38,6 +38,11 @@ impl Session {
         if self.is_ready { Ok(()) } else { self.stream.readable().await }
     }
 
+    /// The socket that carries it.
+    pub(in crate::ingest) fn socket(&self) -> &TcpStream {
+        &self.stream
+    }
+
     /// Reads what there is, as far as there is room: with `at_end`, what the kernel holds, whether or not the runtime has
     /// heard of it. An end that the peer did not announce is an error of the kind `UnexpectedEof`.
     pub(in crate::ingest) fn read(&mut self, room: &mut [u8], at_end: bool) -> io::Result<usize> {
