@@ -261,6 +261,31 @@ fn explain_answers_every_line_in_order() {
 }
 
 #[test]
+fn explain_reads_entries_of_journald_in_either_form() {
+    let json = br#"{"__REALTIME_TIMESTAMP":"1769940000000001","_HOSTNAME":"web1","SYSLOG_IDENTIFIER":"sshd","_PID":"7",
+        "MESSAGE":"Invalid user x from 203.0.113.9 port 77"}"#;
+    let json =
+        [&json.split(|byte| *byte == b'\n').collect::<Vec<_>>().concat()[..], b"\nno entry\n"].concat();
+    let export = b"__REALTIME_TIMESTAMP=1769940000000001\n_HOSTNAME=web1\nSYSLOG_IDENTIFIER=sshd\n_PID=7\n\
+        MESSAGE=Invalid user x from 203.0.113.9 port 77\n\n__REALTIME_TIMESTAMP=1\nMESSAGE=the last\n";
+    for (lines, last) in [(&json[..], serde_json::Value::Null), (&export[..], "the last".into())] {
+        let out = explain(&["--format", "json"], lines);
+        let answers: Vec<serde_json::Value> =
+            out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let [invalid, other] = answers.as_slice() else { panic!("{out}") };
+        assert_eq!(
+            invalid["record"],
+            serde_json::json!({
+                "format": "journald", "timestamp": "2026-02-01T10:00:00.000001Z", "host": "web1", "app": "sshd",
+                "procid": "7", "msg": "Invalid user x from 203.0.113.9 port 77",
+            })
+        );
+        assert_eq!(invalid["observation"]["addr"], "203.0.113.9");
+        assert_eq!(other["record"]["msg"], last);
+    }
+}
+
+#[test]
 fn explain_marks_the_fields_and_disarms_the_text() {
     let out = explain(
         &[],

@@ -163,6 +163,42 @@ fn a_described_log_gives_the_events_of_its_records() {
 }
 
 #[test]
+fn a_described_log_is_explained_record_by_record_as_a_replay_reads_it() {
+    let place = Place::new();
+    fs::write(place.path("gateway.log"), LOG).unwrap();
+    let explain = |format: &[&str]| {
+        let named = ["explain", "--input-format", "gateway", "--timezone", "Europe/Berlin", "gateway.log"];
+        let output = place.command(&[&named, format].concat()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let answers: Vec<Value> = explain(&["--format", "json"]).lines().map(event).collect();
+    let records: Vec<_> = answers.iter().map(|answer| answer.get("record").unwrap()).collect();
+    assert_eq!(records.iter().map(|record| record.is_null()).collect::<Vec<_>>()[..3], [true, false, false]);
+    assert_eq!((records.len(), records.iter().filter(|record| record.is_null()).count()), (10, 3));
+    let login = answers.get(2).unwrap();
+    let expected = serde_json::json!({
+        "format": "gateway", "timestamp": "2026-02-01T09:00:05.004000Z", "host": "gw1", "app": "sshd", "procid": "812",
+        "msg": "Accepted publickey for alice from 192.0.2.10 port 50022 ssh2: \
+                ED25519 SHA256:kYnUFpsVfLyrPZPpgmMWUKFqMHvIWw8BBQN4z0iRjWc",
+    });
+    assert_eq!(
+        (login.get("record").unwrap(), login.get("observation").unwrap().get("user")),
+        (&expected, Some(&"alice".into()))
+    );
+    let text = explain(&[]);
+    assert!(text.starts_with("\\tat com.example.gateway.Boot.run(Boot.java:12)\n    no record: "), "{text}");
+    assert!(
+        text.contains("    read as  gateway, 2026-02-01T09:05:00.001000Z, host gw1, program gateway, "),
+        "{text}"
+    );
+
+    let unknown = place.command(&["explain", "--input-format", "gatevay", "gateway.log"]).output().unwrap();
+    let said = String::from_utf8(unknown.stderr).unwrap();
+    assert!(unknown.status.code() == Some(2) && said.contains("did you mean `gateway`?"), "{said}");
+}
+
+#[test]
 fn a_described_log_is_followed_and_its_capture_gives_the_same_events() {
     let place = Place::new();
     let log = place.path("gateway.log");

@@ -50,8 +50,18 @@ impl LinesArgs {
     /// # Errors
     /// When there is none of that name.
     pub(super) fn find(&self, formats: &Formats) -> Result<Option<Arc<LineFormat>>, Failure> {
+        Ok(self.find_named(formats)?.map(|(_, format)| format))
+    }
+
+    /// The format that is named, with its name.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub(super) fn find_named(&self, formats: &Formats) -> Result<Option<(String, Arc<LineFormat>)>, Failure> {
         let Some(name) = &self.input_format else { return Ok(None) };
-        formats.get(name).map_err(|error| Failure::usage(format!("--input-format {name}: {error}")))
+        let format = formats.get(name);
+        let format = format.map_err(|error| Failure::usage(format!("--input-format {name}: {error}")))?;
+        Ok(format.map(|format| (name.clone(), format)))
     }
 }
 

@@ -12,7 +12,7 @@ use super::reader::{Item, StreamReader};
 use super::schema::{Deliveries, Events};
 use super::standing::{Settled, Standings};
 use super::tail::first_block;
-use super::{files, layout, recovery};
+use super::{deliveries, files, layout, recovery};
 use crate::event::{Event, EventBlock};
 use crate::limits;
 use crate::segment::{Entry, Fault, OpenError, Schema, Segment};
@@ -222,7 +222,7 @@ impl Part {
 fn settled(item: Item) -> Vec<Settled> {
     match item {
         Item::Block(segment, entry) if entry.tag == Deliveries::TAG => {
-            recovery::settled(&segment, &entry).unwrap_or_default()
+            deliveries::settled(&segment, &entry).unwrap_or_default()
         }
         _ => Vec::new(),
     }

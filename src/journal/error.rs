@@ -27,6 +27,15 @@ pub enum JournalError {
         /// What the system says.
         source: io::Error,
     },
+    /// The events are numbered so high that they could not be numbered on, as no server has done: the journal is damaged.
+    #[error(
+        "the next event of the journal would have the number {next}, which none can have: the journal is damaged, or \
+         somebody has changed it; move the directory `journal` away to begin anew"
+    )]
+    Numbers {
+        /// The number.
+        next: u64,
+    },
     /// A block cannot be laid out.
     #[error("a block of the journal cannot be laid out")]
     Encode(#[from] EncodeError),

@@ -1,9 +1,9 @@
 //! Floor 3: reads events and inputs back, while the journal is being written or afterwards.
 
+use super::deliveries;
 use super::error::{Flaw, ReadError};
 use super::inputs::{self, RecoveredBlock};
 use super::reader::{Item, StreamReader};
-use super::recovery;
 use super::schema::{Deliveries, Events};
 use super::standing::Settled;
 use super::tail::first_block;
@@ -121,7 +121,7 @@ impl EventReader {
             let page = match entry.tag {
                 tag if tag == Events::TAG => events(&segment, &entry),
                 tag if tag == Deliveries::TAG => {
-                    recovery::settled(&segment, &entry).map(Page::Settled).map_err(Flaw::from)
+                    deliveries::settled(&segment, &entry).map(Page::Settled).map_err(Flaw::from)
                 }
                 _ => continue,
             };

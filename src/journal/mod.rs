@@ -10,6 +10,7 @@
 //! mark is written over it, and the stream goes on in its next segment.
 
 mod audit;
+mod deliveries;
 mod error;
 mod events;
 mod evidence;

@@ -5,14 +5,13 @@
 use super::error::{Flaw, ReadError};
 use super::reader::{Item, StreamReader};
 use super::schema::{Checkpoint, Deliveries, Events, Followed, Inputs, RunStart, RunStop, SyncMark};
-use super::standing::{Settled, Standing, Standings, State};
+use super::standing::{Standing, Standings};
 use super::stream::Resume;
 use super::tail::{Tail, first_block, tail};
-use super::{files, schema};
+use super::{deliveries, files, schema};
 use crate::segment::{Damage, Entry, Fault, FileKind, HeaderError, OpenError, Schema, Segment, Step};
 use crate::time::Timestamp;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The number of the first segment of a stream.
 const FIRST_PART: u32 = 1;
@@ -109,7 +108,7 @@ impl Past {
                 self.through = self.through.max(block.through.to_native());
             }
             tag if tag == Deliveries::TAG => {
-                for settled in settled(segment, entry)? {
+                for settled in deliveries::settled(segment, entry)? {
                     if let Some(standing) = self.standings.get_mut(&*settled.handler) {
                         standing.apply(&settled);
                     } else {
@@ -130,29 +129,6 @@ impl Past {
         }
         Ok(())
     }
-}
-
-/// Reads a block of deliveries.
-pub(super) fn settled(segment: &Segment, entry: &Entry) -> Result<Vec<Settled>, Damage> {
-    let contradiction =
-        |what: &str| segment.damage(entry.offset, Fault::Contents(Deliveries::TAG, what.to_owned()));
-    let block = segment.read::<Deliveries>(entry)?;
-    let names: Vec<Arc<str>> = block.handlers.iter().map(|name| Arc::from(name.as_str())).collect();
-    let row = |row: &super::schema::ArchivedDeliveryRow| {
-        let handler = names.get(usize::from(row.handler.to_native()));
-        let state = State::from_code(row.state).ok_or_else(|| contradiction("a state that is unknown"))?;
-        let first = row.first.to_native();
-        let note = row.note.as_ref().and_then(|note| block.notes.get(usize::from(note.to_native())));
-        Ok(Settled {
-            handler: Arc::clone(handler.ok_or_else(|| contradiction("a handler without a name"))?),
-            events: first..first.saturating_add(row.count.to_native()),
-            state,
-            attempts: row.attempts.to_native(),
-            time: Timestamp::from_micros(row.time.to_native()),
-            note: note.map(|note| note.as_str().to_owned()),
-        })
-    };
-    block.rows.iter().map(row).collect()
 }
 
 /// The position of the last input that a stream of inputs accounts for.

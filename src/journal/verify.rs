@@ -2,8 +2,9 @@
 //!
 //! Invariant: nothing is changed; a journal that is being written at the same time is sound up to where it ends.
 
+use super::deliveries::settled;
 use super::error::{Flaw, ReadError};
-use super::recovery::{self, settled};
+use super::recovery;
 use super::schema::{
     Checkpoint, Deliveries, EndMark, Events, Files, Followed, Inputs, RunStart, RunStop, SyncMark,
 };

@@ -8,14 +8,12 @@ use super::events::InputReader;
 use super::identity::Identity;
 use super::inputs::KeptInputs;
 use super::marks::{self, Mark, Marks};
-use super::schema::{
-    Checkpoint, Deliveries, DeliveryRow, EVENTS, Events, Followed, INPUTS, RunStart, RunStop,
-};
+use super::schema::{Checkpoint, EVENTS, Events, Followed, INPUTS, RunStart, RunStop};
 use super::snapshots::{self, Snapshot, Snapshots};
 use super::standing::{Settled, Standing, Standings};
 use super::stream::{self, Pushed, Series, StreamWriter};
 use super::strict::Strict;
-use super::{files, layout, recovery, retention};
+use super::{deliveries, files, layout, recovery, retention};
 use crate::event::EventBlock;
 use crate::limits;
 use crate::segment::{Schema, Storage};
@@ -180,6 +178,9 @@ impl Journal {
         flaws.extend(found.flaws);
         flaws.extend(recovery::missing_inputs(&inputs, position)?);
         flaws.extend(recovery::foreign(&layout::rooms(data), identity.stream.0)?);
+        if past.next.max(next) > limits::MAX_SAVED_COUNT {
+            return Err(JournalError::Numbers { next: past.next.max(next) }.into());
+        }
         if past.next < next {
             flaws.push(Flaw::LostEvents { directory: events, from: past.next, to: next });
         }
@@ -262,7 +263,7 @@ impl Journal {
         if settled.is_empty() {
             return Ok(());
         }
-        self.push_to_events(&deliveries(settled), self.next, now)?;
+        self.push_to_events(&deliveries::block(settled), self.next, now)?;
         for settled in settled {
             if let Some(standing) = self.standings.get_mut(&*settled.handler) {
                 standing.apply(settled);
@@ -280,17 +281,23 @@ impl Journal {
             self.commit_inputs(group, now)?;
         }
         while let Some(block) = group.blocks.get(group.firsts.len()) {
+            let next = self.after(block.len())?;
             let raised = block.iter().map(|event| event.head().number).filter(|number| *number > 0);
             let through = raised.last().map_or(self.through, |number| group.base.saturating_add(number));
             let events = Events { through: through.max(self.through), table: block.table() };
             self.push_to_events(&events, self.next, now)?;
             self.through = self.through.max(through);
             group.firsts.push(self.next);
-            self.next += block.len() as u64;
+            self.next = next;
         }
         self.events.flush()?;
         // Without inputs, lines whose events are lost must be read again: better twice than never.
         if self.options.observations { Ok(()) } else { self.commit_inputs(group, now) }
+    }
+
+    /// The sequence number after so many more events.
+    fn after(&self, events: usize) -> Result<u64, JournalError> {
+        self.next.checked_add(events as u64).ok_or(JournalError::Numbers { next: self.next })
     }
 
     /// Makes the inputs of a group durable, as far as they are kept, and how far files had been read.
@@ -469,31 +476,38 @@ fn make_rooms(storage: &dyn Storage, rooms: [&Path; 3], above: [&Path; 2]) -> Re
     Ok(())
 }
 
-/// What became of events, with each name and note once.
-fn deliveries(settled: &[Settled]) -> Deliveries {
-    let mut block = Deliveries::default();
-    for settled in settled {
-        let handler = place(&mut block.handlers, &settled.handler);
-        let note = settled.note.as_deref().map(|note| place(&mut block.notes, note));
-        block.rows.push(DeliveryRow {
-            first: settled.events.start,
-            count: settled.events.end.saturating_sub(settled.events.start),
-            time: settled.time.as_micros(),
-            attempts: settled.attempts,
-            handler,
-            state: settled.state as u8,
-            note,
-        });
-    }
-    block
-}
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, block, run_of_groups};
+    use super::*;
+    use crate::event::{ModuleName, Stamp, StreamId};
+    use crate::segment::Disk;
 
-/// Where a text stands in a list; it is added where it is not there.
-fn place(list: &mut Vec<String>, text: &str) -> u16 {
-    let known = list.iter().position(|item| item == text);
-    let index = known.unwrap_or_else(|| {
-        list.push(text.to_owned());
-        list.len() - 1
-    });
-    u16::try_from(index).unwrap_or(u16::MAX)
+    #[test]
+    fn numbers_that_no_event_can_have_are_refused_and_never_begin_anew() {
+        let home = tempfile::tempdir().unwrap();
+        run_of_groups(home.path());
+        let open = || {
+            let identity = Identity::claim(home.path()).unwrap();
+            Journal::open(home.path(), &identity, Options::default(), Arc::new(Disk))
+        };
+        let (mut journal, _) = open().unwrap();
+        journal.next = u64::MAX - 1;
+        let mut group = Group::new(2, 0, 0);
+        let module = ModuleName { app: "fleet".to_owned(), module: "sshd".to_owned() };
+        let stamp = Stamp { stream: StreamId(1), run: 2, modules: vec![module] };
+        group.blocks.push(block(&Arc::new(stamp), 1..3));
+        let refused = journal.commit(&mut group, at(1)).unwrap_err();
+        assert!(matches!(refused, JournalError::Numbers { next } if next == u64::MAX - 1), "{refused}");
+        assert_eq!(journal.next(), u64::MAX - 1);
+
+        // This leaves a block with such a number.
+        journal.stop(2, at(2)).unwrap();
+        drop(journal);
+        let StartError::Write(refused) = open().unwrap_err() else {
+            panic!("it is refused for another reason")
+        };
+        let said = refused.to_string();
+        assert!(said.contains("18446744073709551614") && said.contains("the journal is damaged"), "{said}");
+    }
 }

@@ -9,7 +9,7 @@ use crate::wire::Record;
 pub(super) fn write(out: &mut Vec<u8>, understood: &Understood<'_>) {
     let mut object = Object::begin(out);
     match &understood.record {
-        Ok(record) => object.object("record", |inner| write_record(inner, record)),
+        Ok(record) => object.object("record", |inner| write_record(inner, understood.written, record)),
         Err(reject) => {
             object.null("record");
             object.text("error", reject.to_string().as_bytes());
@@ -23,8 +23,8 @@ pub(super) fn write(out: &mut Vec<u8>, understood: &Understood<'_>) {
     out.push(b'\n');
 }
 
-fn write_record(object: &mut Object<'_>, record: &Record<'_>) {
-    object.text("format", record.format.name().as_bytes());
+fn write_record(object: &mut Object<'_>, written: Option<&str>, record: &Record<'_>) {
+    object.text("format", written.unwrap_or(record.format.name()).as_bytes());
     match record.timestamp {
         Some(timestamp) => object.text("timestamp", timestamp.to_string().as_bytes()),
         None => object.null("timestamp"),

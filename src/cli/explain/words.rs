@@ -6,7 +6,7 @@
 use super::Understood;
 use crate::detect::{ExplainedField, Explanation, Flags, Kind};
 use crate::event::render;
-use crate::wire::{Format, Record};
+use crate::wire::{Format, Record, as_received};
 use std::fmt::Write;
 
 /// Appends the explanation of a line, and an empty line after it.
@@ -14,7 +14,7 @@ pub(super) fn write(out: &mut Vec<u8>, understood: &Understood<'_>) {
     match &understood.record {
         Ok(record) => write_record(out, understood, record),
         Err(reject) => {
-            show(out, understood.line);
+            show(out, as_received(understood.line));
             out.extend_from_slice(format!("\n    no record: {reject}\n\n").as_bytes());
         }
     }
@@ -53,10 +53,11 @@ fn line(text: &mut String, about: &str, said: &str) {
 
 /// How the header was read.
 fn header(understood: &Understood<'_>, record: &Record<'_>) -> String {
-    let format = match record.format {
-        Format::Rfc5424 => "RFC 5424",
-        Format::Rfc3164 => "RFC 3164",
-        Format::Iso => "ISO timestamp and BSD header",
+    let format = match (understood.written, record.format) {
+        (Some(name), _) => name,
+        (None, Format::Rfc5424) => "RFC 5424",
+        (None, Format::Rfc3164) => "RFC 3164",
+        (None, Format::Iso) => "ISO timestamp and BSD header",
     };
     let mut said = match record.timestamp {
         Some(timestamp) => format!("{format}, {timestamp}"),

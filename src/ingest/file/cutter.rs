@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Finds records.
 #[derive(Debug)]
-pub(super) struct Cutter {
+pub struct Cutter {
     form: Form,
     /// Bytes of a record that are kept.
     limit: usize,
@@ -31,11 +31,11 @@ enum Form {
 }
 
 /// What a time without a year is read with, by the time of the record before it in the same bytes.
-pub(super) type Reference<'a> = &'a dyn Fn(Option<Timestamp>) -> Timestamp;
+pub type Reference<'a> = &'a dyn Fn(Option<Timestamp>) -> Timestamp;
 
 impl Cutter {
     /// Begins at the start of a file: of frames told apart like this, or of a journal's export.
-    pub(super) fn new(mode: Option<Mode>, options: &Options) -> Self {
+    pub fn new(mode: Option<Mode>, options: &Options) -> Self {
         let limit = options.max_message_size;
         let framing =
             |mode| framing::Options { mode, max_message_size: limit, ..framing::Options::default() };
@@ -52,7 +52,7 @@ impl Cutter {
 
     /// Appends the records that are complete in `bytes`; gives how many of these are done with, and the bytes that the
     /// records stand in.
-    pub(super) fn advance(
+    pub fn advance(
         &mut self,
         bytes: &Bytes,
         frames: &mut Vec<FrameSpan>,
@@ -77,17 +77,12 @@ impl Cutter {
     }
 
     /// Whether a record may be over where these bytes end, which only what follows them can tell.
-    pub(super) fn may_end_at(&self, rest: &[u8]) -> bool {
+    pub fn may_end_at(&self, rest: &[u8]) -> bool {
         matches!(self.form, Form::Described(..)) && rest.ends_with(b"\n")
     }
 
     /// Appends what the end of the file completes of `rest`; gives the bytes that it stands in.
-    pub(super) fn finish(
-        &mut self,
-        rest: Bytes,
-        frames: &mut Vec<FrameSpan>,
-        reference: Reference<'_>,
-    ) -> Bytes {
+    pub fn finish(&mut self, rest: Bytes, frames: &mut Vec<FrameSpan>, reference: Reference<'_>) -> Bytes {
         match &mut self.form {
             Form::Frames(framer) => {
                 framer.finish(&rest, frames);

@@ -17,6 +17,7 @@ mod sniff;
 mod source;
 mod unpack;
 
+pub use cutter::{Cutter, Reference};
 pub use plain::{PlainFile, ReadError};
 pub use source::joined;
 

@@ -20,11 +20,11 @@ fn options() -> Options {
     Options { inputs_segment, events_segment, retention_size: 10 * 1024, ..Options::default() }
 }
 
-fn at(second: u64) -> Timestamp {
+pub(super) fn at(second: u64) -> Timestamp {
     Timestamp::EPOCH.plus(Duration::from_secs(second))
 }
 
-fn block(stamp: &Arc<Stamp>, numbers: std::ops::Range<u64>) -> Arc<EventBlock> {
+pub(super) fn block(stamp: &Arc<Stamp>, numbers: std::ops::Range<u64>) -> Arc<EventBlock> {
     let mut block = EventBlock::new(Arc::clone(stamp));
     for number in numbers {
         let (kind, severity) = (Kind::SSHDLoginFailed, Severity::Notice);

@@ -32,6 +32,13 @@ pub fn convert(bytes: &[u8], frames: &mut [FrameSpan], limit: usize) -> Option<V
     Some(out)
 }
 
+/// The record of a line that is an entry, of at most `limit` bytes, and whether something of it was left out.
+pub fn entry(line: &[u8], limit: usize) -> Option<(Vec<u8>, bool)> {
+    let mut out = Vec::new();
+    let frame = parse(line)?.write(limit, &mut out);
+    Some((out, frame.truncated))
+}
+
 /// Reads an entry: an object with a time of journald's.
 fn parse(line: &[u8]) -> Option<Entry> {
     let fields: Map<String, Value> = resembles(line).then(|| serde_json::from_slice(line).ok())??;

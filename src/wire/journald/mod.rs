@@ -5,7 +5,7 @@ mod export;
 mod json;
 
 pub use export::Exported;
-pub use json::convert;
+pub use json::{convert, entry};
 
 /// Whether a file that begins with these bytes is of the export format: fields on lines, of which journald's come first.
 pub fn is_export(start: &[u8]) -> bool {
