@@ -46,6 +46,12 @@ impl Timestamp {
         self.0
     }
 
+    /// The beginning of its second.
+    #[must_use]
+    pub const fn second(self) -> Self {
+        Self(self.0.saturating_sub(self.0.rem_euclid(MICROS_PER_SECOND)))
+    }
+
     /// The instant `by` later, at most [`Timestamp::MAX`].
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {

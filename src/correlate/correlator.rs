@@ -268,6 +268,7 @@ impl Correlator {
             origin: &batch.batch.origin,
             position: self.base.saturating_add(number),
             arrival,
+            now: arrival.second(),
         };
         self.server.take(number);
         let mut sink = Sink { turn: &mut self.server, switches: &self.host_switches, events };

@@ -131,7 +131,7 @@ pub(super) fn observe(
     for (frame, &FrameSpan { span, truncated }) in (0_u32..).zip(&batch.frames) {
         while let Some((_, at)) = runs.next_if(|(first, _)| *first <= frame) {
             arrival = at;
-            scratch.arrive();
+            scratch.arrive(at);
         }
         counts.truncated += u64::from(truncated);
         let bytes = span.of(&batch.bytes);

@@ -3,6 +3,9 @@
 //! The journal keeps the records that mean something, and no others. So a host's state changes only with records that
 //! this module asks to keep (`Hosts::take`), and how recently a host spoke is known to within a grain.
 //!
+//! Its clock goes by whole seconds. So what a host is noted for twice within one second changes nothing the second time,
+//! and need not be noted.
+//!
 //! Invariant: a record that changes nothing, left out, changes nothing either; nothing depends on the order of a table.
 
 mod options;
@@ -40,14 +43,16 @@ pub(super) struct Heard<'a> {
     /// The position of the record.
     pub(super) position: u64,
     pub(super) arrival: Timestamp,
+    /// The second of its arrival: what decides.
+    pub(super) now: Timestamp,
 }
 
 /// What is known of one host.
 #[derive(Debug)]
 struct Host {
-    /// Arrival of its first record.
+    /// The second of its first record.
     since: Timestamp,
-    /// Arrival of its last record, to within the grain.
+    /// The second of its last record, to within the grain.
     heard: Timestamp,
     is_silent: bool,
     /// When it is looked at: its deadline, or earlier.
@@ -146,8 +151,8 @@ impl Hosts {
         }
         let id = self.names.hold(heard.note.host.hash, heard.host);
         let host = Host {
-            since: heard.arrival,
-            heard: heard.arrival,
+            since: heard.now,
+            heard: heard.now,
             is_silent: false,
             due: Timestamp::MAX,
             clock_told: None,
@@ -198,10 +203,10 @@ impl Hosts {
     fn misdated(&mut self, heard: &Heard<'_>, sink: &mut Sink<'_>) -> bool {
         let id = self.names.find(heard.note.host.hash, heard.host);
         let Some(host) = id.and_then(|id| self.host_mut(id)) else { return false };
-        if host.clock_told.is_some_and(|told| heard.arrival < told.plus(limits::SENDER_TOLD_INTERVAL)) {
+        if host.clock_told.is_some_and(|told| heard.now < told.plus(limits::SENDER_TOLD_INTERVAL)) {
             return false;
         }
-        host.clock_told = Some(heard.arrival);
+        host.clock_told = Some(heard.now);
         if let Some(mut event) = sink.raise(Raise::new(Kind::HostClockWrong, heard.arrival)) {
             let clock = if heard.note.word == Word::Ahead { "ahead" } else { "behind" };
             let offset = heard.note.lag.unwrap_or_default().unsigned_abs();

@@ -19,13 +19,11 @@ impl Hosts {
         let account = heard.origin.account().as_bytes();
         let host = self.names.find(heard.note.host.hash, heard.host);
         let known = self.names.find_named(account).zip(host);
-        if known.is_some_and(|pair| self.is_told(pair, heard.arrival))
-            || !self.may_tell(account, heard.arrival)
-        {
+        if known.is_some_and(|pair| self.is_told(pair, heard.now)) || !self.may_tell(account, heard.now) {
             return false;
         }
         let pair = (self.names.hold_named(account), self.names.hold(heard.note.host.hash, heard.host));
-        if self.refused.insert(pair, heard.arrival).is_some() {
+        if self.refused.insert(pair, heard.now).is_some() {
             self.names.release(pair.0);
             self.names.release(pair.1);
         }

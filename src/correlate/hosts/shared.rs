@@ -49,7 +49,7 @@ impl Hosts {
         let peer = self.names.find(self.sender, name.as_bytes());
         let place = host.speakers.iter().position(|speaker| Some(speaker.peer) == peer);
         let (Some(peer), Some(place)) = (peer, place) else {
-            return self.begins_to_speak(id, name, heard.arrival);
+            return self.begins_to_speak(id, name, heard.now);
         };
         let is_alone = host.speakers.len() == 1;
         if is_alone || self.peer(peer).is_none_or(|peer| peer.is_relay) {
@@ -58,10 +58,10 @@ impl Hosts {
         let Some(speaker) = self.host_mut(id).and_then(|host| host.speakers.get_mut(place)) else {
             return false;
         };
-        if heard.arrival < speaker.last.plus(limits::SHARED_PATIENCE) {
+        if heard.now < speaker.last.plus(limits::SHARED_PATIENCE) {
             return false;
         }
-        speaker.last = heard.arrival;
+        speaker.last = heard.now;
         self.compare(id, *heard, place, sink);
         true
     }
@@ -123,7 +123,7 @@ impl Hosts {
         let Some(host) = self.host(id) else { return };
         let Some(&own) = host.speakers.get(place).filter(|own| !own.is_told) else { return };
         let other = host.speakers.iter().find(|other| {
-            let is_settled = own.since.max(other.since).plus(limits::SHARED_PATIENCE) <= heard.arrival;
+            let is_settled = own.since.max(other.since).plus(limits::SHARED_PATIENCE) <= heard.now;
             let at_once = own.since < other.since || other.last > own.since;
             let is_relay = self.peer(other.peer).is_none_or(|peer| peer.is_relay);
             let is_one = || self.is_one(heard, other.peer);

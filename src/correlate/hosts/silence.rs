@@ -68,6 +68,7 @@ impl Hosts {
     /// Begins a run: nobody can have been heard before it, so nobody was silent either.
     pub(in crate::correlate) fn resume(&mut self, now: Timestamp) {
         self.unwatched = 0;
+        let now = now.second();
         let ids: Vec<NameId> = self.due.iter().map(|(_, id)| *id).collect();
         for id in ids {
             if let Some(host) = self.host_mut(id).filter(|host| !host.is_silent) {
@@ -82,7 +83,7 @@ impl Hosts {
         let grain = self.grain();
         let Some(host) = self.host(id) else { return false };
         let (was_silent, last) = (host.is_silent, host.heard);
-        if !was_silent && heard.arrival < last.plus(grain) {
+        if !was_silent && heard.now < last.plus(grain) {
             return false;
         }
         if was_silent {
@@ -90,7 +91,7 @@ impl Hosts {
             self.tell_back(heard, last, sink);
         }
         if let Some(host) = self.host_mut(id) {
-            host.heard = heard.arrival;
+            host.heard = heard.now;
         }
         self.schedule(id);
         true
@@ -99,11 +100,12 @@ impl Hosts {
     /// Whether nothing can be due by now.
     #[inline]
     pub(in crate::correlate) fn is_quiet(&self, now: Timestamp) -> bool {
-        self.due.first().is_none_or(|(due, _)| now < *due)
+        self.due.first().is_none_or(|(due, _)| now.second() < *due)
     }
 
     /// Tells of the hosts that are silent by now, and forgets those that have been so for long.
     pub(in crate::correlate) fn fire(&mut self, now: Timestamp, sink: &mut Sink<'_>) {
+        let now = now.second();
         let mut silent = Vec::new();
         while let Some((_, id)) = self.due.first().copied().filter(|(due, _)| *due <= now) {
             let Some((host, deadline)) = self.host(id).map(|host| (host, self.deadline(host))) else { break };
@@ -154,6 +156,7 @@ impl Hosts {
 
     /// Takes what was told after the state was saved, where the records are gone.
     pub(in crate::correlate) fn absorb(&mut self, event: Event<'_>, now: Timestamp) {
+        let now = now.second();
         let Value::Text(name) = event.get(Field::Host) else { return };
         let Some(id) = self.names.find_named(name) else { return };
         let kind = event.kind();

@@ -3,8 +3,8 @@
 //! Most records come in runs from one host: such a record costs a comparison of its host with that of the one before. A
 //! host is hashed where it changes, for its observations as well.
 //!
-//! Invariant: what is noted depends on the records of one arrival and on the rules only, so that it is the same however
-//! records are put into batches.
+//! Invariant: what is noted depends on a sender's records and on the rules only. However records are put into batches,
+//! the first of a second is noted by which anything could change; what is noted again changes nothing.
 
 mod rules;
 #[cfg(test)]
@@ -17,6 +17,7 @@ use super::detector::{Detector, Scratch, Subject};
 use super::observation::Observations;
 use crate::batch::Origin;
 use crate::span::Span;
+use crate::time::Timestamp;
 use hashbrown::HashTable;
 use std::sync::Arc;
 
@@ -33,8 +34,8 @@ pub enum Word {
     Behind,
 }
 
-/// Something about the records of one host that arrived together. Each word comes once, with the first record that it is
-/// true of.
+/// Something about the records of one host in one batch that arrived within one second. Each word comes once, with the
+/// first record that it is true of.
 #[derive(Clone, Copy, Debug)]
 pub struct Note {
     /// Index of that record's frame in its batch.
@@ -63,6 +64,8 @@ pub(super) struct Roll {
     hosts: Vec<Host>,
     table: HashTable<u32>,
     last: u32,
+    /// The second in which they arrived.
+    second: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +80,7 @@ struct Host {
 
 impl Roll {
     fn begin(&mut self, rules: &Rules, origin: &Arc<Origin>) {
-        self.arrive();
+        self.forget();
         if self.origin.as_ref().is_some_and(|known| Arc::ptr_eq(known, origin)) {
             return;
         }
@@ -89,7 +92,14 @@ impl Roll {
         self.origin = Some(Arc::clone(origin));
     }
 
-    fn arrive(&mut self) {
+    fn arrive(&mut self, arrival: Timestamp) {
+        let second = arrival.second();
+        if std::mem::replace(&mut self.second, second) != second {
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
         self.hosts.clear();
         self.table.clear();
         self.last = 0;
@@ -126,9 +136,9 @@ impl Scratch {
         self.roll.begin(rules, origin);
     }
 
-    /// Goes on with the records of a later arrival.
-    pub fn arrive(&mut self) {
-        self.roll.arrive();
+    /// Goes on with the records of another arrival.
+    pub fn arrive(&mut self, arrival: Timestamp) {
+        self.roll.arrive(arrival);
     }
 }
 

@@ -9,8 +9,13 @@ use std::time::Duration;
 const NOON: Timestamp = Timestamp::from_civil(2026, 3, 1, 43_200, 0);
 
 /// What a batch of records, each of a host and with its time so many seconds before its arrival, comes to; `arrivals`
-/// says with which records a later arrival begins.
-fn notes(rules: &Rules, peer: &str, records: &[(&str, i64)], arrivals: &[u32]) -> (Vec<String>, Vec<bool>) {
+/// says with which records another arrival begins, so many milliseconds after noon.
+fn notes(
+    rules: &Rules,
+    peer: &str,
+    records: &[(&str, i64)],
+    arrivals: &[(u32, u64)],
+) -> (Vec<String>, Vec<bool>) {
     let lines = records.iter().map(|(host, lag)| {
         let time = Timestamp::from_micros(NOON.as_micros() - lag * 1_000_000);
         format!("<38>1 {time} {host} cron - - - x")
@@ -23,8 +28,8 @@ fn notes(rules: &Rules, peer: &str, records: &[(&str, i64)], arrivals: &[u32]) -
     scratch.begin(rules, &origin);
     let (mut start, mut may_speak) = (0, Vec::new());
     for (frame, line) in (0..).zip(&lines) {
-        if arrivals.contains(&frame) {
-            scratch.arrive();
+        if let Some((_, millis)) = arrivals.iter().find(|(first, _)| *first == frame) {
+            scratch.arrive(NOON.plus(Duration::from_millis(*millis)));
         }
         let record = Record::parse(&bytes.as_bytes()[start..start + line.len()], NOON, &Zone::UTC).unwrap();
         let subject =
@@ -50,9 +55,10 @@ fn a_host_is_noted_once_with_how_much_it_says_and_its_least_lag() {
 }
 
 #[test]
-fn a_later_arrival_is_noted_anew() {
-    let (notes, _) = notes(&Rules::default(), "", &[("web1", 3), ("web1", 2), ("web1", 1)], &[1]);
-    assert_eq!(notes, ["0 Heard web1 1 None", "1 Heard web1 2 None"], "and a file has no lag");
+fn another_second_is_noted_anew() {
+    let arrivals = [(0, 0), (1, 999), (2, 1000)];
+    let (notes, _) = notes(&Rules::default(), "", &[("web1", 3), ("web1", 2), ("web1", 1)], &arrivals);
+    assert_eq!(notes, ["0 Heard web1 2 None", "2 Heard web1 1 None"], "and a file has no lag");
 }
 
 #[test]
