@@ -4,11 +4,12 @@
 //! that has become too long, are put together likewise, and rejected later, for want of a beginning.
 //!
 //! Invariant: however the lines come in, the records are the same; none is longer than the limit for messages, nor of
-//! more lines than [`limits::MAX_RECORD_LINES`].
+//! more lines than [`limits::MAX_RECORD_LINES`]. No line is searched twice, however often its record is presented again.
 
 use super::LineFormat;
 use crate::batch::FrameSpan;
 use crate::limits;
+use crate::span::Span;
 use crate::wire::compose::between;
 use crate::wire::framing::{Framer, Mode, Options};
 use std::sync::Arc;
@@ -20,6 +21,10 @@ pub struct Records {
     format: Option<Arc<LineFormat>>,
     framer: Framer,
     limit: usize,
+    /// The record that goes on, at the start of the unconsumed bytes.
+    open: Option<Open>,
+    /// How many of those belong to lines that have been found.
+    searched: usize,
     /// The lines that were found last; kept for its memory.
     lines: Vec<FrameSpan>,
 }
@@ -37,7 +42,9 @@ impl Records {
     /// Begins at the start of a line. Of a record at most `limit` bytes are kept.
     pub fn new(format: Option<Arc<LineFormat>>, limit: usize) -> Self {
         let format = format.filter(|format| format.start.is_some());
-        Self { format, framer: framer(limit), limit, lines: Vec::new() }
+        let framer =
+            Framer::new(Options { mode: Mode::Delimited, max_message_size: limit, ..Options::default() });
+        Self { format, framer, limit, open: None, searched: 0, lines: Vec::new() }
     }
 
     /// Finds the complete records in `bytes`, which begins where the last call's consumed bytes ended, and appends their
@@ -46,13 +53,16 @@ impl Records {
         let Some(format) = self.format.clone() else { return self.find(bytes, frames, most) };
         let mut lines = std::mem::take(&mut self.lines);
         lines.clear();
-        let found = self.find(bytes, &mut lines, most);
+        let searched = std::mem::take(&mut self.searched);
+        let found = searched + self.find(bytes.get(searched..).unwrap_or_default(), &mut lines, most);
+        shift(&mut lines, searched);
         let open = self.join(&format, bytes, &lines, frames);
         self.lines = lines;
         match open {
             Some(open) if !self.is_full(open, found) => {
-                // Its lines come again, with those behind them.
-                self.framer = framer(self.limit);
+                // Its bytes come again, with those behind them.
+                self.searched = found - open.start;
+                self.open = Some(Open { start: 0, end: open.end - open.start, ..open });
                 open.start
             }
             Some(open) => {
@@ -63,11 +73,13 @@ impl Records {
         }
     }
 
-    /// Appends what the end of the log completes of `rest`.
+    /// Appends what the end of the log completes of `rest`. Afterwards it stands at the start of another log.
     pub fn finish(&mut self, rest: &[u8], frames: &mut Vec<FrameSpan>) {
         let Some(format) = self.format.clone() else { return self.framer.finish(rest, frames) };
         let mut lines = Vec::new();
-        self.framer.finish(rest, &mut lines);
+        let searched = std::mem::take(&mut self.searched);
+        self.framer.finish(rest.get(searched..).unwrap_or_default(), &mut lines);
+        shift(&mut lines, searched);
         if let Some(open) = self.join(&format, rest, &lines, frames) {
             frames.push(self.record(open, rest.len()));
         }
@@ -84,15 +96,16 @@ impl Records {
         self.framer.advance(bytes, lines, most).unwrap_or(bytes.len())
     }
 
-    /// Puts lines together, and appends the records that are complete; gives the last one, which may go on.
+    /// Puts lines to the record that goes on and to each other, and appends the records that are complete; gives the last
+    /// one, which may go on.
     fn join(
-        &self,
+        &mut self,
         format: &LineFormat,
         bytes: &[u8],
         lines: &[FrameSpan],
         frames: &mut Vec<FrameSpan>,
     ) -> Option<Open> {
-        let mut last: Option<Open> = None;
+        let mut last = self.open.take();
         for line in lines {
             let start = line.span.start as usize;
             let end = start + line.span.len as usize;
@@ -120,6 +133,10 @@ impl Records {
     }
 }
 
-fn framer(limit: usize) -> Framer {
-    Framer::new(Options { mode: Mode::Delimited, max_message_size: limit, ..Options::default() })
+/// Moves spans to where the bytes stand that they were found in.
+fn shift(lines: &mut [FrameSpan], by: usize) {
+    for line in lines.iter_mut().filter(|_| by > 0) {
+        let start = (line.span.start as usize).saturating_add(by);
+        line.span = Span::new(u32::try_from(start).unwrap_or(u32::MAX), line.span.len);
+    }
 }

@@ -205,6 +205,22 @@ fn lines_that_begin_no_record_belong_to_the_one_before() {
     assert_eq!(found.iter().map(|(_, cut)| *cut).collect::<Vec<_>>(), [true, false]);
 }
 
+#[test]
+fn a_record_that_goes_on_is_not_searched_again() {
+    let format = Arc::new(format("(?<msg>.*)", "[0-9]", ""));
+    let mut records = Records::new(Some(format), 1000);
+    let (mut frames, first) = (Vec::new(), *b"1 a\n b\n c");
+    assert_eq!(records.advance(&first, &mut frames, usize::MAX), 0);
+    // What was found of it is not looked at: it may be anything now, even lines that begin records.
+    let again = [b"9\n9\n9\n\n", &first[7..], b"c\n d\n2 e\n"].concat();
+    assert_eq!(records.advance(&again[..first.len()], &mut frames, usize::MAX), 0);
+    let done = records.advance(&again, &mut frames, usize::MAX);
+    let texts: Vec<_> = frames.iter().map(|frame| frame.span.of(&again)).collect();
+    assert_eq!((done, texts), (14, vec![&again[..13]]));
+    records.finish(&again[done..], &mut frames);
+    assert_eq!(frames.last().map(|frame| frame.span.of(&again[done..])), Some(&b"2 e"[..]));
+}
+
 proptest! {
     #[test]
     fn any_bytes_in_any_pieces_are_the_same_records(
