@@ -12,7 +12,9 @@
 #[allow(dead_code, reason = "other tests need more of it")]
 mod child;
 
-use child::{Guard, Lines};
+use child::{Guard, Lines, wait_for};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -26,12 +28,19 @@ struct Server {
 }
 
 impl Server {
+    /// Follows files from their beginnings.
     fn start(home: &Path, path: &str) -> Self {
+        Self::start_with(home, &[path], "beginning")
+    }
+
+    fn start_with(home: &Path, paths: &[&str], from: &str) -> Self {
+        let paths: Vec<_> = paths.iter().map(|path| format!("\"{}/{path}\"", home.display())).collect();
         let config = home.join("correlator.toml");
         let text = format!(
-            "[listeners.none]\naddress = \"unix-datagram://{0}/none\"\n[files.logs]\npath = \"{0}/{path}\"\nfrom = \"beginning\"\n\
+            "[listeners.none]\naddress = \"unix-datagram://{}/none\"\n[files.logs]\npath = [{}]\nfrom = \"{from}\"\n\
              poll = \"1s\"\n[apps.ssh.modules.sshd]\ntype = \"sshd\"\n[apps.ssh.modules.sshd.events]\n",
-            home.display()
+            home.display(),
+            paths.join(", ")
         );
         fs::write(&config, text).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
@@ -52,6 +61,23 @@ impl Server {
     /// Ends it as a crash does.
     fn kill(mut self) {
         self.child.crash();
+    }
+
+    /// Ends it as an operator does.
+    fn stop(mut self) {
+        let server = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(server, rustix::process::Signal::TERM).unwrap();
+        assert!(self.child.ended().success());
+    }
+
+    /// Waits until something is noted in the journal by this path.
+    fn noted(&self, path: &str) {
+        let inputs = self.home.join("data/journal/inputs");
+        wait_for(path, || {
+            let segments = fs::read_dir(&inputs).ok()?.flatten();
+            let mut contents = segments.filter_map(|segment| fs::read(segment.path()).ok());
+            contents.any(|content| memchr::memmem::find(&content, path.as_bytes()).is_some()).then_some(())
+        });
     }
 
     /// How often each session was started that the journal tells of, once it tells of the last.
@@ -93,6 +119,7 @@ impl Server {
         let missing: Vec<_> = (0..count).filter(|number| !sessions.contains_key(number)).take(9).collect();
         let twice: Vec<_> = sessions.iter().filter(|(_, times)| **times > 1).take(9).collect();
         assert!(missing.is_empty() && twice.is_empty(), "missing {missing:?}, more than once {twice:?}");
+        assert_eq!(sessions.len(), count, "others too");
     }
 }
 
@@ -224,6 +251,100 @@ fn a_crash_costs_no_line_and_repeats_none() {
         }
         server = Server::start(home.path(), "auth.log");
     }
+    server.expect(writer.next);
+}
+
+#[test]
+fn rotations_while_no_server_runs_cost_no_line() {
+    // As logrotate does it with `delaycompress`, with `compress`, with `dateext`, and with `copytruncate`.
+    let names: [(&str, Rotate, [&str; 3], &[usize]); 4] = [
+        ("delayed", rename, ["auth.log.3", "auth.log.2", "auth.log.1"], &[0, 1]),
+        ("compressed", rename, ["auth.log.3", "auth.log.2", "auth.log.1"], &[0, 1, 2]),
+        ("dated", rename, ["auth.log-20260201", "auth.log-20260202", "auth.log-20260203"], &[]),
+        ("copied", copy_and_cut, ["auth.log.3", "auth.log.2", "auth.log.1"], &[]),
+    ];
+    for (way, rotate, names, compressed) in names {
+        let home = tempfile::tempdir().unwrap();
+        let mut writer = Writer::new(home.path().join("auth.log"));
+        let mut server = Server::start(home.path(), "auth.log");
+        for crash in [false, true] {
+            println!("{way}, {crash}");
+            writer.write(3000);
+            // In the midst of it, and again in the midst of what was rotated.
+            drop(server.sessions(writer.next - 2500));
+            if crash {
+                server.kill()
+            } else {
+                server.stop()
+            }
+            for (number, name) in names.iter().enumerate() {
+                writer.write(300);
+                let path = home.path().join(name);
+                let packed = home.path().join(format!("{name}.gz"));
+                fs::remove_file(&packed).ok();
+                rotate(&mut writer, &path);
+                if compressed.contains(&number) {
+                    let mut encoder = GzEncoder::new(File::create(&packed).unwrap(), Compression::fast());
+                    std::io::copy(&mut File::open(&path).unwrap(), &mut encoder).unwrap();
+                    let packed = encoder.finish().unwrap();
+                    packed.set_modified(fs::metadata(&path).unwrap().modified().unwrap()).unwrap();
+                    fs::remove_file(&path).unwrap();
+                }
+            }
+            writer.write(300);
+            server = Server::start(home.path(), "auth.log");
+        }
+        server.expect(writer.next);
+    }
+}
+
+#[test]
+fn a_file_that_appeared_while_no_server_ran_is_new() {
+    let home = tempfile::tempdir().unwrap();
+    let old = |name: &str| {
+        fs::write(
+            home.path().join(name),
+            "2026-02-01T00:00:00Z h sshd[1]: Accepted publickey for u99 from 10.0.0.1 port 1 ssh2\n",
+        )
+        .unwrap()
+    };
+    old("before.log");
+    let mut writer = Writer::new(home.path().join("before.log"));
+    let server = Server::start_with(home.path(), &["*.log", "later/one"], "end");
+    // That there is a pattern which names nothing yet is known, too.
+    server.noted(&format!("followed:{}/later/one", home.path().display()));
+    writer.write(5);
+    drop(server.sessions(4));
+    server.stop();
+    fs::create_dir(home.path().join("later")).unwrap();
+    for name in ["new.log", "later/one"] {
+        writer.path = home.path().join(name);
+        writer.reopen();
+        writer.write(5);
+    }
+    old("other");
+    // What is followed from now on begins at its end.
+    let server = Server::start_with(home.path(), &["*.log", "later/one", "other"], "end");
+    server.noted(&format!("followed:{}/other", home.path().display()));
+    writer.path = home.path().join("other");
+    writer.reopen();
+    writer.write(5);
+    server.expect(writer.next);
+    // So does what was not followed for a while.
+    server.stop();
+    let server = Server::start_with(home.path(), &["later/one"], "end");
+    server.noted("later/one");
+    writer.path = home.path().join("later/one");
+    writer.reopen();
+    writer.write(1);
+    drop(server.sessions(writer.next - 1));
+    server.stop();
+    old("while-away.log");
+    let server = Server::start_with(home.path(), &["*.log"], "end");
+    server.noted(&format!("{}/while-away.log", home.path().display()));
+    writer.path = home.path().join("while-away.log");
+    writer.reopen();
+    writer.write(5);
     server.expect(writer.next);
 }
 

@@ -72,8 +72,8 @@ impl Section for Files {
             "Which files to follow. A file that appears later is followed too; wildcards should not name what rotation makes \
              of a file.";
         from = from as OneOf<FirstLine>,
-            "Where to begin in files that are there before they are followed for the first time. Afterwards, and in files \
-             that appear later, no line is left out.";
+            "Where to begin in files that are there when a server follows them for the first time. Afterwards, and in files that \
+             appear later, also while no server runs, no line is left out.";
         deliver_backlog = deliver_backlog as Flag,
             "With `from = \"beginning\"`: whether handlers get the events of what files hold when they are followed for the first \
              time. Else these are raised, and held back.";

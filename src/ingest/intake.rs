@@ -120,8 +120,8 @@ impl Intake {
     }
 
     /// Submits lines of a file, perhaps none, with how far it has been read; that is kept where anything is.
-    pub(super) fn submit_read(&self, permit: Permit, batch: Batch, mark: (Mark, Option<&Bookmarks>)) {
-        let (mark, bookmarks) = mark;
+    pub(super) fn submit_read(&self, permit: Permit, batch: Batch, marks: (Vec<Mark>, Option<&Bookmarks>)) {
+        let (marks, bookmarks) = marks;
         match bookmarks {
             None if batch.frames.is_empty() => {}
             None => {
@@ -130,7 +130,7 @@ impl Intake {
             }
             Some(bookmarks) => {
                 permit.0.forget();
-                bookmarks.put(mark, || self.sink.submit(batch));
+                bookmarks.put(marks, || self.sink.submit(batch));
             }
         }
     }

@@ -11,6 +11,7 @@ use super::schema::{Files, Followed, Inputs, MarkRow};
 use super::{files, schema};
 use crate::limits;
 use crate::segment::{Damage, Entry, Schema, Segment};
+use crate::time::Timestamp;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -70,6 +71,12 @@ impl Marks {
         }
     }
 
+    /// Whether there is one of a path.
+    fn has(&self, path: &Path) -> bool {
+        let first = (path.to_owned(), FileId { device: 0, inode: 0 });
+        self.0.range(first..).next().is_some_and(|((known, _), _)| known == path)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = Mark> + '_ {
         self.0.iter().map(|((path, id), place)| Mark { path: path.clone(), id: *id, place: Some(*place) })
     }
@@ -110,36 +117,66 @@ fn mark(row: &schema::ArchivedMarkRow) -> Mark {
 }
 
 /// The marks that a stream of inputs ends with.
-pub(super) fn last(directory: &Path) -> Result<Marks, ReadError> {
+#[derive(Debug, Default)]
+pub(super) struct Last {
+    pub(super) marks: Marks,
+    /// When a mark of each path was last written, or at the latest could have been: what was made of its files later, no
+    /// mark tells.
+    pub(super) told: BTreeMap<PathBuf, Timestamp>,
+}
+
+/// The marks that a stream of inputs ends with.
+pub(super) fn last(directory: &Path) -> Result<Last, ReadError> {
     for (part, _) in files::segments(directory)?.into_iter().rev() {
-        let (mut marks, mut is_used) = (Marks::default(), false);
+        let (mut last, mut is_used) = (Last::default(), false);
         let mut reader = StreamReader::from_part(directory, part);
         while let Some(item) = reader.next()? {
             // What is damaged is told by those who read the inputs; the marks after it are newer.
             if let Item::Block(segment, entry) = item {
-                is_used |= take(&mut marks, &segment, &entry).unwrap_or(true);
+                is_used |= last.take(&segment, &entry).unwrap_or(true);
             }
         }
         // A crash may have left a segment with nothing in it.
         if is_used {
-            return Ok(marks);
+            last.forget();
+            return Ok(last);
         }
     }
-    Ok(Marks::default())
+    Ok(Last::default())
 }
 
-/// Takes what a block says of files; tells whether it is one that could say something.
-fn take(marks: &mut Marks, segment: &Segment, entry: &Entry) -> Result<bool, Damage> {
-    match entry.tag {
-        tag if tag == Files::TAG => {
-            *marks = Marks::default();
-            segment.read::<Files>(entry)?.rows.iter().for_each(|row| marks.apply(mark(row)));
+impl Last {
+    /// Takes what a block says of files; tells whether it is one that could say something.
+    fn take(&mut self, segment: &Segment, entry: &Entry) -> Result<bool, Damage> {
+        match entry.tag {
+            tag if tag == Files::TAG => {
+                self.marks = Marks::default();
+                for row in segment.read::<Files>(entry)?.rows.iter() {
+                    let mark = mark(row);
+                    // That all marks are written anew is no news of a path.
+                    self.told.entry(mark.path.clone()).or_insert(entry.arrival);
+                    self.marks.apply(mark);
+                }
+            }
+            tag if tag == Followed::TAG => {
+                for row in segment.read::<Followed<'static>>(entry)?.marks.iter() {
+                    let mark = mark(row);
+                    self.told.insert(mark.path.clone(), entry.arrival);
+                    self.marks.apply(mark);
+                }
+            }
+            tag if tag == Inputs::TAG => {}
+            _ => return Ok(false),
         }
-        tag if tag == Followed::TAG => {
-            segment.read::<Followed<'static>>(entry)?.marks.iter().for_each(|row| marks.apply(mark(row)));
+        if self.told.len() > limits::MAX_FILE_MARKS {
+            self.forget();
         }
-        tag if tag == Inputs::TAG => {}
-        _ => return Ok(false),
+        Ok(true)
     }
-    Ok(true)
+
+    /// Forgets paths that have no marks any more.
+    fn forget(&mut self) {
+        let Self { marks, told } = self;
+        told.retain(|path, _| marks.has(path));
+    }
 }

@@ -7,7 +7,7 @@ use super::error::{Flaw, JournalError, StartError};
 use super::events::InputReader;
 use super::identity::Identity;
 use super::inputs::KeptInputs;
-use super::marks::{self, Mark, Marks};
+use super::marks::{self, Last, Mark, Marks};
 use super::schema::{Checkpoint, EVENTS, Events, Followed, INPUTS, RunStart, RunStop};
 use super::snapshots::{self, Snapshot, Snapshots};
 use super::standing::{Settled, Standing, Standings};
@@ -18,7 +18,7 @@ use crate::event::EventBlock;
 use crate::limits;
 use crate::segment::{Schema, Storage};
 use crate::time::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +72,8 @@ pub struct Recovery {
     pub reconfigured: bool,
     /// How far files had been read; what of them was read is in `inputs`, the snapshot, or before both.
     pub marks: Vec<Mark>,
+    /// When a mark of each of their paths was last written: what became of its files later, no run has seen.
+    pub told: BTreeMap<PathBuf, Timestamp>,
     /// What cannot be read.
     pub flaws: Vec<Flaw>,
     /// Bytes that a crash left of blocks, which nobody was told of; they have been closed off.
@@ -171,7 +173,7 @@ impl Journal {
         let (position, next) = found.newest.as_ref().map_or((0, 0), |newest| (newest.position, newest.next));
         let reached = recovery::last_position(&inputs)?;
         let base = reached.max(past.through).max(position);
-        let marks = marks::last(&inputs)?;
+        let Last { marks, told } = marks::last(&inputs)?;
         let reader = InputReader::after(&inputs, position)?;
         let kept_snapshots = Snapshots::after(series(&snapshots, INPUTS, 0, false), &found);
         let mut flaws = past.flaws;
@@ -193,6 +195,7 @@ impl Journal {
             stopped: past.stopped,
             reconfigured: past.configuration.is_some_and(|hash| hash != options.configuration),
             marks: marks.iter().collect(),
+            told,
             flaws,
             torn: torn_inputs + torn_events,
         };

@@ -38,6 +38,19 @@ pub const ROTATED_FILE_TIME: Duration = Duration::from_secs(60);
 /// Bytes before a place in a file by which it is known again.
 pub const KNOWN_FILE_BYTES: usize = 1024;
 
+/// Files that rotation has put beside a followed one while nobody looked, and that are read for it.
+pub const MAX_MISSED_FILES: usize = 256;
+
+/// Bytes that are unpacked of one of those.
+pub const MAX_UNPACKED_LOG: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Compressed files that are unpacked to find a place in one of them.
+pub const MAX_UNPACKED_TRIALS: usize = 32;
+
+/// How much earlier than it was a file may claim to have been written: clocks of file systems are coarse, and those of
+/// networks are others.
+pub const FILE_CLOCK_SLACK: Duration = Duration::from_secs(2);
+
 /// Bytes of a file that tell what is in it.
 pub const FILE_SAMPLE: usize = 4096;
 

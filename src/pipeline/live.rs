@@ -13,7 +13,9 @@ use crate::ingest::{
 use crate::journal::Mark;
 use crate::limits;
 use crate::time::{Clock, Timestamp};
+use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, watch};
@@ -64,6 +66,8 @@ pub struct Listening {
 pub struct Reading {
     /// In the run before.
     pub marks: Vec<Mark>,
+    /// When a mark of each path was last written.
+    pub told: BTreeMap<PathBuf, Timestamp>,
     /// Where it is noted from now on; nothing where that would not survive.
     pub bookmarks: Option<Arc<Bookmarks>>,
 }
@@ -139,10 +143,12 @@ impl Live {
             board: Arc::clone(&board),
             intake: environment.intake.clone(),
             bookmarks: reading.bookmarks,
-            marks: Arc::new(reading.marks),
+            past: Arc::new(follow::Past::new(reading.marks, reading.told)),
             files: Arc::new(Semaphore::new(max_files.min(Semaphore::MAX_PERMITS))),
             stop: stopped.clone(),
         };
+        let patterns = files.iter().flat_map(|options| options.patterns.clone()).collect();
+        tasks.spawn_on(follow::forget(patterns, following.clone()), runtime.handle());
         for options in files {
             tasks.spawn_on(follow::run(options, following.clone()), runtime.handle());
         }

@@ -203,7 +203,7 @@ impl Durable {
             before: (recovery.last_time, recovery.stopped),
         };
         let (committer, sink) = Committer::start(desk).context("cannot start the journal's thread")?;
-        let reading = Reading { marks: recovery.marks, bookmarks: Some(bookmarks) };
+        let reading = Reading { marks: recovery.marks, told: recovery.told, bookmarks: Some(bookmarks) };
         let ends =
             Ends { events: Box::new(sink), state: Some((correlator, recovered.backlog)), reading, answering };
         Ok((Self { runtime, dispatch, committer, errands, before }, ends))

@@ -11,6 +11,7 @@
 mod clock;
 mod cutter;
 pub(super) mod foreign;
+pub(super) mod packed;
 mod pipe;
 mod plain;
 mod sniff;

@@ -65,9 +65,7 @@ impl Opened {
 impl Source {
     /// Writes what comes through a pipe to a temporary file that has no name.
     pub(super) fn spool(pipe: Pipe) -> io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("correlator-{:016x}", segment::random_salt()));
-        let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-        fs::remove_file(&path)?;
+        let mut file = nameless()?;
         let length = pipe.copy_to(&mut file)?;
         Ok(Self { file: Arc::new(file), length, modified: SystemTime::now().into(), spooled: true })
     }
@@ -120,6 +118,14 @@ impl Source {
         }
         StreamId(hasher.finish())
     }
+}
+
+/// Creates a temporary file that has no name, and goes with whoever reads it.
+pub(super) fn nameless() -> io::Result<File> {
+    let path = std::env::temp_dir().join(format!("correlator-{:016x}", segment::random_salt()));
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    fs::remove_file(&path)?;
+    Ok(file)
 }
 
 /// Names the stream of several plain files, one after the other: by the hash of their hashes. One alone keeps its own.

@@ -50,8 +50,10 @@ impl Backlogs {
 
     /// Notes that what was left of a file's backlog is now in its copy.
     pub(super) fn moved(&mut self, from: FileId, to: FileId) {
-        self.begin(to, self.end(from));
-        self.passed(from, u64::MAX);
+        if from != to {
+            self.begin(to, self.end(from));
+            self.passed(from, u64::MAX);
+        }
     }
 
     /// Where the backlog of a file ends; 0 if it has none.

@@ -22,11 +22,11 @@ struct Waiting {
 }
 
 impl Bookmarks {
-    /// Takes a mark behind a batch; `submit` hands the batch on and tells the number of its last input.
-    pub(in crate::ingest) fn put(&self, mark: Mark, submit: impl FnOnce() -> u64) {
+    /// Takes marks behind a batch, to be durable together; `submit` hands the batch on and tells the number of its last input.
+    pub(in crate::ingest) fn put(&self, marks: Vec<Mark>, submit: impl FnOnce() -> u64) {
         let mut waiting = self.lock();
         let number = submit();
-        waiting.marks.push_back((number, mark));
+        waiting.marks.extend(marks.into_iter().map(|mark| (number, mark)));
         waiting.since.get_or_insert_with(Instant::now);
     }
 
@@ -71,7 +71,7 @@ mod tests {
             place: Some(Place { offset, ..Place::default() }),
         };
         for (number, inode, offset) in [(3, 1, 30), (5, 2, 50), (9, 1, 90), (12, 1, 120)] {
-            bookmarks.put(mark(inode, offset), || number);
+            bookmarks.put(vec![mark(inode, offset)], || number);
         }
         assert_eq!(bookmarks.take(2), []);
         assert_eq!(bookmarks.take(9), [mark(1, 90), mark(2, 50)]);
@@ -84,7 +84,7 @@ mod tests {
         let mark = Mark { path: "/log".into(), id: FileId { device: 1, inode: 1 }, place: None };
         for number in 1..=limits::WAITING_MARKS as u64 {
             assert!(!bookmarks.are_due());
-            bookmarks.put(mark.clone(), || number);
+            bookmarks.put(vec![mark.clone()], || number);
         }
         assert!(bookmarks.are_due());
         bookmarks.take(1);

@@ -28,6 +28,12 @@ pub(super) struct Claim {
 }
 
 impl Held {
+    /// Begins with what is known of files that nobody reads yet.
+    pub(super) fn new(places: HashMap<FileId, Place>) -> Self {
+        let left = places.into_iter().map(|(id, place)| (id, State::Left(place)));
+        Self(Arc::new(Mutex::new(left.collect())))
+    }
+
     /// Takes a file, unless somebody else reads it; tells how far it was read before.
     pub(super) fn claim(&self, id: FileId) -> Option<Claim> {
         let mut held = self.lock();

@@ -8,18 +8,22 @@
 mod backlogs;
 mod board;
 mod bookmarks;
+mod generations;
 mod held;
 mod open_file;
+mod past;
 mod pattern;
 mod tail;
 mod watch;
 
 pub use board::{Board, Row};
 pub use bookmarks::Bookmarks;
+pub use past::Past;
 pub use pattern::Pattern;
 
 use self::held::Held;
 use self::open_file::Rules;
+use self::past::PathPast;
 use self::pattern::Found;
 use self::tail::{Begin, Step, Tail};
 use self::watch::Watch;
@@ -31,7 +35,7 @@ use crate::time::Zone;
 use crate::wire::lines::LineFormat;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch as watching};
@@ -79,8 +83,8 @@ pub struct Environment {
     pub intake: Intake,
     /// Where it is noted how far files have been read; nowhere if that does not survive.
     pub bookmarks: Option<Arc<Bookmarks>>,
-    /// How far they had been read in the run before.
-    pub marks: Arc<Vec<Mark>>,
+    /// What the run before knew.
+    pub past: Arc<Past>,
     /// Where it is told how far they are.
     pub board: Arc<Board>,
     /// Permits of files that are followed at once.
@@ -98,15 +102,43 @@ pub async fn run(options: Options, environment: Environment) {
         rotated: limits::ROTATED_FILE_TIME,
     };
     let watch = Watch::new(&options.name);
-    let shared = Arc::new(Shared { environment, rules, reads: Semaphore::new(limits::FILE_READS), options });
+    let held = Held::new(environment.past.places(&options.patterns));
+    let (reads, begun) = (Semaphore::new(limits::FILE_READS), Semaphore::new(0));
     let section = Section {
-        shared,
-        held: Held::default(),
+        shared: Arc::new(Shared { environment, rules, reads, begun, options }),
+        held,
         tails: BTreeMap::new(),
+        seen: BTreeSet::new(),
         tasks: JoinSet::new(),
-        is_first: true,
+        first: None,
+        is_noted: false,
     };
     section.run(watch).await;
+}
+
+/// Notes which patterns the run before followed that are none of these: what such a one names when somebody follows it
+/// again was there before.
+pub async fn forget(patterns: Vec<Pattern>, environment: Environment) {
+    environment.note(environment.past.gone(&patterns)).await;
+}
+
+impl Environment {
+    /// Has marks kept that go with no lines, unless the server stops before.
+    async fn note(&self, marks: Vec<Mark>) {
+        let mut stop = self.stop.clone();
+        if marks.is_empty() {
+            return;
+        }
+        let permit = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => None,
+            permit = self.intake.permit() => permit,
+        };
+        let Some(permit) = permit else { return };
+        let origin = Arc::new(Origin { listener: String::new(), peer: String::new() });
+        let batch = Batch { origin, bytes: Bytes::new(), frames: Vec::new() };
+        self.intake.submit_read(permit, batch, (marks, self.bookmarks.as_deref()));
+    }
 }
 
 #[derive(Debug)]
@@ -116,6 +148,8 @@ struct Shared {
     rules: Rules,
     /// Permits to read, of which each takes one of the pipeline's with it.
     reads: Semaphore,
+    /// A permit for each file of the first look in which a place is noted, or which is not there.
+    begun: Semaphore,
 }
 
 /// The files of a section.
@@ -124,9 +158,13 @@ struct Section {
     held: Held,
     /// What wakes the task of each path.
     tails: BTreeMap<PathBuf, Arc<Notify>>,
+    /// The paths that the run before knew and that have been followed in this one: nothing of what it knew holds now.
+    seen: BTreeSet<PathBuf>,
     tasks: JoinSet<PathBuf>,
-    /// Whether nobody has looked yet: what is there then was there before.
-    is_first: bool,
+    /// How many files the first look found: what is there then was there before.
+    first: Option<u32>,
+    /// Whether the patterns are noted to be followed.
+    is_noted: bool,
 }
 
 impl Section {
@@ -147,9 +185,12 @@ impl Section {
             watch.set(&found.directories);
             self.follow(found);
         }
-        let mut stop = self.shared.environment.stop.clone();
+        let shared = Arc::clone(&self.shared);
+        let mut stop = shared.environment.stop.clone();
         let mut again = std::pin::pin!(sleep(self.shared.options.poll));
         loop {
+            let was_noted = self.is_noted;
+            let begun = shared.begun.acquire_many(self.first.unwrap_or_default());
             tokio::select! {
                 () = &mut again => return true,
                 changes = watch.changes() => {
@@ -159,7 +200,11 @@ impl Section {
                     }
                 }
                 Some(Ok(path)) = self.tasks.join_next() => drop(self.tails.remove(&path)),
+                Ok(_) = begun, if self.first.is_some() && !self.is_noted => self.is_noted = true,
                 _ = stop.wait_for(|stop| *stop) => return false,
+            }
+            if self.is_noted && !was_noted {
+                shared.environment.note(shared.environment.past.news(&shared.options.patterns)).await;
             }
         }
     }
@@ -175,36 +220,33 @@ impl Section {
         if found.cut {
             tracing::warn!(files = name, "a directory has more entries than are looked at");
         }
-        let begin = match &self.shared.options {
-            _ if !self.is_first => Begin::Start,
-            Options { from_beginning: false, .. } => Begin::End,
-            Options { deliver_backlog: true, .. } => Begin::Start,
-            Options { .. } => Begin::Backlog,
-        };
+        let is_first = self.first.is_none();
+        let keeps_backlog = self.shared.options.from_beginning && !self.shared.options.deliver_backlog;
+        let mut count = 0;
         for path in found.paths.into_iter().filter(|path| !self.tails.contains_key(path)).collect::<Vec<_>>()
         {
             let Ok(permit) = Arc::clone(&environment.files).try_acquire_owned() else {
                 tracing::warn!(files = name, path = %path.display(), "too many files are followed; this one is not, for now");
                 break;
             };
-            let tail = Tail::new(
-                path.clone(),
-                self.shared.rules.clone(),
-                self.held.clone(),
-                (begin, self.marks(&path)),
-            );
+            let begin = match &self.shared.options {
+                _ if !is_first || environment.past.covers(&path) => Begin::Start,
+                _ if keeps_backlog => Begin::Backlog,
+                Options { from_beginning: true, .. } => Begin::Start,
+                Options { .. } => Begin::End,
+            };
+            let past = environment.past.of(&path);
+            let is_old = past.marks.is_empty() || !self.seen.insert(path.clone());
+            let past = if is_old { PathPast::default() } else { past };
+            let rules = self.shared.rules.clone();
+            let tail = Tail::new(path.clone(), rules, self.held.clone(), (begin, keeps_backlog), past);
             let wake = Arc::<Notify>::default();
-            self.tasks.spawn(read(tail, path.clone(), (Arc::clone(&wake), permit), Arc::clone(&self.shared)));
+            let held = (Arc::clone(&wake), permit);
+            self.tasks.spawn(read(tail, path.clone(), held, is_first, Arc::clone(&self.shared)));
             self.tails.insert(path, wake);
+            count += 1;
         }
-        self.is_first = false;
-    }
-
-    /// What was noted of a path in the run before; only those who come first go on there.
-    fn marks(&self, path: &Path) -> Vec<Mark> {
-        let all = self.shared.environment.marks.iter().filter(|_| self.is_first);
-        let backlog = backlogs::noted_by(path);
-        all.filter(|mark| mark.path == path || mark.path == backlog).cloned().collect()
+        self.first.get_or_insert(count);
     }
 }
 
@@ -213,6 +255,7 @@ async fn read(
     mut tail: Tail,
     path: PathBuf,
     held: (Arc<Notify>, OwnedSemaphorePermit),
+    mut is_first: bool,
     shared: Arc<Shared>,
 ) -> PathBuf {
     let Environment { intake, bookmarks, board, .. } = &shared.environment;
@@ -237,14 +280,19 @@ async fn read(
         tail = same;
         drop(reading);
         board.write(&path, |row| tail.tell(row, &step));
+        // What has to be told of a file comes before its lines.
+        if is_first && !matches!(step, Step::Lines(None, _)) {
+            is_first = false;
+            shared.begun.add_permits(1);
+        }
         match step {
-            Step::Lines(lines, mark) => {
+            Step::Lines(lines, marks) => {
                 let origin =
                     if lines.as_ref().is_some_and(|lines| lines.is_backlog) { &backlog } else { &origin };
                 let (bytes, frames) =
                     lines.map_or((Bytes::new(), Vec::new()), |lines| (lines.bytes, lines.frames));
                 let batch = Batch { origin: Arc::clone(origin), bytes, frames };
-                intake.submit_read(permit, batch, (mark, bookmarks.as_deref()));
+                intake.submit_read(permit, batch, (marks, bookmarks.as_deref()));
             }
             Step::Over => {
                 board.remove(&path);

@@ -1,6 +1,7 @@
 //! Floor 4: one file that is followed: whole lines from a place on, and how the place is known again.
 //!
-//! Nothing is kept between two reads but the place: an incomplete line is read again once there is more of it.
+//! Nothing is kept between two reads but the place, and how far a line or record was searched that is not complete: it is
+//! read again once there is more of it.
 //!
 //! Invariant: a place is the beginning of a line, or the rest of a line is passed over; so a line is taken whole, or as far
 //! as the limit for messages goes and marked truncated.
@@ -75,6 +76,15 @@ pub(super) enum Look {
     Cut,
 }
 
+/// A search of lines of which none was complete.
+#[derive(Debug)]
+struct Search {
+    records: Records,
+    /// How many bytes were searched, and their hash: what was cut and written anew has others.
+    length: usize,
+    hash: u64,
+}
+
 /// A file that is read.
 #[derive(Debug)]
 pub(super) struct OpenFile {
@@ -83,6 +93,8 @@ pub(super) struct OpenFile {
     place: Place,
     /// Where what is a backlog ends; 0 where nothing is.
     backlog: u64,
+    /// What has searched the lines at the place, where one of them goes on.
+    search: Option<Search>,
     /// Its length and when it was last written, when it was last looked at.
     seen: Option<(u64, i64, i64)>,
     /// When it was last seen to grow.
@@ -125,7 +137,7 @@ fn hash(bytes: &[u8]) -> u64 {
 }
 
 /// The last bytes before a place, by which it is known again.
-fn known(before: &[u8]) -> (u32, u64) {
+pub(super) fn known(before: &[u8]) -> (u32, u64) {
     let start = before.len().saturating_sub(limits::KNOWN_FILE_BYTES);
     let bytes = before.get(start..).unwrap_or_default();
     (u32::try_from(bytes.len()).unwrap_or_default(), hash(bytes))
@@ -146,7 +158,7 @@ impl OpenFile {
         let mut start = vec![0; limits::FILE_SAMPLE];
         let count = file.read_at(&mut start, 0)?;
         refuse_foreign(start.get(..count).unwrap_or_default())?;
-        let mut open = Self { file, claim, place, backlog: 0, seen: None, grown: now };
+        let mut open = Self { file, claim, place, backlog: 0, search: None, seen: None, grown: now };
         open.move_to(place);
         Ok(open)
     }
@@ -176,6 +188,7 @@ impl OpenFile {
     }
 
     fn move_to(&mut self, place: Place) {
+        self.search = None;
         self.place = place;
         self.claim.place = Some(place);
     }
@@ -224,7 +237,11 @@ impl OpenFile {
         let start = self.skip(&buffer);
         let bytes = Bytes::from(buffer);
         let rest = bytes.slice(start..);
-        let mut records = rules.records();
+        let search = self
+            .search
+            .take()
+            .filter(|search| rest.get(..search.length).is_some_and(|searched| hash(searched) == search.hash));
+        let mut records = search.map_or_else(|| rules.records(), |search| search.records);
         let mut frames = Vec::new();
         let mut done = records.advance(&rest, &mut frames, limits::MAX_BATCH_FRAMES);
         let mut mid_line = if rest.is_empty() {
@@ -239,6 +256,7 @@ impl OpenFile {
             let is_whole = rest.ends_with(b"\n");
             let due = self.grown + if is_whole { limits::QUIET_RECORD_TIME } else { rules.quiet };
             if now < due {
+                self.search = Some(Search { records, length: rest.len(), hash: hash(&rest) });
                 return Look::Begun(due);
             }
             records.finish(&rest, &mut frames);

@@ -74,6 +74,14 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), parts })
     }
 
+    /// Whether the pattern names this path, whether or not it exists.
+    pub(super) fn matches(&self, path: &Path) -> bool {
+        let Ok(path) = path.strip_prefix("/") else { return false };
+        let mut names = path.iter();
+        self.parts.iter().all(|part| names.next().is_some_and(|name| part.fits(name)))
+            && names.next().is_none()
+    }
+
     /// Adds what the pattern names now.
     pub(super) fn find(&self, found: &mut Found) {
         let is_wild = self.parts.iter().any(|part| matches!(part, Part::Wild { .. }));
@@ -87,14 +95,9 @@ impl Pattern {
                 }
                 match part {
                     Part::Name(name) => next.push(directory.join(name)),
-                    Part::Wild { matcher, hidden } => {
-                        let names = names(&directory, &mut found.cut);
-                        let fits = |name: &OsStr| {
-                            (*hidden || !name.as_bytes().starts_with(b".")) && matcher.is_match(name)
-                        };
-                        next.extend(
-                            names.into_iter().filter(|name| fits(name)).map(|name| directory.join(name)),
-                        );
+                    Part::Wild { .. } => {
+                        let names = names(&directory, &mut found.cut).into_iter();
+                        next.extend(names.filter(|name| part.fits(name)).map(|name| directory.join(name)));
                     }
                 }
             }
@@ -107,6 +110,18 @@ impl Pattern {
             reached = next;
         }
         found.paths.extend(reached.into_iter().filter(|path| !is_wild || path.is_file()));
+    }
+}
+
+impl Part {
+    /// Whether it is this name, or one such.
+    fn fits(&self, name: &OsStr) -> bool {
+        match self {
+            Self::Name(own) => own == name,
+            Self::Wild { matcher, hidden } => {
+                (*hidden || !name.as_bytes().starts_with(b".")) && matcher.is_match(name)
+            }
+        }
     }
 }
 

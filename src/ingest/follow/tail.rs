@@ -7,12 +7,14 @@
 //! Invariant: each line of a file is taken once, in its order; a place in a file is given up only for good reason, which is
 //! logged.
 
+mod aside;
+
 use super::backlogs::Backlogs;
 use super::board::Row;
-use super::held::{Claim, Held};
+use super::held::Held;
 use super::open_file::{Lines, Look, OpenFile, Rules, claim, end_of, id, is_known};
+use super::past::PathPast;
 use crate::journal::{FileId, Mark, Place};
-use crate::limits;
 use crate::time::{Clock, SystemClock};
 use std::collections::VecDeque;
 use std::fs::{File, Metadata};
@@ -34,8 +36,8 @@ pub(super) enum Begin {
 /// What a step came to.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Lines, perhaps none, and how far their file has been read with them.
-    Lines(Option<Lines>, Mark),
+    /// Lines, perhaps none, and how far files have been read with them.
+    Lines(Option<Lines>, Vec<Mark>),
     /// There is nothing now; at that instant there may be, even if no file changes.
     Idle(Option<Instant>),
     /// The path names nothing any more.
@@ -51,10 +53,10 @@ pub(super) struct Tail {
     /// Files that it named before, the oldest first, and until when each is read.
     old: VecDeque<(OpenFile, Instant)>,
     current: Option<OpenFile>,
-    /// Whether how far the newest file is read has to be told.
-    is_news: bool,
-    /// How far files of this path had been read in the run before.
-    marks: Vec<Mark>,
+    /// How far files are that has to be told.
+    news: Vec<Mark>,
+    /// What the run before knew of the path.
+    past: PathPast,
     /// How far the backlogs of files go.
     backlogs: Backlogs,
     begin: Begin,
@@ -64,12 +66,42 @@ pub(super) struct Tail {
     trouble: Option<String>,
 }
 
+/// What the file is that the path names, by what is known of it.
+#[derive(Debug)]
+enum Seen {
+    /// The one that was read up to this place.
+    Known(Place),
+    /// The same, but what stood before the place is not there any more.
+    Cut(Place),
+    /// A copy of the one of this mark.
+    Copy(Mark, Place),
+    /// Another one, to be begun at this place.
+    New(Place),
+}
+
 impl Tail {
-    pub(super) fn new(path: PathBuf, rules: Rules, held: Held, (begin, marks): (Begin, Vec<Mark>)) -> Self {
-        let (old, current) = (VecDeque::new(), None);
-        let (missing, trouble) = (None, None);
-        let (backlogs, marks) = Backlogs::of(&path, marks, begin == Begin::Backlog);
-        Self { path, rules, held, old, current, is_news: false, marks, backlogs, begin, missing, trouble }
+    /// Follows a path; `keeps_backlog` says whether it is to be known what of its files is a backlog.
+    pub(super) fn new(
+        path: PathBuf,
+        rules: Rules,
+        held: Held,
+        (begin, keeps_backlog): (Begin, bool),
+        past: PathPast,
+    ) -> Self {
+        let (backlogs, marks) = Backlogs::of(&path, past.marks, keeps_backlog);
+        Self {
+            path,
+            rules,
+            held,
+            old: VecDeque::new(),
+            current: None,
+            news: Vec::new(),
+            past: PathPast { marks, ..past },
+            backlogs,
+            begin,
+            missing: None,
+            trouble: None,
+        }
     }
 
     /// Does what there is to do next.
@@ -84,12 +116,16 @@ impl Tail {
             }
             Err(error) => {
                 self.give_up_for_now();
+                self.fix_beginning(&error);
                 let trouble = error.to_string();
                 if self.trouble.as_ref() != Some(&trouble) {
                     tracing::warn!(path = %self.path.display(), "cannot follow the file: {trouble}; it is tried again");
                     self.trouble = Some(trouble);
                 }
-                Step::Idle(None)
+                match self.news() {
+                    news if news.is_empty() => Step::Idle(None),
+                    news => Step::Lines(None, news),
+                }
             }
         }
     }
@@ -109,14 +145,40 @@ impl Tail {
     /// Closes a file that cannot be read; once it can, it is gone on with where it was.
     fn give_up_for_now(&mut self) {
         if let Some(current) = self.current.take() {
-            self.marks.push(mark(&self.path, &current));
+            self.past.marks.push(mark(&self.path, &current));
         }
+    }
+
+    /// Notes where to begin in a file that was there before it was followed and cannot be read yet. So that is known in the
+    /// next run, too.
+    fn fix_beginning(&mut self, error: &io::Error) {
+        // What is no text may become so only when it is written anew.
+        if self.begin == Begin::Start || error.kind() == io::ErrorKind::InvalidData {
+            return;
+        }
+        let Some(metadata) = std::fs::metadata(&self.path).ok().filter(Metadata::is_file) else { return };
+        let (id, length) = (id(&metadata), metadata.len());
+        if self.begin == Begin::Backlog {
+            self.backlogs.begin(id, length);
+        }
+        let offset = if self.begin == Begin::End { length } else { 0 };
+        let mark = Mark { path: self.path.clone(), id, place: Some(Place { offset, ..Place::default() }) };
+        self.news.push(mark.clone());
+        self.past.marks.push(mark);
+        self.begin = Begin::Start;
+    }
+
+    /// What has to be told; the ends of backlogs come first.
+    fn news(&mut self) -> Vec<Mark> {
+        let backlogs = std::iter::from_fn(|| self.backlogs.news());
+        backlogs.collect::<Vec<_>>().into_iter().chain(self.news.drain(..)).collect()
     }
 
     fn try_step(&mut self, now: Instant) -> io::Result<Step> {
         loop {
-            if let Some(mark) = self.backlogs.news() {
-                return Ok(Step::Lines(None, mark));
+            let news = self.news();
+            if !news.is_empty() {
+                return Ok(Step::Lines(None, news));
             }
             if let Some(step) = self.step_old(now)? {
                 return Ok(step);
@@ -129,16 +191,13 @@ impl Tail {
                 }
                 return Ok(if self.is_over(now) { Step::Over } else { Step::Idle(until) });
             };
-            if std::mem::take(&mut self.is_news) {
-                return Ok(Step::Lines(None, mark(&self.path, current)));
-            }
             match current.look(&self.rules, now)? {
                 Look::Lines(lines) => {
                     self.backlogs.passed(current.id(), current.place().offset);
-                    return Ok(Step::Lines(Some(lines), mark(&self.path, current)));
+                    return Ok(Step::Lines(Some(lines), vec![mark(&self.path, current)]));
                 }
                 Look::Begun(due) => return Ok(Step::Idle(earliest(due))),
-                Look::Cut => self.cut(now)?,
+                Look::Cut => self.cut(now),
                 Look::End if self.has_moved(now)? => {
                     let until = now + self.rules.rotated;
                     self.old.extend(self.current.take().map(|old| (old, until)));
@@ -154,7 +213,7 @@ impl Tail {
             match old.look(&self.rules, now) {
                 Ok(Look::Lines(lines)) => {
                     self.backlogs.passed(old.id(), old.place().offset);
-                    return Ok(Some(Step::Lines(Some(lines), mark(&self.path, old))));
+                    return Ok(Some(Step::Lines(Some(lines), vec![mark(&self.path, old)])));
                 }
                 Ok(Look::Begun(due)) => return Ok(Some(Step::Idle(Some(due)))),
                 Ok(Look::End | Look::Cut) => {}
@@ -166,8 +225,7 @@ impl Tail {
         }
         let over = self.old.pop_front_if(|(_, until)| *until <= now);
         over.iter().for_each(|(old, _)| self.backlogs.passed(old.id(), u64::MAX));
-        Ok(over
-            .map(|(old, _)| Step::Lines(None, Mark { path: self.path.clone(), id: old.id(), place: None })))
+        Ok(over.map(|(old, _)| Step::Lines(None, vec![self.gone(old.id())])))
     }
 
     /// Whether the path names another file than the one that is open, or has named none for long.
@@ -200,146 +258,109 @@ impl Tail {
     fn open(&mut self, now: Instant) -> io::Result<bool> {
         let claimed = match claim(&self.path, &self.held) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let is_first = self.missing.is_none();
                 self.missing.get_or_insert(now);
                 self.begin = Begin::Start;
-                return Ok(false);
+                if is_first {
+                    self.resume_without_name(now);
+                }
+                return Ok(!self.old.is_empty() && is_first);
             }
             claimed => claimed?,
         };
         // By another name it is being read already.
         let Some((file, metadata, claim)) = claimed else { return Ok(false) };
         self.missing = None;
-        let marks = std::mem::take(&mut self.marks);
-        let (own, others): (Vec<_>, Vec<_>) = marks.into_iter().partition(|mark| mark.id == claim.id);
-        if !others.is_empty() {
-            self.begin = Begin::Start;
-            others.iter().for_each(|mark| self.resume_elsewhere(mark, now));
-        }
+        let (own, mut others): (Vec<_>, Vec<_>) =
+            self.past.marks.iter().cloned().partition(|mark| mark.id == claim.id);
         let noted = claim.place.or_else(|| own.first().and_then(|mark| mark.place));
-        let place = self.first_place(&file, &metadata, noted, now)?;
+        let seen = self.judge((&file, &metadata), noted, &others)?;
+        let since = self.past.told.take();
+        let is_new = matches!(seen, Seen::New(_));
+        let mut found = Vec::new();
+        let (place, is_other) = match seen {
+            Seen::Known(place) => (place, false),
+            Seen::Copy(mark, place) => {
+                tracing::info!(path = %self.path.display(), at = place.offset, "the file is another one with the same content; it is read on");
+                others.retain(|other| other.id != mark.id);
+                self.moved(mark.id, claim.id);
+                (place, false)
+            }
+            Seen::Cut(place) => {
+                found.extend(self.copy(place, claim.id, since));
+                (Place::default(), true)
+            }
+            Seen::New(place) => {
+                if !others.is_empty() {
+                    self.begin = Begin::Start;
+                }
+                (place, !others.is_empty())
+            }
+        };
+        found.extend(others.iter().filter_map(|mark| self.elsewhere(mark, since)));
+        self.resume(found, since.filter(|_| is_other), Some(&file), now);
         let id = claim.id;
         match OpenFile::new(file, claim, place, now) {
             Ok(open) => {
-                if noted.is_none() && self.begin == Begin::Backlog {
+                if is_new && self.begin == Begin::Backlog {
                     self.backlogs.begin(id, metadata.len());
                 }
-                self.current = Some(open.with_backlog(self.backlogs.end(id)));
+                (self.begin, self.past.marks) = (Begin::Start, Vec::new());
+                let open = open.with_backlog(self.backlogs.end(id));
+                self.news.push(mark(&self.path, &open));
+                self.current = Some(open);
+                Ok(true)
             }
             Err(error) => {
-                self.marks.extend(own);
-                return Err(error);
+                self.past.marks = own;
+                Err(error)
             }
         }
-        (self.begin, self.is_news) = (Begin::Start, true);
-        Ok(true)
     }
 
-    /// Where to begin in a file that may have been read before, as far as was noted.
-    fn first_place(
-        &mut self,
-        file: &File,
-        metadata: &Metadata,
+    /// What a file is that the path names, which was noted to be read up to a place, beside marks of other files.
+    fn judge(
+        &self,
+        (file, metadata): (&File, &Metadata),
         noted: Option<Place>,
-        now: Instant,
-    ) -> io::Result<Place> {
-        match noted {
-            Some(place) if metadata.len() >= place.offset && is_known(file, &place)? => Ok(place),
-            Some(place) => {
-                self.resume_copy(&place, id(metadata), now);
-                Ok(Place::default())
-            }
-            None if self.begin == Begin::End => end_of(file, metadata.len()),
-            None => Ok(Place::default()),
+        others: &[Mark],
+    ) -> io::Result<Seen> {
+        if let Some(place) = noted {
+            return Ok(if metadata.len() < place.offset || !is_known(file, &place)? {
+                Seen::Cut(place)
+            } else if place.known == 0 {
+                Seen::Known(end_of(file, place.offset)?)
+            } else {
+                Seen::Known(place)
+            });
         }
+        for mark in others {
+            if let Some(place) = mark.place
+                && place.known > 0
+                && is_known(file, &place)?
+            {
+                return Ok(Seen::Copy(mark.clone(), place));
+            }
+        }
+        let is_end = self.begin == Begin::End && others.is_empty();
+        Ok(Seen::New(if is_end { end_of(file, metadata.len())? } else { Place::default() }))
     }
 
     /// Begins anew in a file that was cut, after what a copy of it has more.
-    fn cut(&mut self, now: Instant) -> io::Result<()> {
+    fn cut(&mut self, now: Instant) {
         if let Some(current) = &mut self.current {
             let (place, id) = (current.place(), current.id());
             current.restart();
-            self.is_news = true;
-            self.resume_copy(&place, id, now);
-        }
-        Ok(())
-    }
-
-    /// Goes on in the copy that was made of a file before it was cut.
-    fn resume_copy(&mut self, place: &Place, original: FileId, now: Instant) {
-        let path = self.path.display();
-        match self.find(place, None, original) {
-            Some((copy, file, claim)) => {
-                tracing::info!(%path, copy = %copy.display(), "the file was cut; its copy is read to its end first");
-                self.backlogs.moved(original, claim.id);
-                self.go_on((file, claim), *place, now, now);
-                return;
-            }
-            None if place.offset > 0 => {
-                tracing::info!(%path, at = place.offset, "the file was cut or written anew; it is read from its start");
-            }
-            None => {}
-        }
-        self.backlogs.passed(original, u64::MAX);
-    }
-
-    /// Goes on with a file that the path named in the run before, by whatever name it has now.
-    fn resume_elsewhere(&mut self, mark: &Mark, now: Instant) {
-        let Some(place) = mark.place else { return };
-        match self.find(&place, Some(mark.id), mark.id) {
-            Some((_, file, claim)) => {
-                self.go_on((file, claim), place, now, now + self.rules.rotated);
-            }
-            None => tracing::warn!(
-                path = %self.path.display(), at = place.offset,
-                "the file that was read in the run before is not there any more; what was written behind this place is lost"
-            ),
+            let anew = mark(&self.path, current);
+            let copy = self.copy(place, id, None);
+            self.resume(copy.into_iter().collect(), None, None, now);
+            self.news.push(anew);
         }
     }
 
-    fn go_on(&mut self, (file, claim): (File, Claim), place: Place, now: Instant, until: Instant) {
-        let backlog = self.backlogs.end(claim.id);
-        match OpenFile::new(file, claim, place, now) {
-            Ok(open) => self.old.push_back((open.with_backlog(backlog), until)),
-            Err(error) => {
-                tracing::warn!(path = %self.path.display(), %error, "cannot go on with an older file")
-            }
-        }
-    }
-
-    /// Finds a file beside the path that is known by a place in it: the one with this identity, or else a copy, which has a
-    /// longer name. `original` itself is no copy.
-    fn find(
-        &self,
-        place: &Place,
-        wanted: Option<FileId>,
-        original: FileId,
-    ) -> Option<(PathBuf, File, Claim)> {
-        let own = self.path.file_name()?.as_encoded_bytes();
-        let (mut same, mut copies) = (Vec::new(), Vec::new());
-        let entries = std::fs::read_dir(self.path.parent().unwrap_or(Path::new("/"))).ok()?;
-        for entry in entries.flatten().take(limits::MAX_LISTED_FILES) {
-            let Some(metadata) = entry.metadata().ok().filter(Metadata::is_file) else { continue };
-            let name = entry.file_name();
-            if metadata.len() < place.offset {
-                continue;
-            }
-            if Some(id(&metadata)) == wanted {
-                same.push(entry.path());
-            } else if id(&metadata) != original
-                && name.as_encoded_bytes().len() > own.len()
-                && name.as_encoded_bytes().starts_with(own)
-            {
-                copies.push(entry.path());
-            }
-        }
-        copies.sort();
-        same.into_iter().chain(copies).find_map(|path| {
-            let (file, _, claim) = claim(&path, &self.held).ok()??;
-            // A file of which nothing was read is known by its identity alone.
-            let is_it =
-                if place.known == 0 { Some(claim.id) == wanted } else { is_known(&file, place).ok()? };
-            is_it.then_some((path, file, claim))
-        })
+    /// The mark of a file that nobody will read any more.
+    fn gone(&self, id: FileId) -> Mark {
+        Mark { path: self.path.clone(), id, place: None }
     }
 }
 

@@ -181,3 +181,43 @@ fn what_is_being_written_is_no_damage() {
 fn what_is_written_while_a_segment_ends_is_not_passed_over() {
     read_while_written(300, 20, 4 * 1024);
 }
+
+/// Whoever looks for what was written since has to know since when.
+#[test]
+fn when_a_path_was_last_told_of_outlives_that_all_marks_are_written_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let mut opened = open(home.path(), Options { inputs_segment: 2048, ..Options::default() });
+    let mut commit = |number, path: &str, is_there: bool| {
+        let mut group = Group::new(opened.identity.run, opened.base, opened.base + number);
+        let id = FileId { device: 1, inode: 2 };
+        group.marks.push(Mark { path: path.into(), id, place: is_there.then(Place::default) });
+        opened.journal.commit(&mut group, at(number)).unwrap();
+    };
+    commit(10, "/quiet", true);
+    commit(20, "/gone", true);
+    commit(30, "/log", true);
+    commit(40, "/gone", false);
+    let told = |home: &Path| {
+        let opened = open(home, Options { inputs_segment: 2048, ..Options::default() });
+        let (_, recovery) =
+            Journal::open(home, &opened.identity, Options::default(), Arc::new(Disk)).unwrap();
+        recovery.told.into_iter().map(|(path, time)| (path.display().to_string(), time)).collect::<Vec<_>>()
+    };
+    drop(opened);
+    let expected = [("/log".to_owned(), at(30)), ("/quiet".to_owned(), at(10))];
+    for _ in 0..3 {
+        assert_eq!(told(home.path()), expected);
+    }
+    // A segment that begins with all marks: nothing of a path was told since, and nothing before counts.
+    let mut opened = open(home.path(), Options { inputs_segment: 2048, ..Options::default() });
+    for number in 50..90 {
+        let mut group = Group::new(opened.identity.run, opened.base, opened.base + number);
+        let place = Some(Place { offset: number, ..Place::default() });
+        group.marks.push(Mark { path: "/log".into(), id: FileId { device: 1, inode: 2 }, place });
+        opened.journal.commit(&mut group, at(number)).unwrap();
+    }
+    drop(opened);
+    let told = told(home.path());
+    assert_eq!(told[0], ("/log".to_owned(), at(89)));
+    assert!(told[1].1 > at(50) && told[1].1 < at(89), "{told:?}");
+}

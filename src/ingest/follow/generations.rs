@@ -1,0 +1,272 @@
+//! Floor 4: the files that rotation has put beside the one that a path names.
+//!
+//! A file is found by its identity, or by what stood before a place in it, compressed or not. A generation that nobody knows
+//! of is one by its name: the path's, and a number or a date behind it.
+//!
+//! Invariant: what nobody knows of was written since the run before, and comes in the order in which it was written.
+
+use super::held::{Claim, Held};
+use super::open_file::{id, is_known, known, open};
+use crate::ingest::file::packed::Packed;
+use crate::journal::{FileId, Place};
+use crate::limits;
+use crate::time::Timestamp;
+use std::ffi::OsStr;
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// What the names of compressed files end with.
+const PACKED: [&str; 8] = [".gz", ".zst", ".xz", ".bz2", ".lz4", ".lzma", ".zip", ".Z"];
+
+/// Digits of a number that counts generations; a longer one is a date, or a time.
+const MAX_COUNT_DIGITS: usize = 4;
+
+/// When a file was written, and where two were at once, what their names say of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Age {
+    modified: Timestamp,
+    rank: i64,
+}
+
+/// A file that was found, and where to go on in it.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    pub(super) claim: Claim,
+    pub(super) place: Place,
+    pub(super) age: Age,
+}
+
+/// What came of a search.
+#[derive(Debug)]
+pub(super) enum Sought {
+    Found(Found),
+    /// Somebody reads it already.
+    Elsewhere,
+    Nowhere,
+}
+
+/// Looks beside a path.
+#[derive(Debug)]
+pub(super) struct Beside<'a> {
+    pub(super) path: &'a Path,
+    pub(super) held: &'a Held,
+    /// When the run before last told of the path; nothing where this run has.
+    pub(super) since: Option<Timestamp>,
+}
+
+/// A file beside the path.
+#[derive(Debug)]
+struct Entry {
+    path: PathBuf,
+    id: FileId,
+    length: u64,
+    age: Age,
+    /// Whether its name begins with the path's, and goes on.
+    is_longer: bool,
+    /// Whether rotation gives such names.
+    is_generation: bool,
+    is_packed: bool,
+}
+
+impl Beside<'_> {
+    /// Finds the file that is known by a place in it: the one with this identity, or else a copy, which has a longer name.
+    /// `original` itself is no copy.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed.
+    pub(super) fn find(&self, place: Place, wanted: Option<FileId>, original: FileId) -> io::Result<Sought> {
+        let mut entries = self.entries()?;
+        entries.sort_by(|one, other| one.path.cmp(&other.path));
+        for same in entries.iter().filter(|entry| Some(entry.id) == wanted) {
+            match self.open_at(same, place, true) {
+                Ok(Sought::Nowhere) | Err(_) => {}
+                Ok(sought) => return Ok(sought),
+            }
+        }
+        if place.known == 0 {
+            return Ok(Sought::Nowhere);
+        }
+        let is_copy = |entry: &&Entry| entry.is_longer && entry.id != original;
+        let plain = entries.iter().filter(is_copy).filter(|entry| entry.length >= place.offset);
+        for copy in plain.chain(self.packed(&entries)) {
+            match self.open_at(copy, place, false) {
+                Ok(Sought::Found(found)) => return Ok(Sought::Found(found)),
+                Err(error) if copy.is_packed => {
+                    tracing::warn!(path = %self.path.display(), file = %copy.path.display(), %error,
+                        "cannot look into a compressed file for what was not read of it");
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(Sought::Nowhere)
+    }
+
+    /// The compressed files that may have been made since the run before of a file that it read: those that were written
+    /// since, and the one before them.
+    fn packed<'a>(&self, entries: &'a [Entry]) -> Vec<&'a Entry> {
+        let Some(since) = self.since else { return Vec::new() };
+        let mut packed: Vec<_> =
+            entries.iter().filter(|entry| entry.is_generation && entry.is_packed).collect();
+        packed.sort_by_key(|entry| std::cmp::Reverse(entry.age));
+        let later = packed.partition_point(|entry| entry.is_since(since));
+        packed.truncate((later + 1).min(limits::MAX_UNPACKED_TRIALS));
+        packed
+    }
+
+    /// The generations that were written since the run before, behind the last that is known, the oldest first. What begins
+    /// as one of these files does is a copy.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed.
+    pub(super) fn missed(&self, known: &[Found], live: Option<&File>) -> io::Result<Vec<Found>> {
+        let Some(since) = self.since else { return Ok(Vec::new()) };
+        let mut entries = self.entries()?;
+        // What is being compressed is there twice.
+        let names: Vec<_> = entries.iter().map(|entry| entry.path.clone()).collect();
+        entries.retain(|entry| !entry.is_packed || !names.contains(&entry.path.with_extension("")));
+        let last = known.iter().map(|found| found.age.modified).max();
+        entries.retain(|entry| {
+            entry.is_generation
+                && entry.length > 0
+                && entry.is_since(since)
+                && last.is_none_or(|last| entry.age.modified >= last)
+        });
+        entries.sort_by_key(|entry| entry.age);
+        let surplus = entries.len().saturating_sub(limits::MAX_MISSED_FILES);
+        for entry in entries.drain(..surplus) {
+            tracing::warn!(path = %self.path.display(), file = %entry.path.display(),
+                "too many files were put aside while nobody looked; this one is passed over");
+        }
+        let mut starts: Vec<_> = known.iter().map(|found| &found.file).chain(live).map(start).collect();
+        let mut missed = Vec::new();
+        for entry in entries {
+            match self.open_at(&entry, Place::default(), true) {
+                Ok(Sought::Found(found)) if self.is_new(&found, &mut starts) => missed.push(found),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(path = %self.path.display(), file = %entry.path.display(), %error,
+                        "cannot read what was put aside while nobody looked; it is passed over");
+                }
+            }
+        }
+        Ok(missed)
+    }
+
+    /// Whether nothing is known of a file, nor another one begins as it does.
+    fn is_new(&self, found: &Found, starts: &mut Vec<Vec<u8>>) -> bool {
+        let before = found.claim.place;
+        if before.is_some_and(|place| place.known == 0 || is_known(&found.file, &place).unwrap_or(true)) {
+            return false;
+        }
+        let start = start(&found.file);
+        let is_copy = starts.iter().any(|known| known.starts_with(&start));
+        if is_copy {
+            tracing::warn!(path = %self.path.display(), file = %found.path.display(),
+                "a file begins as another one does, and is taken for a copy of that; it is passed over");
+        }
+        starts.push(start);
+        !is_copy
+    }
+
+    /// Opens a file that may be the one of a place; where it bears the identity, and nothing more is known of it, it is.
+    fn open_at(&self, entry: &Entry, place: Place, is_same: bool) -> io::Result<Sought> {
+        let (file, metadata) = open(&entry.path)?;
+        let Some(claim) = self.held.claim(id(&metadata)) else { return Ok(Sought::Elsewhere) };
+        let by_identity = is_same && place.known == 0;
+        let file = match Packed::open(file, metadata.len())? {
+            Err(file) => (by_identity || is_known(&file, &place)?).then_some(file),
+            Ok(mut packed) => {
+                let last =
+                    packed.pass_to(place.offset, limits::KNOWN_FILE_BYTES.min(place.known as usize))?;
+                let last = last.filter(|last| by_identity || known(last) == (place.known, place.hash));
+                last.map(|last| packed.rest(&last)).transpose()?.map(|(file, trouble)| {
+                    if let Some(error) = trouble {
+                        tracing::warn!(path = %self.path.display(), file = %entry.path.display(), %error,
+                            "a compressed file cannot be read to its end; what is behind is passed over");
+                    }
+                    file
+                })
+            }
+        };
+        let (path, age) = (entry.path.clone(), entry.age);
+        Ok(file.map_or(Sought::Nowhere, |file| Sought::Found(Found { path, file, claim, place, age })))
+    }
+
+    fn entries(&self) -> io::Result<Vec<Entry>> {
+        let own = self.path.file_name().unwrap_or_default();
+        let listed = fs::read_dir(self.path.parent().unwrap_or(Path::new("/")))?;
+        let entry = |entry: fs::DirEntry| {
+            let metadata = entry.metadata().ok().filter(Metadata::is_file)?;
+            let name = entry.file_name();
+            let suffix = name.as_bytes().strip_prefix(own.as_bytes()).filter(|suffix| !suffix.is_empty());
+            let bare = suffix.map(without_packing);
+            let rank = bare.and_then(rank);
+            Some(Entry {
+                path: entry.path(),
+                id: id(&metadata),
+                length: metadata.len(),
+                age: Age { modified: metadata.modified().ok()?.into(), rank: rank.unwrap_or_default() },
+                is_longer: suffix.is_some(),
+                is_generation: rank.is_some(),
+                is_packed: bare != suffix,
+            })
+        };
+        Ok(listed.flatten().take(limits::MAX_LISTED_FILES).filter_map(entry).collect())
+    }
+}
+
+impl Entry {
+    fn is_since(&self, since: Timestamp) -> bool {
+        self.age.modified >= since.minus(limits::FILE_CLOCK_SLACK)
+    }
+}
+
+/// What a file begins with, by which a copy is known.
+fn start(file: &File) -> Vec<u8> {
+    let mut start = vec![0; limits::FILE_SAMPLE];
+    let count = file.read_at(&mut start, 0).unwrap_or_default();
+    start.truncate(count);
+    start
+}
+
+fn without_packing(suffix: &[u8]) -> &[u8] {
+    PACKED.iter().find_map(|packed| suffix.strip_suffix(packed.as_bytes())).unwrap_or(suffix)
+}
+
+/// What the end of a name says of when a file was put aside, if rotation gives such ends: `.1` comes after `.2`, and
+/// `-20260202` after `-20260201`.
+fn rank(suffix: &[u8]) -> Option<i64> {
+    let suffix = OsStr::from_bytes(suffix).to_str()?.strip_prefix(['.', '-', '_'])?;
+    let is_part = |char: char| char.is_ascii_digit() || ".-_:+TZ".contains(char);
+    let digits: String = suffix.chars().filter(char::is_ascii_digit).collect();
+    let number: i64 = digits.parse().ok().filter(|_| suffix.chars().all(is_part))?;
+    Some(if digits.len() <= MAX_COUNT_DIGITS { -number } else { number })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_what_rotation_made_and_in_which_order() {
+        let of = |suffix: &str| rank(without_packing(suffix.as_bytes()));
+        for older_and_newer in [
+            [".2", ".1"],
+            [".10.gz", ".9"],
+            ["-20260131", "-20260201.zst"],
+            [".2026-01-31T23", ".2026-02-01T00"],
+            ["-1769940000", "-1769943600"],
+        ] {
+            let [older, newer] = older_and_newer.map(|suffix| of(suffix).unwrap());
+            assert!(older < newer, "{older_and_newer:?}");
+        }
+        for other in ["", ".gz", ".old", "1", ".1~", "-copy", ".swp", ".1.bak", "-99999999999999999999"] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
+}

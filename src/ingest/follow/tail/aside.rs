@@ -1,0 +1,126 @@
+//! Floor 4: what stands beside a path: the files that it named before, their copies, and what came between them and the one
+//! that it names now.
+//!
+//! Invariant: of what is gone on with, the place is told in one step with those that are given up for it; so nothing is read
+//! twice or forgotten, wherever the process ends.
+
+use super::Tail;
+use super::mark;
+use crate::ingest::follow::generations::{Beside, Found, Sought};
+use crate::ingest::follow::open_file::OpenFile;
+use crate::journal::{FileId, Mark, Place};
+use crate::time::Timestamp;
+use std::fs::File;
+use std::time::Instant;
+
+impl Tail {
+    /// Goes on with what the run before read by a path that names nothing now, as far as it is there.
+    pub(super) fn resume_without_name(&mut self, now: Instant) {
+        let since = self.past.told;
+        let mut found = Vec::new();
+        self.past.marks.retain(|mark| {
+            let beside = Beside { path: &self.path, held: &self.held, since };
+            let sought = mark.place.map(|place| beside.find(place, Some(mark.id), mark.id));
+            match sought {
+                Some(Ok(Sought::Found(one))) if one.claim.id == mark.id => found.push(one),
+                _ => return true,
+            }
+            false
+        });
+        if !found.is_empty() {
+            self.resume(found, since, None, now);
+        }
+    }
+
+    /// Finds the copy that was made of a file before it was cut at this place.
+    pub(super) fn copy(&mut self, place: Place, original: FileId, since: Option<Timestamp>) -> Option<Found> {
+        let path = self.path.display();
+        match (Beside { path: &self.path, held: &self.held, since }).find(place, None, original) {
+            Ok(Sought::Found(copy)) => {
+                tracing::info!(%path, copy = %copy.path.display(), "the file was cut; its copy is read to its end first");
+                self.backlogs.moved(original, copy.claim.id);
+                return Some(copy);
+            }
+            Err(error) => tracing::warn!(%path, %error, "cannot look for a copy of a file that was cut"),
+            Ok(_) if place.offset > 0 => {
+                tracing::info!(%path, at = place.offset, "the file was cut or written anew; it is read from its start");
+            }
+            Ok(_) => {}
+        }
+        self.backlogs.passed(original, u64::MAX);
+        None
+    }
+
+    /// Finds a file that the path named in the run before, by whatever name it has now.
+    pub(super) fn elsewhere(&mut self, mark: &Mark, since: Option<Timestamp>) -> Option<Found> {
+        let path = self.path.display();
+        let place = mark.place?;
+        match (Beside { path: &self.path, held: &self.held, since }).find(place, Some(mark.id), mark.id) {
+            Ok(Sought::Found(found)) => {
+                if found.claim.id != mark.id {
+                    self.moved(mark.id, found.claim.id);
+                }
+                return Some(found);
+            }
+            Ok(Sought::Elsewhere) => {}
+            Ok(Sought::Nowhere) => {
+                tracing::warn!(
+                    %path, at = place.offset,
+                    "the file that was read in the run before is not there any more; what was written behind this place is lost"
+                );
+                self.backlogs.passed(mark.id, u64::MAX);
+                self.news.push(self.gone(mark.id));
+            }
+            Err(error) => {
+                tracing::warn!(%path, %error, "cannot look for the file that was read in the run before")
+            }
+        }
+        None
+    }
+
+    /// Notes that a file is gone on with in another one, which has the same content.
+    pub(super) fn moved(&mut self, from: FileId, to: FileId) {
+        self.backlogs.moved(from, to);
+        self.news.push(self.gone(from));
+    }
+
+    /// Goes on with files that the path named before, and behind them with those that were put aside since the run before
+    /// and nobody knows, in the order in which they were written.
+    pub(super) fn resume(
+        &mut self,
+        mut found: Vec<Found>,
+        since: Option<Timestamp>,
+        live: Option<&File>,
+        now: Instant,
+    ) {
+        match (Beside { path: &self.path, held: &self.held, since }).missed(&found, live) {
+            Ok(missed) => {
+                for missed in missed {
+                    tracing::info!(path = %self.path.display(), file = %missed.path.display(),
+                        "a file was put aside while nobody looked; it is read first");
+                    found.push(missed);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(path = %self.path.display(), %error, "cannot look for files that were put aside");
+            }
+        }
+        found.sort_by_key(|found| found.age);
+        let last = found.len().saturating_sub(1);
+        for (index, Found { path, file, claim, place, .. }) in found.into_iter().enumerate() {
+            let backlog = self.backlogs.end(claim.id);
+            // Whoever writes to the last one may not have noticed yet.
+            let until = if index == last { now + self.rules.rotated } else { now };
+            match OpenFile::new(file, claim, place, now) {
+                Ok(open) => {
+                    self.news.push(mark(&self.path, &open));
+                    self.old.push_back((open.with_backlog(backlog), until));
+                }
+                Err(error) => {
+                    tracing::warn!(path = %self.path.display(), file = %path.display(), %error,
+                        "cannot go on with an older file; it is passed over");
+                }
+            }
+        }
+    }
+}

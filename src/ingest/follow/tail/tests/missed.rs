@@ -1,0 +1,248 @@
+//! Floor 4, tests: what became of files while nobody followed them.
+
+use super::*;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::time::SystemTime;
+
+/// A log of which this was read by a process that has ended.
+fn stopped(begin: Begin, content: &str) -> Scene {
+    let mut scene = Scene::new(begin, content);
+    scene.lines();
+    scene.told = Some(SystemClock.now());
+    scene
+}
+
+impl Scene {
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
+    fn compress(&self, name: &str) {
+        let (path, packed) = (self.path(name), File::create(self.path(&format!("{name}.gz"))).unwrap());
+        let mut encoder = GzEncoder::new(packed, Compression::fast());
+        encoder.write_all(&fs::read(&path).unwrap()).unwrap();
+        encoder.finish().unwrap();
+        fs::remove_file(path).unwrap();
+    }
+
+    /// Has a file written so many seconds after the process has ended.
+    fn date(&self, name: &str, seconds: i64) {
+        let file = OpenOptions::new().write(true).open(self.path(name)).unwrap();
+        let told = u64::try_from(self.told.unwrap().as_micros()).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_micros(told);
+        let by = Duration::from_secs(seconds.unsigned_abs());
+        file.set_modified(if seconds < 0 { time - by } else { time + by }).unwrap();
+    }
+
+    /// What is kept of files that are read no more.
+    fn kept(&self) -> usize {
+        self.marks.iter().filter(|mark| mark.place.is_some()).count()
+    }
+}
+
+#[test]
+fn what_was_rotated_away_more_than_once_is_read_in_its_order() {
+    let mut scene = stopped(Begin::Start, "1\n");
+    fs::write(scene.path("auth.log.1"), "long ago\n").unwrap();
+    scene.date("auth.log.1", -60);
+    for line in ["2\n", "3\n", "4\n"] {
+        scene.append(line);
+        for number in (1..4).rev().filter(|number| scene.path(&format!("auth.log.{number}")).exists()) {
+            scene.rename(&format!("auth.log.{number}"), &format!("auth.log.{}", number + 1));
+        }
+        scene.rename("auth.log", "auth.log.1");
+    }
+    scene.append("5\n");
+    // A restart in the midst of it repeats nothing.
+    let mut all = Vec::new();
+    for round in 0..8 {
+        scene.restart();
+        for _ in 0..2 + round % 2 {
+            all.extend(scene.step().unwrap_or_default());
+        }
+        scene.told = Some(SystemClock.now());
+    }
+    assert_eq!(all, ["2", "3", "4", "5"]);
+    scene.pass(ROTATED);
+    assert_eq!(scene.lines(), "");
+    assert_eq!(scene.kept(), 1, "{:?}", scene.marks);
+}
+
+#[test]
+fn names_with_dates_come_by_time_and_what_rotation_does_not_make_is_left() {
+    let mut scene = stopped(Begin::Start, "1\n");
+    for (name, content, seconds) in [
+        ("auth.log-20260201", "before\n", -60),
+        ("auth.log-20260203", "3\n", 20),
+        ("auth.log-20260204", "4\n", 20),
+        ("auth.log-20260205", "", 30),
+        ("auth.log.bak", "backup\n", 30),
+        ("auth.log~", "editor\n", 30),
+        ("auth.log-20260205.new", "other\n", 30),
+        ("auth.log-1", "5\n", 40),
+    ] {
+        fs::write(scene.path(name), content).unwrap();
+        scene.date(name, seconds);
+    }
+    scene.append("2\n");
+    scene.rename("auth.log", "auth.log-20260202");
+    scene.date("auth.log-20260202", 10);
+    scene.append("5\n6\n");
+    scene.restart();
+    assert_eq!(scene.lines(), "2 3 4 5 6", "what begins as the log does is a copy");
+}
+
+#[test]
+fn compressed_generations_are_read_too() {
+    for compressed in [&["auth.log.2"][..], &["auth.log.1"], &["auth.log.2", "auth.log.1"]] {
+        let mut scene = stopped(Begin::Start, &"x\n".repeat(2000));
+        scene.append("2\n");
+        scene.rename("auth.log", "auth.log.2");
+        fs::write(scene.path("auth.log.1"), "3\n4\n").unwrap();
+        compressed.iter().for_each(|name| scene.compress(name));
+        for (name, seconds) in [("auth.log.2", 1), ("auth.log.1", 5)] {
+            let packed = format!("{name}.gz");
+            scene.date(if compressed.contains(&name) { &packed } else { name }, seconds);
+        }
+        scene.append("5\n");
+        scene.restart();
+        let first = scene.step();
+        assert_eq!(first, Some(vec![]), "all that is to be read is noted before anything is");
+        scene.restart();
+        assert_eq!(scene.lines(), "2 3 4 5", "{compressed:?}");
+        scene.pass(ROTATED);
+        assert_eq!((scene.lines().as_str(), scene.kept()), ("", 1), "{compressed:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_being_compressed_is_read_once() {
+    let mut scene = stopped(Begin::Start, "1\n");
+    scene.rename("auth.log", "auth.log.2");
+    fs::write(scene.path("auth.log.1"), "2\n").unwrap();
+    let plain = fs::read(scene.path("auth.log.1")).unwrap();
+    scene.compress("auth.log.1");
+    fs::write(scene.path("auth.log.1"), plain).unwrap();
+    scene.append("3\n");
+    scene.restart();
+    assert_eq!(scene.lines(), "2 3");
+}
+
+#[test]
+fn when_the_old_file_is_gone_what_came_after_it_is_read() {
+    let mut scene = stopped(Begin::Start, "1\n");
+    fs::write(scene.path("auth.log.1"), "3\n").unwrap();
+    // So that its number goes to no other file.
+    let _held = File::open(scene.path("auth.log")).unwrap();
+    fs::remove_file(scene.path("auth.log")).unwrap();
+    scene.append("4\n");
+    scene.restart();
+    assert_eq!(scene.lines(), "3 4");
+    scene.pass(ROTATED);
+    scene.lines();
+    assert_eq!(scene.kept(), 1, "that it is lost is said once");
+}
+
+#[test]
+fn a_file_that_was_cut_more_than_once_left_copies_that_are_read() {
+    let mut scene = stopped(Begin::Start, "1\n");
+    for (line, copy) in [("2\n", "auth.log.2"), ("3\n", "auth.log.1")] {
+        scene.append(line);
+        fs::copy(scene.path("auth.log"), scene.path(copy)).unwrap();
+        OpenOptions::new().write(true).open(scene.path("auth.log")).unwrap().set_len(0).unwrap();
+    }
+    scene.append("4\n");
+    scene.restart();
+    assert_eq!(scene.lines(), "2 3 4");
+    scene.restart();
+    assert_eq!(scene.lines(), "");
+}
+
+#[test]
+fn what_was_put_aside_is_read_though_nothing_is_in_its_place() {
+    let mut scene = stopped(Begin::Start, "1\n");
+    scene.append("2\n");
+    scene.rename("auth.log", "auth.log.2");
+    fs::write(scene.path("auth.log.1"), "3\n").unwrap();
+    scene.restart();
+    assert_eq!(scene.lines(), "2 3");
+    scene.append("4\n");
+    assert_eq!(scene.lines(), "4");
+}
+
+#[test]
+fn a_backlog_stays_one_in_a_copy_that_was_made_while_nobody_looked() {
+    type Become = fn(&Scene);
+    let ways: [(&str, Become); 4] = [
+        ("copied in its place", |scene| {
+            fs::copy(scene.path("auth.log"), scene.path("copy")).unwrap();
+            scene.rename("copy", "auth.log");
+            scene.append("new\n");
+        }),
+        ("copied and cut", |scene| {
+            fs::copy(scene.path("auth.log"), scene.path("auth.log.1")).unwrap();
+            fs::write(scene.path("auth.log"), "new\n").unwrap();
+        }),
+        ("copied aside and replaced", |scene| {
+            fs::copy(scene.path("auth.log"), scene.path("auth.log.1")).unwrap();
+            fs::write(scene.path("other"), "new\n").unwrap();
+            scene.rename("other", "auth.log");
+        }),
+        ("compressed", |scene| {
+            scene.rename("auth.log", "auth.log.1");
+            scene.compress("auth.log.1");
+            scene.append("new\n");
+        }),
+    ];
+    for (way, become_other) in ways {
+        let content = format!("{}\n", "x".repeat(1000)).repeat(300);
+        let mut scene = Scene::new(Begin::Backlog, &content);
+        let first: usize = (0..2).map(|_| scene.step().unwrap().len()).sum();
+        assert!((1..300).contains(&first), "{first}");
+        scene.told = Some(SystemClock.now());
+        become_other(&scene);
+        scene.restart_with(Begin::Backlog);
+        let mut rest = scene.step().unwrap();
+        // It is so still for the process after the next.
+        scene.restart_with(Begin::Backlog);
+        rest.extend(scene.lines().split(' ').map(str::to_owned));
+        let (old, new): (Vec<_>, Vec<_>) =
+            rest.iter().map(String::as_str).partition(|line| line.starts_with('-'));
+        assert_eq!((old.len(), new), (300 - first, vec!["new"]), "{way}");
+        scene.pass(ROTATED);
+        scene.lines();
+        let is_backlog = |mark: &&Mark| !mark.path.starts_with("/") && mark.place.is_some();
+        assert_eq!(scene.marks.iter().filter(is_backlog).count(), 0, "{way}: it is read");
+    }
+}
+
+#[test]
+fn where_a_file_begins_that_cannot_be_read_yet_is_known_in_the_next_run() {
+    let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+    for (begin, told) in [(Begin::End, "b"), (Begin::Backlog, "-a -half b")] {
+        let mut scene = Scene::new(begin, "a\nha");
+        scene.tail.fix_beginning(&denied);
+        let news = scene.tail.news();
+        scene.marks.extend(news);
+        scene.append("lf\nb\n");
+        // Followed before, so what is not known is new.
+        let (marks, keeps_backlog) = (scene.marks.clone(), begin == Begin::Backlog);
+        let past = PathPast { marks, told: None };
+        let begin = (Begin::Start, keeps_backlog);
+        scene.tail = Tail::new(scene.path("auth.log"), rules(), scene.held.clone(), begin, past);
+        assert_eq!(scene.lines(), told, "{begin:?}");
+    }
+}
+
+#[test]
+fn what_was_read_by_one_name_is_gone_on_with_by_another() {
+    let mut scene = stopped(Begin::Start, "1\n");
+    scene.append("2\n");
+    scene.rename("auth.log", "auth.log.1");
+    scene.restart();
+    let past = PathPast::default();
+    let begin = (Begin::Start, false);
+    scene.tail = Tail::new(scene.path("auth.log.1"), rules(), scene.held.clone(), begin, past);
+    assert_eq!(scene.lines(), "2");
+}
