@@ -10,7 +10,8 @@ use super::notices::Refusal;
 use crate::limits;
 use crate::time::{Timestamp, Zone};
 use crate::wire::{Priority, Record};
-use std::collections::HashMap;
+use hashbrown::HashMap;
+use std::hash::RandomState;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,9 +40,11 @@ struct Buckets {
 /// Buckets by what they are for.
 #[derive(Debug, Default)]
 struct Table {
-    of: HashMap<Box<[u8]>, Bucket>,
+    of: HashMap<Vec<u8>, Bucket, RandomState>,
     /// The bucket of all for whom there is no room.
     others: Bucket,
+    /// Until when nobody looks for room in it again.
+    full_until: Option<Instant>,
 }
 
 /// Up to when what was let in has been paid for.
@@ -66,15 +69,21 @@ impl Bucket {
 
 impl Table {
     fn bucket(&mut self, key: &[u8], now: Instant) -> &mut Bucket {
-        if !self.of.contains_key(key) {
-            if self.of.len() >= limits::MAX_RATE_BUCKETS {
-                self.of.retain(|_, bucket| !bucket.ahead(now).is_zero());
-            }
-            if self.of.len() >= limits::MAX_RATE_BUCKETS {
-                return &mut self.others;
-            }
+        if self.of.len() >= limits::MAX_RATE_BUCKETS && !self.of.contains_key(key) && !self.make_room(now) {
+            return &mut self.others;
         }
-        self.of.entry(key.into()).or_default()
+        self.of.entry_ref(key).or_default()
+    }
+
+    /// Forgets the buckets that are paid for; whether there is room then. A flood of unknown names does not make it look
+    /// for each of them.
+    fn make_room(&mut self, now: Instant) -> bool {
+        if self.full_until.is_some_and(|until| now < until) {
+            return false;
+        }
+        self.full_until = Some(now + limits::RATE_ROOM_INTERVAL);
+        self.of.retain(|_, bucket| !bucket.ahead(now).is_zero());
+        self.of.len() < limits::MAX_RATE_BUCKETS
     }
 }
 
@@ -238,5 +247,23 @@ mod tests {
         assert_eq!(admitted(&rates, "another", CRON, 6, now), (0, [6, 0]));
         let later = now + Duration::from_secs(60);
         assert_eq!(admitted(&rates, "another", CRON, 6, later), (6, [0, 0]), "the idle ones have made room");
+    }
+
+    #[test]
+    fn a_full_table_is_not_searched_for_room_at_every_unknown_name() {
+        let mut table = Table::default();
+        let now = Instant::now();
+        for sender in 0..limits::MAX_RATE_BUCKETS {
+            table.bucket(sender.to_string().as_bytes(), now).pay(Duration::from_millis(1), now);
+        }
+        let mut is_known = |name: &str, after: Duration| {
+            table.bucket(name.as_bytes(), now + after);
+            table.of.contains_key(name.as_bytes())
+        };
+        assert!(!is_known("one", Duration::ZERO));
+        let soon = limits::RATE_ROOM_INTERVAL - Duration::from_millis(1);
+        assert!(!is_known("another", soon), "it was full just now");
+        assert!(is_known("1", soon), "who was known still is");
+        assert!(is_known("another", limits::RATE_ROOM_INTERVAL));
     }
 }

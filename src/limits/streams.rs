@@ -11,6 +11,9 @@ pub const MAX_RATE_REST: Duration = Duration::from_secs(60);
 /// Senders, and hosts, of one listener whose rates are known; further ones have one together.
 pub const MAX_RATE_BUCKETS: usize = 16_384;
 
+/// How often room is looked for among these when there is none.
+pub const RATE_ROOM_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Datagrams of authentication that one socket keeps while the pipeline is full.
 pub const MAX_HELD_DATAGRAMS: usize = 4096;
 
