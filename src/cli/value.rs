@@ -4,7 +4,7 @@ use super::Failure;
 use crate::config::{Formats, NamedZone};
 use crate::event::{Kind, Severity};
 use crate::limits;
-use crate::suggest::suggest;
+use crate::suggest::did_you_mean;
 use crate::time::{MICROS_PER_DAY, Timestamp, Zone};
 use crate::wire::lines::LineFormat;
 use std::fmt;
@@ -207,7 +207,7 @@ pub(super) fn severity(name: &str) -> Result<Severity, String> {
 
 /// Says that a name is none of these, and which of them may have been meant.
 pub(super) fn unknown<'a>(what: &str, name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
-    let meant = suggest(name, names).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+    let meant = did_you_mean(name, names).map(|meant| format!("; {meant}")).unwrap_or_default();
     format!("`{}` is not {what}{meant}", name.escape_debug())
 }
 

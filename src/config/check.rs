@@ -5,7 +5,7 @@ use super::files::Files;
 use super::formats::Formats;
 use super::handler::{self, Handler};
 use super::listener::{self, Listener, Taken};
-use super::option::list;
+use super::option::near_or_all;
 use super::problem::{Place, Problem, Problems};
 use super::section::{Given, Listed, Reader, Section};
 use super::sender::{self, HostOptions};
@@ -13,7 +13,6 @@ use super::server::ServerOptions;
 use super::tree::{Content, Node, Table};
 use crate::correlate::hosts;
 use crate::credentials;
-use crate::suggest::suggest;
 
 /// What a configuration says, before the surroundings of the process are asked.
 pub(super) struct Checked {
@@ -85,11 +84,7 @@ fn listeners(tree: &Table, reader: &mut Reader) -> Vec<Listener> {
     for (path, name, node, table) in reader.named("listeners", node) {
         let given = Given { path: &path, at: &node.at, table };
         let listener = Listener { name: name.to_owned(), ..reader.section(given, &[]) };
-        let written = match table.get("address") {
-            Some(Node { content: Content::List(nodes), .. }) => nodes.as_slice(),
-            Some(node) => std::slice::from_ref(node),
-            None => &[],
-        };
+        let written = table.get("address").map(Node::items).unwrap_or_default();
         for (address, node) in listener.addresses.iter().zip(written) {
             taken.add(address, &node.at, &mut reader.problems);
         }
@@ -142,19 +137,15 @@ fn references(path: &str, handlers: &Node, tree: &Table, reader: &mut Reader) {
         Some(Content::Table(table)) => table.iter().map(|(name, _)| name).collect(),
         _ => Vec::new(),
     };
-    let nodes = match &handlers.content {
-        Content::List(nodes) => nodes.as_slice(),
-        _ => std::slice::from_ref(handlers),
-    };
     let mut seen = Vec::new();
-    for node in nodes {
+    for node in handlers.items() {
         let Content::Text(name) = &node.content else { continue };
         if !defined.contains(&name.as_str()) {
             let message = format!("`{path}` names a handler `{}` that does not exist", name.escape_debug());
-            let hint = match suggest(name, defined.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if defined.is_empty() => format!("expected `[handlers.{name}]` with a `type`"),
-                None => format!("there are {}", list(&defined)),
+            let hint = if defined.is_empty() {
+                format!("expected `[handlers.{name}]` with a `type`")
+            } else {
+                near_or_all(name, &defined)
             };
             reader.problems.push(Problem::new(&node.at, message).hint(hint).absence());
         } else if seen.contains(&name) {

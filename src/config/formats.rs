@@ -1,11 +1,10 @@
 //! Floor 7: `[formats.NAME]`: how the lines of logs are read that are in no form of syslog.
 
 use super::codec::Text;
-use super::option::{Opt, list, options};
+use super::option::{Opt, near_or_all, options};
 use super::problem::{Place, Problem, Problems};
 use super::section::{Given, Reader, Section};
 use super::tree::Table;
-use crate::suggest::suggest;
 use crate::wire::lines::{Description, LineFormat};
 use std::sync::Arc;
 
@@ -67,10 +66,10 @@ impl Formats {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map(|(_, format)| format.clone()).ok_or_else(|| {
             let names: Vec<_> = self.names().collect();
-            let hint = match suggest(name, names.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if names.is_empty() => format!("expected `[formats.{name}]` with a `pattern`"),
-                None => format!("there are {}", list(&names)),
+            let hint = if names.is_empty() {
+                format!("expected `[formats.{name}]` with a `pattern`")
+            } else {
+                near_or_all(name, &names)
             };
             UnknownFormat { name: name.to_owned(), hint }
         })

@@ -6,7 +6,7 @@
 
 use super::problem::{Place, Problem, Problems};
 use super::tree::{Node, Table};
-use crate::suggest::suggest;
+use crate::suggest::did_you_mean;
 use toml_edit::Value;
 
 /// One option of a section, whose plain options are a `T`.
@@ -108,10 +108,8 @@ pub(super) fn rows<T>(options: &[Opt<T>], target: &T, default: &T, table: Option
 /// A key that nothing reads.
 pub(super) fn unknown_key<'a>(key: &str, at: &Place, known: impl Iterator<Item = &'a str>) -> Problem {
     let known: Vec<_> = known.collect();
-    let hint = match suggest(key, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known here: {}", list(&known)),
-    };
+    let near = did_you_mean(key, known.iter().copied());
+    let hint = near.unwrap_or_else(|| format!("known here: {}", list(&known)));
     Problem::new(at, format!("unknown key `{}`", key.escape_debug())).hint(hint)
 }
 
@@ -123,6 +121,12 @@ pub(super) fn unsupported(at: &Place, what: &str) -> Problem {
 /// A path one key further down.
 pub(super) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// Asks whether the name most like a wrong one was meant; says what there is where none is like it.
+pub(super) fn near_or_all(given: &str, names: &[impl AsRef<str>]) -> String {
+    let near = did_you_mean(given, names.iter().map(AsRef::as_ref));
+    near.unwrap_or_else(|| format!("there are {}", list(names)))
 }
 
 /// Names in a row, each in backquotes.

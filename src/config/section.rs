@@ -6,7 +6,7 @@ use super::option::{Opt, Row, Sink, join, list, rows, unknown_key, unsupported};
 use super::problem::{Place, Problem, Problems};
 use super::tree::{Content, Node, Table};
 use crate::limits;
-use crate::suggest::suggest;
+use crate::suggest::did_you_mean;
 
 /// Plain options that a section of the configuration fills.
 pub(super) trait Section: Sized + 'static {
@@ -112,8 +112,8 @@ impl Reader {
             let problem = if later.contains(&name.as_str()) {
                 unsupported(&node.at, &format!("type `{name}`")).hint(supported)
             } else {
-                let near = suggest(name, names.iter().copied().chain(later.iter().copied()));
-                let hint = near.map_or(supported, |near| format!("did you mean `{near}`?"));
+                let near = did_you_mean(name, names.iter().chain(later).copied());
+                let hint = near.unwrap_or(supported);
                 Problem::new(&node.at, format!("`{path}`: unknown type `{}`", name.escape_debug())).hint(hint)
             };
             self.problems.push(problem);

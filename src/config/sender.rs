@@ -1,7 +1,7 @@
 //! Floor 7: `[sources.NAME]` and `[hosts]`: who may speak for which hosts, and what hosts are watched for.
 
 use super::codec::{Lasting, NamePatterns, Names, Networks, Raises, Switches};
-use super::option::{Opt, list, options};
+use super::option::{Opt, near_or_all, options};
 use super::problem::Problem;
 use super::section::{Reader, Section};
 use super::tree::{Content, Node, Table};
@@ -10,7 +10,6 @@ use crate::correlate::sshd::Switch;
 use crate::detect::senders::{Rules, Source};
 use crate::event::Kind;
 use crate::limits;
-use crate::suggest::suggest;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,18 +98,11 @@ pub(super) fn sources(tree: &Table, listeners: &[&str], reader: &mut Reader) -> 
 
 /// Checks that the listeners that a source names exist.
 fn known_listeners(path: &str, named: &Node, listeners: &[&str], reader: &mut Reader) {
-    let nodes = match &named.content {
-        Content::List(nodes) => nodes.as_slice(),
-        _ => std::slice::from_ref(named),
-    };
-    for node in nodes {
+    for node in named.items() {
         let Content::Text(name) = &node.content else { continue };
         if !listeners.contains(&name.as_str()) {
             let message = format!("`{path}` names a listener `{}` that does not exist", name.escape_debug());
-            let hint = match suggest(name, listeners.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("there are {}", list(listeners)),
-            };
+            let hint = near_or_all(name, listeners);
             reader.problems.push(Problem::new(&node.at, message).hint(hint).absence());
         }
     }

@@ -8,7 +8,7 @@ use super::files::Files;
 use super::formats::Formats;
 use super::handler::Handler;
 use super::listener::{Listener, Taken};
-use super::option::list;
+use super::option::near_or_all;
 use super::problem::{Place, Problem, Problems};
 use super::section::Listed;
 use super::server::{JournalOptions, LogOptions};
@@ -19,7 +19,6 @@ use crate::capture;
 use crate::correlate;
 use crate::credentials::{self, Given};
 use crate::ingest::follow::Pattern;
-use crate::suggest::suggest;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -205,10 +204,7 @@ fn select_apps(apps: &mut Vec<App>, wanted: &[String], problems: &mut Problems) 
     let names: Vec<_> = apps.iter().map(|app| app.app.name.clone()).collect();
     for name in wanted.iter().filter(|name| !names.contains(name)) {
         let place = Place::Argument(format!("--app {name}").into());
-        let hint = match suggest(name, names.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are {}", list(&names)),
-        };
+        let hint = near_or_all(name, &names);
         let message = format!("there is no application `{}`", name.escape_debug());
         problems.push(Problem::new(&place, message).hint(hint).absence());
     }

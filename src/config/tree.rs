@@ -34,6 +34,14 @@ pub(super) enum Content {
 pub(super) struct Table(Vec<(String, Node)>);
 
 impl Node {
+    /// The items of a list; a value that is none stands for a list of one.
+    pub(super) fn items(&self) -> &[Self] {
+        match &self.content {
+            Content::List(nodes) => nodes,
+            _ => std::slice::from_ref(self),
+        }
+    }
+
     /// What it holds, in words, for messages.
     pub(super) fn found(&self) -> String {
         match &self.content {

@@ -4,7 +4,7 @@ use super::need::all;
 use crate::cli::{ConfigArgs, Exit, Failure};
 use crate::config::Settings;
 use crate::credentials::{CredentialName, Secret, StoreKind, Stores};
-use crate::suggest::suggest;
+use crate::suggest::did_you_mean;
 use anyhow::Context;
 use std::io::{self, IsTerminal, Write};
 use zeroize::Zeroizing;
@@ -81,7 +81,7 @@ fn unused(name: &CredentialName, settings: &Settings) -> Option<String> {
     if named.contains(&name) {
         return None;
     }
-    let near = suggest(name.as_str(), named.iter().map(|name| name.as_str()));
-    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    let near = did_you_mean(name.as_str(), named.iter().map(|name| name.as_str()));
+    let near = near.map(|near| format!("; {near}")).unwrap_or_default();
     Some(format!("nothing in the configuration names `{name}`{near}"))
 }

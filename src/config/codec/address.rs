@@ -5,7 +5,7 @@ use crate::config::option::{Sink, list};
 use crate::config::tree::Node;
 use crate::ingest::{Address, Scheme};
 use crate::limits;
-use crate::suggest::suggest;
+use crate::suggest::did_you_mean;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use toml_edit::{Array, Value};
@@ -70,8 +70,7 @@ pub(in crate::config) fn parse_address(url: &str) -> Result<Address, WrongAddres
         return Err(WrongAddress::new(format!("`{}` is no URL", url.escape_debug()), hint));
     };
     let Some(kind) = Scheme::ALL.into_iter().find(|known| known.name() == scheme) else {
-        let near = suggest(scheme, names).map(|near| format!("did you mean `{near}`?"));
-        let hint = near.unwrap_or_else(|| format!("supported: {}", list(&names)));
+        let hint = did_you_mean(scheme, names).unwrap_or_else(|| format!("supported: {}", list(&names)));
         return Err(WrongAddress::new(format!("unknown scheme `{}`", scheme.escape_debug()), hint));
     };
     match kind {

@@ -5,7 +5,7 @@ use crate::config::option::Sink;
 use crate::config::tree::{Content, Node};
 use crate::correlate::sshd::Switch;
 use crate::event::{Kind, Severity};
-use crate::suggest::suggest;
+use crate::suggest::did_you_mean;
 use std::marker::PhantomData;
 use toml_edit::{Array, InlineTable, Value};
 
@@ -139,10 +139,8 @@ fn switch<M: Raises>(name: &str, node: &Node, sink: &mut Sink<'_>) -> Option<(Ki
     let kind = Kind::from_name(name).filter(|kind| kind.spec().name.starts_with(M::PREFIX));
     if kind.is_none() {
         let known = Kind::ALL.iter().map(|kind| kind.spec().name).filter(|name| name.starts_with(M::PREFIX));
-        let hint = match suggest(name, known) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("its kinds begin with `{}`", M::PREFIX),
-        };
+        let near = did_you_mean(name, known);
+        let hint = near.unwrap_or_else(|| format!("its kinds begin with `{}`", M::PREFIX));
         sink.wrong(node, &format!("the module raises no kind `{}`", name.escape_debug()), Some(hint));
     }
     let switch = match &node.content {

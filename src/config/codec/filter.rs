@@ -5,7 +5,7 @@ use crate::config::option::Sink;
 use crate::config::tree::Node;
 use crate::dispatch::Filter;
 use crate::event::Field;
-use crate::suggest::suggest;
+use crate::suggest::did_you_mean;
 use std::sync::Arc;
 use toml_edit::{Array, Value};
 
@@ -49,8 +49,7 @@ impl Codec<Vec<Field>> for Fields {
             let name = text(node, "the name of a field", sink)?;
             let found = Field::ALL.iter().copied().find(|field| field.spec().name == name);
             if found.is_none() {
-                let near = suggest(name, Field::ALL.iter().map(|field| field.spec().name));
-                let hint = near.map(|near| format!("did you mean `{near}`?"));
+                let hint = did_you_mean(name, Field::ALL.iter().map(|field| field.spec().name));
                 sink.wrong(node, &format!("events have no field `{}`", name.escape_debug()), hint);
             }
             found

@@ -6,7 +6,7 @@ use crate::config::option::Sink;
 use crate::config::tree::{Content, Node};
 use crate::credentials::Given;
 use crate::handlers::webhook::Body;
-use crate::suggest::suggest;
+use crate::suggest::did_you_mean;
 use reqwest::Url;
 use reqwest::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use toml_edit::{InlineTable, Value};
@@ -24,7 +24,7 @@ impl Codec<Option<Given>> for UrlOrCredential {
     fn read(node: &Node, sink: &mut Sink<'_>) -> Option<Option<Given>> {
         let value = given(node, sink)?;
         match &value {
-            Given::Plain(text) if !is_url(text) => {
+            Given::Plain(text) if http_url(text).is_none() => {
                 sink.wrong(
                     node,
                     &format!("expected {}; what stands there may be a secret", Self::takes()),
@@ -52,13 +52,13 @@ impl Takes for HttpUrl {
 
 impl Codec<String> for HttpUrl {
     fn read(node: &Node, sink: &mut Sink<'_>) -> Option<String> {
-        let url = text(node, &Self::takes(), sink)?;
-        if !is_url(url) || has_login(url) {
+        let given = text(node, &Self::takes(), sink)?;
+        if !http_url(given).is_some_and(|url| url.username().is_empty() && url.password().is_none()) {
             // What stands there is not shown: it may be a secret.
             sink.wrong(node, &format!("expected {}", Self::takes()), None);
             return None;
         }
-        Some(url.to_owned())
+        Some(given.to_owned())
     }
 
     fn show(value: &String) -> Option<Value> {
@@ -66,12 +66,8 @@ impl Codec<String> for HttpUrl {
     }
 }
 
-fn is_url(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-}
-
-fn has_login(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
+fn http_url(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// Headers of a request.
@@ -143,8 +139,7 @@ impl Codec<Body> for WebhookBody {
         }
         // A word without a slash or a dot is a name that is wrong rather than a file.
         if !given.contains(['/', '.']) || given.contains('\0') {
-            let near = suggest(given, BODIES.iter().map(|(name, _)| *name));
-            let hint = near.map(|near| format!("did you mean `{near}`?"));
+            let hint = did_you_mean(given, BODIES.iter().map(|(name, _)| *name));
             sink.wrong(node, &format!("expected {}, found {}", Self::takes(), node.found()), hint);
             return None;
         }

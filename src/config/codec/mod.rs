@@ -69,13 +69,18 @@ fn items<T>(
     sink: &mut Sink<'_>,
     read: impl Fn(&Node, &mut Sink<'_>) -> Option<T>,
 ) -> Option<Vec<T>> {
-    match &node.content {
-        Content::List(nodes) => {
-            let read: Vec<_> = nodes.iter().map(|node| read(node, sink)).collect();
-            read.into_iter().collect()
-        }
-        _ => Some(vec![read(node, sink)?]),
+    // All of them are read, so that all are complained of.
+    let read: Vec<_> = node.items().iter().map(|node| read(node, sink)).collect();
+    read.into_iter().collect()
+}
+
+/// Values of a list of which there may be so many.
+fn bounded<T>(values: Vec<T>, most: usize, node: &Node, sink: &mut Sink<'_>) -> Option<Vec<T>> {
+    if values.len() > most {
+        sink.wrong(node, &format!("more than {most} are too many"), None);
+        return None;
     }
+    Some(values)
 }
 
 #[cfg(test)]

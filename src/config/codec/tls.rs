@@ -1,6 +1,6 @@
 //! Floor 7: who may send: names of hosts and of certificates, and fingerprints.
 
-use super::{Codec, Takes, items, text};
+use super::{Codec, Takes, bounded, items, text};
 use crate::config::option::Sink;
 use crate::config::tree::Node;
 use crate::ingest::tls::Fingerprint;
@@ -27,7 +27,7 @@ impl Codec<Vec<String>> for HostNames {
             }
             Some(given.to_owned())
         })?;
-        bounded(names, node, sink)
+        bounded(names, limits::MAX_PERMITTED, node, sink)
     }
 
     fn show(value: &Vec<String>) -> Option<Value> {
@@ -62,11 +62,7 @@ impl Codec<Vec<String>> for NamePatterns {
             }
             Some(given.to_owned())
         })?;
-        if names.len() > limits::MAX_SOURCE_ENTRIES {
-            sink.wrong(node, &format!("more than {} are too many", limits::MAX_SOURCE_ENTRIES), None);
-            return None;
-        }
-        Some(names)
+        bounded(names, limits::MAX_SOURCE_ENTRIES, node, sink)
     }
 
     fn show(value: &Vec<String>) -> Option<Value> {
@@ -95,20 +91,12 @@ impl Codec<Vec<Fingerprint>> for Fingerprints {
             }
             parsed
         })?;
-        bounded(fingerprints, node, sink)
+        bounded(fingerprints, limits::MAX_PERMITTED, node, sink)
     }
 
     fn show(value: &Vec<Fingerprint>) -> Option<Value> {
         Some(Value::Array(value.iter().map(ToString::to_string).collect::<Array>()))
     }
-}
-
-fn bounded<T>(values: Vec<T>, node: &Node, sink: &mut Sink<'_>) -> Option<Vec<T>> {
-    if values.len() > limits::MAX_PERMITTED {
-        sink.wrong(node, &format!("more than {} are too many", limits::MAX_PERMITTED), None);
-        return None;
-    }
-    Some(values)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::config::codec::{
 use crate::config::option::{Opt, options};
 use crate::config::problem::Problem;
 use crate::config::section::{Given, Reader, Section};
-use crate::config::tree::Content;
+use crate::config::tree::{Content, Node};
 use crate::handlers::sms::Options;
 use crate::limits::{MAX_SMS_QUOTA, MAX_SMS_SEGMENTS};
 
@@ -62,10 +62,7 @@ pub(super) fn check(reader: &mut Reader, given: Given<'_>) {
         let message = format!("`{}.account_sid`: no account at Twilio", given.path);
         reader.problems.push(Problem::new(&node.at, message).hint("expected AC and 32 hexadecimal digits"));
     }
-    for node in has("to").into_iter().flat_map(|node| match &node.content {
-        Content::List(nodes) => nodes.as_slice(),
-        _ => std::slice::from_ref(node),
-    }) {
+    for node in has("to").into_iter().flat_map(Node::items) {
         if matches!(&node.content, Content::Text(number) if !is_number(number)) {
             let message = format!("`{}.to`: no telephone number", given.path);
             reader

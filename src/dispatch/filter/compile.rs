@@ -7,7 +7,7 @@ use super::operand::{Type, can_compare, field_of, fit, literal_text, operand};
 use super::tree::{Comparison, Operand, Test};
 use crate::event::FieldType;
 use crate::limits;
-use crate::suggest::suggest;
+use crate::suggest::did_you_mean;
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators};
 use ipnet::IpNet;
@@ -94,12 +94,9 @@ pub(super) fn unknown_function(name: &str) -> FilterError {
         name => name.trim_matches(['_', '@']),
     };
     let error = FilterError::new(format!("`{shown}` is not for filters"));
-    match suggest(shown, FUNCTIONS) {
-        Some(near) => error.hint(format!("did you mean `{near}`?")),
-        None => {
-            error.hint(format!("there are comparisons, `&&`, `||`, `!`, `in`, and {}", FUNCTIONS.join(", ")))
-        }
-    }
+    error.hint(did_you_mean(shown, FUNCTIONS).unwrap_or_else(|| {
+        format!("there are comparisons, `&&`, `||`, `!`, `in`, and {}", FUNCTIONS.join(", "))
+    }))
 }
 
 fn comparison(call: &CallExpr, comparison: Comparison) -> Result<Test> {

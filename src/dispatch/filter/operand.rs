@@ -6,7 +6,7 @@ use super::FilterError;
 use super::compile::{Result, gives_answer, unknown_function};
 use super::tree::Operand;
 use crate::event::{Field, FieldType, Kind, Severity};
-use crate::suggest::suggest;
+use crate::suggest::{did_you_mean, suggest};
 use crate::time::Timestamp;
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators};
@@ -78,10 +78,8 @@ pub(super) fn fit(operand: Operand, wanted: Type) -> Result<Operand> {
         Type::Kind => {
             let names = Kind::ALL.iter().map(|kind| kind.spec().name);
             let error = FilterError::new(format!("there is no kind `{}`", text.escape_debug()));
-            Err(match suggest(&text, names) {
-                Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => error.hint("docs/events.md lists them"),
-            })
+            let near = did_you_mean(&text, names);
+            Err(error.hint(near.unwrap_or_else(|| "docs/events.md lists them".to_owned())))
         }
         Type::Addr => text.parse::<IpAddr>().map(Operand::Addr).map_err(|_| {
             FilterError::new(format!("`{}` is no address", text.escape_debug()))
@@ -203,10 +201,9 @@ fn named(name: &str) -> Result<(Operand, Type)> {
                 );
             }
             let known = NAMES.into_iter().chain(Severity::ALL.map(Severity::name));
-            return Err(match suggest(name, known.clone()) {
-                Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => error.hint(format!("there are {}", known.collect::<Vec<_>>().join(", "))),
-            });
+            let near = did_you_mean(name, known.clone());
+            let all = || format!("there are {}", known.collect::<Vec<_>>().join(", "));
+            return Err(error.hint(near.unwrap_or_else(all)));
         }
     })
 }

@@ -12,7 +12,7 @@ use crate::event::{Kind, sample};
 use crate::handlers::bounded::Bounded;
 use crate::handlers::{Digest, EvidenceRecord, Gathered, Selection};
 use crate::limits;
-use crate::suggest::suggest;
+use crate::suggest::did_you_mean;
 use crate::time::{Timestamp, Zone};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -219,7 +219,7 @@ fn read(directory: &Path) -> Result<Vec<(String, String)>, TemplateError> {
         let names = || Kind::ALL.iter().map(|kind| kind.spec().name).chain(["event", "digest"]);
         // What begins with a line is there to be included by others.
         if !stem.starts_with('_') && !names().any(|known| known == stem) {
-            let hint = suggest(stem, names()).map(|near| format!("; did you mean `{near}`?"));
+            let hint = did_you_mean(stem, names()).map(|near| format!("; {near}"));
             let why = format!("no kind of event has this name{}", hint.unwrap_or_default());
             return Err(wrong(path, why));
         }
