@@ -92,9 +92,13 @@ impl Directory {
         Why::Nothing.because(if is_there { "it has no such file" } else { "there is no such directory" })
     }
 
-    /// Opens the directory that a file is in, and gives the file's name there. Nothing is changed through a link: whom the
-    /// directory belongs to could have root write elsewhere.
-    fn folder<'a>(&self, file: &'a str) -> io::Result<(OwnedFd, &'a str)> {
+    /// Opens the directory that a file is in, each part of the way by `enter`, and gives the file's name there. Nothing is
+    /// changed through a link: whom the directory belongs to could have root write elsewhere.
+    fn folder<'a>(
+        &self,
+        file: &'a str,
+        enter: impl Fn(&OwnedFd, &str) -> io::Result<OwnedFd>,
+    ) -> io::Result<(OwnedFd, &'a str)> {
         let (folders, name) = file.rsplit_once('/').unwrap_or(("", file));
         let mut folder = open(&self.0, DIRECTORY, Mode::empty())?;
         for name in folders.split_terminator('/') {
@@ -103,28 +107,9 @@ impl Directory {
         Ok((folder, name))
     }
 
-    /// Makes the directories that a file needs.
-    fn make_folders(&self, file: &str, owner: Option<Owner>) -> io::Result<()> {
-        let mut folder = open(&self.0, DIRECTORY, Mode::empty())?;
-        let (folders, _) = file.rsplit_once('/').unwrap_or_default();
-        for name in folders.split_terminator('/') {
-            let is_new = match mkdirat(&folder, name, Mode::RWXU) {
-                Ok(()) => true,
-                Err(Errno::EXIST) => false,
-                Err(error) => return Err(error.into()),
-            };
-            folder = enter(&folder, name)?;
-            if is_new {
-                give(&folder, owner)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Writes a secret to a file beside the one that it then replaces; gives the user whom it belongs to.
     fn write(&self, file: &str, secret: &Secret, owner: Option<Owner>) -> io::Result<u32> {
-        self.make_folders(file, owner)?;
-        let (folder, name) = self.folder(file)?;
+        let (folder, name) = self.folder(file, |folder, name| make(folder, name, owner))?;
         // No credential's name begins with a dot.
         let beside = format!(".new-{}", std::process::id());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
@@ -142,7 +127,7 @@ impl Directory {
     }
 
     fn unlink(&self, file: &str) -> io::Result<()> {
-        let (folder, name) = self.folder(file)?;
+        let (folder, name) = self.folder(file, enter)?;
         Ok(unlinkat(&folder, name, AtFlags::empty())?)
     }
 }
@@ -155,6 +140,20 @@ fn enter(folder: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
             Err(_) => error.into(),
         }
     })
+}
+
+/// Opens a directory in another one, and makes it first where there is none.
+fn make(folder: &OwnedFd, name: &str, owner: Option<Owner>) -> io::Result<OwnedFd> {
+    let is_new = match mkdirat(folder, name, Mode::RWXU) {
+        Ok(()) => true,
+        Err(Errno::EXIST) => false,
+        Err(error) => return Err(error.into()),
+    };
+    let made = enter(folder, name)?;
+    if is_new {
+        give(&made, owner)?;
+    }
+    Ok(made)
 }
 
 fn is_absence(error: &io::Error) -> bool {

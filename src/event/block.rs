@@ -56,6 +56,14 @@ pub(super) struct Row {
     pub(super) is_backlog: bool,
 }
 
+impl Row {
+    /// Its part of the block's evidence.
+    fn evidence_in<'a>(&self, evidence: &'a [u64]) -> &'a [u64] {
+        let start = self.evidence.start as usize;
+        evidence.get(start..start + self.evidence.len as usize).unwrap_or_default()
+    }
+}
+
 /// Events in the order in which they were raised.
 #[derive(Clone, Debug)]
 pub struct EventBlock {
@@ -121,9 +129,7 @@ impl EventBlock {
     /// Marks those from an index on that rest on records of a backlog alone, as told by their evidence.
     pub fn mark_backlog(&mut self, from: usize, is_backlog: impl Fn(&[u64]) -> bool) {
         for row in self.rows.iter_mut().skip(from) {
-            let start = row.evidence.start as usize;
-            let evidence = self.evidence.get(start..start + row.evidence.len as usize).unwrap_or_default();
-            row.is_backlog = is_backlog(evidence);
+            row.is_backlog = is_backlog(row.evidence_in(&self.evidence));
         }
     }
 
@@ -340,8 +346,7 @@ impl<'a> Event<'a> {
 
     /// The numbers of the inputs that caused it.
     pub fn evidence(self) -> &'a [u64] {
-        let start = self.row.evidence.start as usize;
-        self.block.evidence.get(start..start + self.row.evidence.len as usize).unwrap_or_default()
+        self.row.evidence_in(&self.block.evidence)
     }
 }
 

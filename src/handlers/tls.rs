@@ -6,6 +6,7 @@ use crate::credentials::{PemError, pem};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,6 +55,11 @@ pub(crate) fn client(ca: Option<&Path>, identity: Option<Identity<'_>>) -> Resul
         key: key.to_owned(),
         reason,
     })
+}
+
+/// Whether a host is this machine, by its address or as `localhost`: what goes there nobody else reads on the way.
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// The certificates of those who may vouch for a server: those in the file `ca`, or else the system's.

@@ -265,26 +265,15 @@ impl Connection {
             Parting::Last { until, quiet } => return self.last_words(until, quiet).await,
         }
         let (deadline, rest) = (self.deadline, self.rest);
-        let timeout = async {
-            match deadline {
-                Some(deadline) => sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
-        let rested = async {
-            if let Some(rest) = rest {
-                sleep_until(rest).await;
-            }
-        };
         tokio::select! {
             biased;
             _ = self.stop.wait_for(|stop| *stop) => Ok(Wake::Stop),
             () = self.durable.further(), if !self.speech.is_settled() => Ok(Wake::Durable),
-            () = rested, if rest.is_some() => Ok(Wake::Rested),
+            () = until(rest) => Ok(Wake::Rested),
             ready = self.stream.readable(), if rest.is_none() && !self.speech.is_full() => {
                 ready.map(|()| Wake::Ready).map_err(Over::from)
             }
-            () = timeout => Err(Over::Refused(
+            () = until(deadline) => Err(Over::Refused(
                 Refusal::FrameTimeout,
                 format!("no complete frame within {} s", self.shared.options.frame_timeout.as_secs()),
             )),
@@ -447,5 +436,13 @@ impl Connection {
             self.shared.intake.submit(permit, &self.origin, rest, frames);
         }
         cut_short
+    }
+}
+
+/// Waits until then; for ever where there is no such time.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }

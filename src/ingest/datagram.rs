@@ -190,7 +190,7 @@ impl Receiver {
                 _ready = self.socket.readable() => (false, None),
             };
             if room.is_some() {
-                self.pass_on(room, Vec::new()).await;
+                self.pass_on_held(room).await;
                 continue;
             }
             // First the leave, then the datagrams: until there is one they are better off in the kernel.
@@ -199,7 +199,7 @@ impl Receiver {
                 Ok(datagrams) => self.pass_on(permit, datagrams).await,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && stopping => {
                     self.in_vain = false;
-                    self.pass_on(None, Vec::new()).await;
+                    self.pass_on_held(None).await;
                     while let Some(pack) = self.held.pop() {
                         self.give_up(&pack.origin, pack.frames.len());
                     }

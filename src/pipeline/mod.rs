@@ -99,7 +99,8 @@ pub struct Outputs {
     pub recorder: Option<Box<dyn Recorder>>,
     /// Takes what was rejected.
     pub rejects: Arc<dyn RejectSink>,
-    /// The correlator to go on with, in place of a new one, and which of its inputs were of a backlog.
+    /// What [`recover`] brought back by the same options, and goes on in place of a new correlator: the correlator, and
+    /// which of its inputs were of a backlog.
     pub state: Option<(Correlator, Backlog)>,
 }
 
@@ -155,9 +156,10 @@ impl Pipeline {
         } else {
             folder::Inputs::Workers(observed, recycle)
         };
-        let new = || (Correlator::new(&options.apps, options.zone.clone()), Backlog::default());
-        let (correlator, backlog) = outputs.state.unwrap_or_else(new);
-        let correlator = correlator.watching(options.hosts.clone());
+        let (correlator, backlog) = outputs.state.unwrap_or_else(|| {
+            let new = Correlator::new(&options.apps, options.zone).watching(options.hosts);
+            (new, Backlog::default())
+        });
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let pulse = Arc::<Pulse>::default();
         let reach = outputs.events.reach().unwrap_or_default();

@@ -27,7 +27,8 @@ impl Courier {
         let Some(digest) = is_due.then(|| self.sieve.digest(Timestamp::MAX)).flatten() else {
             return Flow::On;
         };
-        let gathered = Gathered::new(digest.clone(), self.shown(&digest.shown()));
+        let shown = self.shown(&digest.shown());
+        let gathered = Gathered::new(digest, shown);
         let first = gathered.events().next().map(|event| event.id());
         let (mut attempts, age) = self.tried.unwrap_or_else(|| (0, Age::begin()));
         loop {
@@ -47,7 +48,7 @@ impl Courier {
                 Outcome::Temporary(why) => (State::Gathered, Some(why), Duration::ZERO),
                 Outcome::Deferred(why, rest) => (State::Gathered, Some(why), rest),
             };
-            if self.settle_gathered(state, attempts, note.clone(), first).await == Flow::Stop {
+            if self.settle_gathered(state, attempts, note.as_deref(), first).await == Flow::Stop {
                 return Flow::Stop;
             }
             if state != State::Gathered || self.standing.gathered.is_empty() {
@@ -66,7 +67,7 @@ impl Courier {
             if rest > left {
                 // The other side wants to be left alone for longer than an attempt makes sense.
                 self.tried = None;
-                return self.settle_gathered(State::Dead, attempts, note, first).await;
+                return self.settle_gathered(State::Dead, attempts, note.as_deref(), first).await;
             }
         }
     }
@@ -76,11 +77,11 @@ impl Courier {
         &mut self,
         state: State,
         attempts: u32,
-        note: Option<String>,
+        note: Option<&str>,
         first: Option<EventId<'_>>,
     ) -> Flow {
         let time = self.clock.now();
-        let (count, why) = (self.standing.gathered.len(), note.as_deref().unwrap_or_default());
+        let (count, why) = (self.standing.gathered.len(), note.unwrap_or_default());
         if state == State::Gathered {
             self.warnings.waits(count, why);
         }
@@ -93,7 +94,7 @@ impl Courier {
             state,
             attempts,
             time,
-            note: note.clone(),
+            note: note.map(str::to_owned),
         };
         let runs = self.standing.gathered.iter().map(run).collect();
         self.send(runs).await

@@ -88,14 +88,6 @@ pub struct Server {
     pub is_tls: bool,
 }
 
-impl Server {
-    /// Whether the server is on this machine, by its address or as `localhost`.
-    pub(super) fn is_loopback(&self) -> bool {
-        let ip = self.host.parse::<IpAddr>();
-        self.host == "localhost" || ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
-    }
-}
-
 /// Why a text names no server. It does not repeat the text, in which somebody may have put a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrongServer {
@@ -234,10 +226,11 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handlers::tls;
 
     #[test]
     fn servers_are_urls_without_secrets() {
-        for (url, expected, loopback) in [
+        for (url, expected, is_here) in [
             ("smtps://mail.example.com", "smtps://mail.example.com:465", false),
             ("smtp://mail.example.com:2525/", "smtp://mail.example.com:2525", false),
             ("smtp://localhost", "smtp://localhost:587", true),
@@ -245,7 +238,10 @@ mod tests {
             ("smtp://127.9.9.9", "smtp://127.9.9.9:587", true),
         ] {
             let server: Server = url.parse().unwrap();
-            assert_eq!((server.to_string().as_str(), server.is_loopback()), (expected, loopback));
+            assert_eq!(
+                (server.to_string().as_str(), tls::is_this_machine(&server.host)),
+                (expected, is_here)
+            );
             assert_eq!(server.to_string().parse(), Ok(server));
         }
         for (url, why) in [

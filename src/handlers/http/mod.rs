@@ -22,7 +22,6 @@ use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, Url};
 use rustls::ClientConfig;
 use std::io;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,9 +94,7 @@ pub(super) fn is_exposed(given: &Given) -> bool {
 pub(super) fn is_readable(text: &str) -> bool {
     url(text).is_some_and(|url| {
         let host = url.host_str().unwrap_or_default();
-        let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        let is_here = host == "localhost" || ip.is_ok_and(|ip| ip.to_canonical().is_loopback());
-        url.scheme() == "http" && !is_here
+        url.scheme() == "http" && !tls::is_this_machine(host.trim_matches(['[', ']']))
     })
 }
 

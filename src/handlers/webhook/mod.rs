@@ -192,15 +192,12 @@ impl Webhook {
             let records = records.next().unwrap_or_default();
             let message = self.format.event(event, &records, &mut self.times);
             match self.send(message).await {
-                Sent::Answered(outcome) => outcomes.push(outcome),
-                Sent::Unreachable(outcome) => {
-                    outcomes.push(outcome.clone());
-                    // What the server said is said of the events behind as well; a permanent answer is their own.
-                    if outcome.is_temporary() {
-                        outcomes.resize(events.len(), outcome);
-                        break;
-                    }
+                // What the server said is said of the events behind as well; a permanent answer is their own.
+                Sent::Unreachable(outcome) if outcome.is_temporary() => {
+                    outcomes.resize(events.len(), outcome);
+                    break;
                 }
+                Sent::Answered(outcome) | Sent::Unreachable(outcome) => outcomes.push(outcome),
             }
         }
         outcomes

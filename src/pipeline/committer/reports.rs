@@ -26,14 +26,13 @@ impl Work {
     fn look_at(&mut self, settled: &Settled) {
         let Settled { handler, note, events, .. } = settled;
         let note = note.as_deref().unwrap_or_default();
-        let kind = match settled.state {
+        let (kind, dead) = match settled.state {
             State::Failed | State::Gathered if settled.attempts >= limits::FAILING_ATTEMPTS => {
-                Kind::ServerHandlerFailing
+                (Kind::ServerHandlerFailing, 0)
             }
-            State::Dead => Kind::ServerDeadLetters,
+            State::Dead => (Kind::ServerDeadLetters, events.end.saturating_sub(events.start)),
             _ => return,
         };
-        let dead = if kind == Kind::ServerDeadLetters { events.end.saturating_sub(events.start) } else { 0 };
         self.tell_trouble(kind, handler, note, dead);
     }
 

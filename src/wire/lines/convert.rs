@@ -7,6 +7,7 @@ use super::{LineFormat, SD_ID};
 use crate::batch::FrameSpan;
 use crate::time::{Timestamp, Zone};
 use crate::wire::compose::{DEFAULT_PRIORITY, Header, between};
+use crate::wire::structured_data::escape;
 use crate::wire::{Reject, unfit};
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
@@ -115,12 +116,7 @@ impl LineFormat {
             out.push(b' ');
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b"=\"");
-            for byte in value {
-                if matches!(byte, b'"' | b'\\' | b']') {
-                    out.push(b'\\');
-                }
-                out.push(*byte);
-            }
+            out.extend_from_slice(&escape(value));
             out.push(b'"');
         }
         out.push(if out.len() == start { b'-' } else { b']' });
