@@ -16,6 +16,8 @@ mod logger;
 #[path = "streams/pki.rs"]
 #[allow(dead_code, reason = "other tests need more of it")]
 mod pki;
+#[path = "support/port.rs"]
+mod port;
 #[path = "senders/python.rs"]
 mod python;
 #[path = "senders/relp.rs"]

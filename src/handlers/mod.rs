@@ -28,6 +28,9 @@ mod http;
 pub mod log;
 mod memory;
 mod occasion;
+#[cfg(test)]
+#[path = "../../tests/support/port.rs"]
+mod port;
 pub mod privacy;
 mod probe;
 #[cfg(test)]

@@ -119,6 +119,7 @@ impl Trials {
 
 #[cfg(test)]
 mod tests {
+    use super::super::port::Port;
     use super::*;
     use std::net::TcpListener;
 
@@ -129,11 +130,12 @@ mod tests {
     #[tokio::test]
     async fn what_comes_behind_a_failure_is_not_tried() {
         let mut trials = Trials::within(Duration::from_secs(20));
-        let held = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = held.local_addr().unwrap().port();
+        let held = Port::hold();
+        let port = held.number;
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         trials.resolve(place("localhost", port)).await;
         trials.connect(place("127.0.0.1", port), None).await;
-        drop(held);
+        drop(listener);
         trials.connect(place("127.0.0.1", port), None).await;
         trials.resolve(place("localhost", port)).await;
         let made = trials.made();

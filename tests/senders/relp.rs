@@ -1,7 +1,8 @@
 //! RELP between processes, either of which may be killed: nothing is lost, and nothing comes twice.
 
 use crate::pki::Authority;
-use crate::server::{Port, Rsyslog, Server, configuration, has, reported};
+use crate::port::Port;
+use crate::server::{Rsyslog, Server, configuration, has, reported};
 use crate::tap::Tap;
 use std::fmt::Write as _;
 use std::io::Write;

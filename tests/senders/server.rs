@@ -3,7 +3,6 @@
 use crate::child::{Guard, Lines, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use socket2::{Domain, Socket, Type};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
@@ -112,22 +111,6 @@ pub(crate) fn reported(home: &Path) -> BTreeMap<String, usize> {
         }
     }
     counts
-}
-
-/// A port for a server that starts again at the same: it is held, without listening, so nobody else gets it meanwhile.
-pub(crate) struct Port {
-    pub(crate) number: u16,
-    _held: Socket,
-}
-
-impl Port {
-    pub(crate) fn hold() -> Self {
-        let held = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        // As a listener does, so both may have it.
-        held.set_reuse_address(true).unwrap();
-        held.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
-        Self { number: held.local_addr().unwrap().as_socket().unwrap().port(), _held: held }
-    }
 }
 
 /// Whether tools are there that a test needs; says which is not.

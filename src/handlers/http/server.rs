@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -217,9 +216,4 @@ pub(in crate::handlers) fn certified(directory: &Path) -> (CertificateDer<'stati
     fs::write(directory.join("server.key"), key.serialize_pem()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
     (server.der().clone(), key)
-}
-
-/// A port that nobody listens on.
-pub(in crate::handlers) fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }

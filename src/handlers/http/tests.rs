@@ -1,5 +1,6 @@
 //! The client against a server that does what others' servers do.
 
+use super::super::port::Port;
 use super::server::{Reply, Server};
 use super::*;
 use reqwest::Url;
@@ -23,7 +24,8 @@ async fn no_answer_is_temporary_and_says_why() {
     let server = Server::start(|_| Reply::Drop).await;
     let dropped = why(ask(&server, Duration::from_secs(10)).await);
     assert!(dropped.contains("connection"), "{dropped}");
-    let url = format!("http://127.0.0.1:{}/hook/s3cret", server::free_port());
+    let port = Port::hold();
+    let url = format!("http://127.0.0.1:{}/hook/s3cret", port.number);
     let client = Client::new(None, Duration::from_secs(10)).unwrap();
     let refused = why(send(client.post(Url::parse(&url).unwrap()), &Hushed::default()).await);
     assert!(refused.contains("Connection refused") && !refused.contains("s3cret"), "{refused}");

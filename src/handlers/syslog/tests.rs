@@ -1,6 +1,7 @@
 //! Records to sockets of ours, and to a real rsyslogd.
 
-use super::super::http::server::{certified, free_port};
+use super::super::http::server::certified;
+use super::super::port::Port;
 use super::*;
 use crate::event::{EventBlock, Field, Head, Kind, ModuleName, Severity, Stamp, StreamId};
 use crate::time::{SystemClock, Timestamp, Zone};
@@ -71,7 +72,8 @@ async fn records_are_counted_and_a_connection_that_was_closed_is_made_anew() {
 
 #[tokio::test]
 async fn a_server_that_is_away_or_takes_nothing_makes_events_wait() {
-    let outcomes = handler(&options(Transport::Tcp, free_port())).deliver(&events(&["a"])).await;
+    let closed = Port::hold();
+    let outcomes = handler(&options(Transport::Tcp, closed.number)).deliver(&events(&["a"])).await;
     assert!(
         matches!(&outcomes[0], Outcome::Temporary(why) if why.starts_with("tcp://localhost:") && why.contains("refused")),
         "{outcomes:?}"
@@ -124,7 +126,7 @@ async fn an_event_that_no_datagram_could_hold_goes_with_what_has_room() {
 struct Rsyslogd {
     child: Child,
     directory: tempfile::TempDir,
-    port: u16,
+    port: Port,
 }
 
 impl Drop for Rsyslogd {
@@ -146,7 +148,7 @@ impl Rsyslogd {
             return None;
         }
         let directory = tempfile::tempdir().unwrap();
-        let (folder, port) = (directory.path().to_owned(), free_port());
+        let (folder, port) = (directory.path().to_owned(), Port::hold());
         certified(&folder);
         let at = folder.display();
         let tls = format!(
@@ -156,9 +158,10 @@ impl Rsyslogd {
         );
         let module = if is_tls { tls } else { "module(load=\"imtcp\")\n".to_owned() };
         let config = format!(
-            "{module}input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{port}\")\n\
+            "{module}input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{}\")\n\
              template(name=\"kept\" type=\"string\" string=\"%app-name%|%msgid%|%pri%|%structured-data%|%msg%\\n\")\n\
-             action(type=\"omfile\" file=\"{at}/kept\" template=\"kept\")\n"
+             action(type=\"omfile\" file=\"{at}/kept\" template=\"kept\")\n",
+            port.number
         );
         fs::write(folder.join("rsyslog.conf"), config).unwrap();
         let mut command = Command::new("/usr/sbin/rsyslogd");
@@ -191,7 +194,7 @@ impl Rsyslogd {
     /// Delivers once it listens.
     async fn deliver(&self, handler: &mut Box<dyn Handler>, events: &Selection) {
         let wait = async {
-            while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
+            while TcpStream::connect(("127.0.0.1", self.port.number)).await.is_err() {
                 tokio::task::yield_now().await;
             }
         };
@@ -203,7 +206,7 @@ impl Rsyslogd {
 #[tokio::test]
 async fn rsyslog_understands_what_is_sent_over_tcp() {
     let Some(rsyslogd) = Rsyslogd::start(false) else { return };
-    let mut handler = handler(&options(Transport::Tcp, rsyslogd.port));
+    let mut handler = handler(&options(Transport::Tcp, rsyslogd.port.number));
     rsyslogd.deliver(&mut handler, &events(&["root", "\"]\\\n<13>1 - forged", "jörg"])).await;
     let kept = rsyslogd.kept(3).await;
     let lines: Vec<_> = kept.lines().collect();
@@ -220,11 +223,11 @@ async fn rsyslog_understands_what_is_sent_over_tcp() {
 async fn rsyslog_understands_what_is_sent_over_tls() {
     let Some(rsyslogd) = Rsyslogd::start(true) else { return };
     let ca = rsyslogd.directory.path().join("ca.pem");
-    let trusting = Options { ca: Some(ca), ..options(Transport::Tls, rsyslogd.port) };
+    let trusting = Options { ca: Some(ca), ..options(Transport::Tls, rsyslogd.port.number) };
     rsyslogd.deliver(&mut handler(&trusting), &events(&["root", "guest"])).await;
     let kept = rsyslogd.kept(2).await;
     assert!(kept.contains(r#" user="guest"]|"#), "{kept}");
-    let outcomes = handler(&options(Transport::Tls, rsyslogd.port)).deliver(&events(&["x"])).await;
+    let outcomes = handler(&options(Transport::Tls, rsyslogd.port.number)).deliver(&events(&["x"])).await;
     assert!(
         matches!(&outcomes[0], Outcome::Temporary(why) if why.contains("invalid peer certificate")),
         "{outcomes:?}"

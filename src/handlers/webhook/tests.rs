@@ -1,6 +1,7 @@
 //! Webhooks against a server that checks signatures, and that misbehaves.
 
-use super::super::http::server::{Reply, Request, Server, free_port};
+use super::super::http::server::{Reply, Request, Server};
+use super::super::port::Port;
 use super::*;
 use crate::credentials::{Secret, Secrets};
 use crate::event::{EventBlock, Field, Head, Kind, ModuleName, Severity, Stamp, StreamId};
@@ -224,7 +225,8 @@ async fn each_event_is_answered_for_itself() {
 
 #[tokio::test]
 async fn a_server_that_is_away_or_wants_rest_is_asked_once() {
-    let url = format!("http://127.0.0.1:{}/", free_port());
+    let port = Port::hold();
+    let url = format!("http://127.0.0.1:{}/", port.number);
     let outcomes = handler(&options(&url)).deliver(&events(3)).await;
     assert!(matches!(&outcomes[2], Outcome::Temporary(why) if why.contains("refused")), "{outcomes:?}");
     assert_eq!(outcomes, vec![outcomes[0].clone(); 3]);
