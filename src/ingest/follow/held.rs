@@ -46,6 +46,14 @@ impl Held {
         Some(Claim { held: self.clone(), id, place })
     }
 
+    /// How far a file has been read that is not read any more, if there is one whose place is such.
+    pub(super) fn left(&self, is_it: impl Fn(&Place) -> bool) -> Option<Place> {
+        self.lock().values().find_map(|state| match state {
+            State::Left(place) => Some(*place).filter(&is_it),
+            State::Read => None,
+        })
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<FileId, State>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -132,6 +132,11 @@ pub(super) fn is_known(file: &File, place: &Place) -> io::Result<bool> {
     }
 }
 
+/// Whether so much is known of a place that no two files are alike there.
+pub(super) fn is_distinct(place: &Place) -> bool {
+    place.known as usize >= limits::KNOWN_FILE_BYTES
+}
+
 fn hash(bytes: &[u8]) -> u64 {
     XxHash3_64::oneshot(bytes)
 }

@@ -11,8 +11,9 @@ mod aside;
 
 use super::backlogs::Backlogs;
 use super::board::Row;
+use super::generations::{Beside, Sought};
 use super::held::Held;
-use super::open_file::{Lines, Look, OpenFile, Rules, claim, end_of, id, is_known};
+use super::open_file::{Lines, Look, OpenFile, Rules, claim, end_of, id, is_distinct, is_known};
 use super::past::PathPast;
 use crate::journal::{FileId, Mark, Place};
 use crate::time::{Clock, SystemClock};
@@ -336,14 +337,31 @@ impl Tail {
         }
         for mark in others {
             if let Some(place) = mark.place
-                && place.known > 0
                 && is_known(file, &place)?
+                && self.is_copied(mark.id, place)
             {
                 return Ok(Seen::Copy(mark.clone(), place));
             }
         }
+        if self.begin == Begin::Start && others.is_empty() {
+            let is_it = |place: &Place| {
+                place.offset <= metadata.len() && is_distinct(place) && is_known(file, place).unwrap_or(false)
+            };
+            if let Some(place) = self.held.left(is_it) {
+                return Ok(Seen::New(place));
+            }
+        }
         let is_end = self.begin == Begin::End && others.is_empty();
         Ok(Seen::New(if is_end { end_of(file, metadata.len())? } else { Place::default() }))
+    }
+
+    /// Whether a file that has the same bytes before a place is a copy. Where those are few, files may begin alike, and the one
+    /// that was read be there by another name.
+    fn is_copied(&self, original: FileId, place: Place) -> bool {
+        let beside = Beside { path: &self.path, held: &self.held, since: self.past.told };
+        is_distinct(&place)
+            || place.known > 0
+                && matches!(beside.find(place, Some(original), original), Ok(Sought::Nowhere) | Err(_))
     }
 
     /// Begins anew in a file that was cut, after what a copy of it has more.

@@ -246,3 +246,41 @@ fn what_was_read_by_one_name_is_gone_on_with_by_another() {
     scene.tail = Tail::new(scene.path("auth.log.1"), rules(), scene.held.clone(), begin, past);
     assert_eq!(scene.lines(), "2");
 }
+
+#[test]
+fn files_that_begin_alike_are_no_copies() {
+    let mut scene = stopped(Begin::Start, "header\n");
+    scene.append("2\n");
+    scene.rename("auth.log", "auth.log.1");
+    scene.append("header\n3\n");
+    scene.restart();
+    assert_eq!(scene.lines(), "2 header 3");
+}
+
+#[test]
+fn a_file_that_was_replaced_by_its_copy_is_read_on() {
+    for (content, backup) in [("1\n".to_owned(), None), ("x\n".repeat(600), Some("auth.log~"))] {
+        let mut scene = stopped(Begin::Start, &content);
+        fs::copy(scene.path("auth.log"), scene.path("copy")).unwrap();
+        scene.rename("auth.log", backup.unwrap_or("copy2"));
+        if backup.is_none() {
+            fs::remove_file(scene.path("copy2")).unwrap();
+        }
+        scene.rename("copy", "auth.log");
+        scene.append("2\n");
+        scene.restart();
+        assert_eq!(scene.lines(), "2", "{backup:?}");
+    }
+}
+
+#[test]
+fn a_copy_that_a_pattern_names_is_no_new_file() {
+    let mut scene = stopped(Begin::Start, &"x\n".repeat(600));
+    scene.append("2\n");
+    fs::copy(scene.path("auth.log"), scene.path("auth.log.1")).unwrap();
+    scene.restart();
+    let begin = (Begin::Start, false);
+    let (path, past) = (scene.path("auth.log.1"), PathPast::default());
+    scene.tail = Tail::new(path, rules(), scene.held.clone(), begin, past);
+    assert_eq!(scene.lines(), "2");
+}
