@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test program: its helpers fail by panicking")]
 
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
+
+use child::{Guard, fed, output};
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -20,7 +24,7 @@ fn correlator(args: &[&str]) -> Command {
 }
 
 fn run(args: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = correlator(args).output().unwrap();
+    let Output { status, stdout, stderr } = output(&mut correlator(args));
     let [out, err] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());
     (status.code().unwrap(), out, err)
 }
@@ -191,17 +195,17 @@ fn completions_know_the_commands() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     for args in [&["config"][..], &["apps"], &["completions", "bash"], &["--help"]] {
-        let mut child = correlator(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = Guard::start(correlator(args).stdout(Stdio::piped()).stderr(Stdio::piped()));
         drop(child.stdout.take());
-        let output = child.wait_with_output().unwrap();
-        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{args:?}");
+        let said = child.said().rest();
+        assert_eq!((child.ended().code(), said.as_str()), (Some(0), ""), "{args:?}");
     }
 }
 
 #[test]
 fn a_variable_names_the_configuration() {
     let missing = Path::new("tests/config/none.toml");
-    let output = correlator(&["apps"]).env("CORRELATOR_CONFIG", missing).output().unwrap();
+    let output = output(correlator(&["apps"]).env("CORRELATOR_CONFIG", missing));
     assert_eq!(output.status.code(), Some(2));
     let err = String::from_utf8(output.stderr).unwrap();
     assert!(err.starts_with("error: cannot read the configuration tests/config/none.toml: "), "{err}");
@@ -210,10 +214,8 @@ fn a_variable_names_the_configuration() {
 /// What `explain` says of lines, with the year that yearless records need.
 fn explain(args: &[&str], lines: &[u8]) -> String {
     let mut command = correlator(&[&["explain", "--year", "2026"], args].concat());
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(lines).unwrap();
-    let Output { status, stdout, .. } = child.wait_with_output().unwrap();
-    assert!(status.success());
+    let Output { status, stdout, stderr } = fed(&mut command, lines);
+    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).unwrap()
 }
 
@@ -328,13 +330,11 @@ fn a_paced_replay_ends_when_nobody_reads_it_any_more() {
     let lines = "<38>1 2025-02-01T00:00:00Z web1 sshd 7 - - Accepted password for a from 192.0.2.1 port 9 ssh2\n\
                  <38>1 2026-02-01T00:00:00Z web1 sshd 8 - - Accepted password for b from 192.0.2.1 port 8 ssh2\n";
     fs::write(&path, lines).unwrap();
-    // The time limit only keeps a replay that waits from holding up the tests.
-    let mut command = Command::new("timeout");
-    command.args(["120", env!("CARGO_BIN_EXE_correlator"), "replay", "--speed", "1x"]).arg(&path);
-    let mut child =
-        command.env("HOME", "/nonexistent").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+    command.args(["replay", "--speed", "1x"]).arg(&path).env("HOME", "/nonexistent");
+    let mut child = Guard::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
     drop(child.stdout.take());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(child.ended().code(), Some(0));
 }
 
 #[test]

@@ -10,6 +10,9 @@
     reason = "a test program: its helpers fail by panicking"
 )]
 
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
 #[path = "credentials/house.rs"]
 #[allow(dead_code, reason = "other tests need more of it")]
 mod house;
@@ -98,7 +101,7 @@ fn the_kernel_gives_secrets_to_a_server() {
         return;
     }
     let house = House::new("[\"keyutils\"]", "");
-    if house.program("keyctl").args(["show", "@u"]).output().unwrap().status.code() != Some(0) {
+    if child::output(house.program("keyctl").args(["show", "@u"])).status.code() != Some(0) {
         println!("skipped: needs a kernel that keeps keys for this process");
         return;
     }

@@ -108,7 +108,8 @@ impl Rig {
 
     fn stop(self) -> (Vec<Record>, Arc<Notices>) {
         self.stop.send_replace(true);
-        self.runtime.block_on(self.running).unwrap();
+        let ended = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, self.running).await });
+        ended.expect("it stops").unwrap();
         let records = self.sink.records.lock().unwrap().clone();
         (records, self.notices)
     }

@@ -13,7 +13,7 @@
 #[allow(dead_code, reason = "other tests need more of it")]
 mod child;
 
-use child::{Guard, Lines, wait_for};
+use child::{Guard, Lines, output, wait_for};
 use correlator::event::render;
 use correlator::journal::{EventReader, Page, verify};
 use std::collections::BTreeMap;
@@ -287,7 +287,7 @@ fn a_sync_of_the_identity_that_fails_has_the_exit_code_of_lost_durability() {
         "inject=fdatasync:error=EIO:when=1",
     ]);
     traced.args([env!("CARGO_BIN_EXE_correlator"), "serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"]);
-    let output = traced.arg(home.path()).output().unwrap();
+    let output = output(traced.arg(home.path()));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("data directory: cannot sync") && said.contains("identity.new"), "{said}");
     assert_eq!(output.status.code(), Some(4), "{said}");
@@ -339,7 +339,7 @@ fn a_disk_that_is_too_small_from_the_start_is_told_with_the_remedy() {
     let check = |size: &[&str]| {
         let mut command = correlator();
         command.args(["check", "--listen", "tcp://127.0.0.1:0", "--data-dir"]).arg(home.path().join("data"));
-        let output = command.args(size).output().unwrap();
+        let output = output(command.args(size));
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let (code, said) = check(&[]);

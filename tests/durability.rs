@@ -9,6 +9,11 @@
     reason = "a test program: its helpers fail by panicking"
 )]
 
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
+
+use child::{Guard, PATIENCE};
 use correlator::config::{Environment, Request, Settings};
 use correlator::correlate::{Correlator, hosts};
 use correlator::event::{Stamp, render};
@@ -19,10 +24,10 @@ use correlator::time::{Timestamp, Zone};
 use rkyv::util::AlignedVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -60,7 +65,17 @@ fn has_strace() -> bool {
     found
 }
 
-fn serve(data: &Path, step: Option<(&str, u64)>) -> Child {
+/// A server, perhaps under strace, that ends with the test.
+struct Server(Guard);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // If strace alone were killed, the server would go on.
+        kill_children(self.0.id());
+    }
+}
+
+fn serve(data: &Path, step: Option<(&str, u64)>) -> Server {
     let program = env!("CARGO_BIN_EXE_correlator");
     let mut command = Command::new(program);
     if let Some((call, when)) = step {
@@ -73,21 +88,17 @@ fn serve(data: &Path, step: Option<(&str, u64)>) -> Child {
         .arg(data)
         .args(["--set", "server.journal_segment_size=64KiB", "--set", "server.snapshot_interval=1s"])
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::piped());
+    Server(Guard::start(&mut command))
 }
 
 /// Waits until a server listens; nothing when it was killed before.
-fn address(child: &mut Child) -> Option<SocketAddr> {
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
+fn address(server: &mut Server) -> Option<SocketAddr> {
+    let listening = server.0.said().find(|line| {
         assert!(!line.starts_with("error"), "{line}");
-        line.split("tcp://").nth(1)?.split_whitespace().next()?.parse().ok()
+        line.contains(" tcp://")
     });
-    // What it says from here on must go somewhere.
-    thread::spawn(move || lines.for_each(drop));
-    address
+    listening.map(|line| child::address(&line, "tcp"))
 }
 
 /// Records that are sent to one server at most.
@@ -105,6 +116,7 @@ fn kill_children(of: u32) {
 /// Sends sessions and failures until the server goes, or has had enough.
 fn load(address: SocketAddr, next: &AtomicU64) {
     let Ok(mut server) = TcpStream::connect(address) else { return };
+    server.set_write_timeout(Some(PATIENCE)).unwrap();
     for _ in 0..MOST {
         let n = next.fetch_add(1, Relaxed);
         let (host, port) = (n % 7, 1024 + n % 60_000);
@@ -213,27 +225,25 @@ fn kill_recovery(data: &Path, kills: u64) {
     for round in 0..kills {
         // It may have been killed before it made the directory again.
         fs::remove_dir_all(data.join("journal/snapshots")).ok();
-        let mut child = serve(data, None);
+        let mut server = serve(data, None);
         let after = Duration::from_millis(20 + round * 41 % 400);
         assert!(crossbeam_channel::never::<()>().recv_timeout(after).is_err());
-        child.kill().unwrap();
-        child.wait().unwrap();
+        server.0.crash();
     }
 }
 
 /// Starts the server, and stops it as it should be.
 fn start_and_stop(data: &Path) {
-    let mut child = serve(data, None);
-    address(&mut child).unwrap();
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    assert!(child.wait().unwrap().success());
+    let mut server = serve(data, None);
+    address(&mut server).unwrap();
+    server.0.terminate();
+    assert!(server.0.ended().success());
 }
 
 /// Runs a server under load, until it is killed at a step or after a time.
 fn run_until_killed(data: &Path, step: Option<(&str, u64)>, after: Duration, next: &AtomicU64) {
-    let mut child = serve(data, step);
-    let pid = child.id();
+    let mut server = serve(data, step);
+    let pid = server.0.id();
     let killer = step.is_none().then(|| {
         thread::spawn(move || {
             // The moment is what is tested; nothing waits for it.
@@ -242,12 +252,12 @@ fn run_until_killed(data: &Path, step: Option<(&str, u64)>, after: Duration, nex
             rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         })
     });
-    if let Some(address) = address(&mut child) {
+    if let Some(address) = address(&mut server) {
         load(address, next);
     }
     killer.into_iter().for_each(|killer| killer.join().unwrap());
     kill_children(pid);
-    child.wait().unwrap();
+    server.0.ended();
 }
 
 #[test]

@@ -10,6 +10,9 @@
 
 #[path = "email/attack.rs"]
 mod attack;
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
 #[path = "email/server.rs"]
 mod server;
 

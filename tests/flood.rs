@@ -26,7 +26,7 @@ use std::thread;
 use std::time::Duration;
 
 fn correlator(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_correlator")).args(arguments).output().unwrap()
+    child::output(Command::new(env!("CARGO_BIN_EXE_correlator")).args(arguments))
 }
 
 fn report(output: &Output) -> Value {

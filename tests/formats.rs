@@ -2,16 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test program: its helpers fail by panicking")]
 
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
+
+use child::{Guard, Lines, output};
 use serde_json::Value;
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
-
-/// How long something may take that is to happen at all.
-const PATIENCE: Duration = Duration::from_secs(60);
+use std::process::{Command, Stdio};
 
 /// The log of a gateway: records of several lines, and some that are none.
 const LOG: &str = include_str!("formats/gateway.log");
@@ -72,7 +72,7 @@ impl Place {
 
     /// The events of inputs, and what was said of them.
     fn replay(&self, arguments: &[&str]) -> (Vec<Value>, String) {
-        let replayed = self.command(&[&["replay", "--format", "json"], arguments].concat()).output().unwrap();
+        let replayed = output(&mut self.command(&[&["replay", "--format", "json"], arguments].concat()));
         let told = String::from_utf8(replayed.stderr).unwrap();
         assert!(replayed.status.success(), "{arguments:?}: {told}");
         (String::from_utf8(replayed.stdout).unwrap().lines().map(event).collect(), told)
@@ -83,37 +83,16 @@ fn event(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
-/// The lines that somebody writes, as they come.
-fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        // Whoever is told may have heard enough.
-        BufReader::new(from).lines().map_while(Result::ok).for_each(|line| drop(tell.send(line)));
-    });
-    told
-}
-
 /// Waits for a line with this text, and gives all up to it.
-fn until(lines: &Receiver<String>, text: &str) -> Vec<String> {
+fn until(lines: &mut Lines, text: &str) -> Vec<String> {
     let mut seen = Vec::new();
-    loop {
-        let line = lines.recv_timeout(PATIENCE);
-        seen.push(line.unwrap_or_else(|error| panic!("no `{text}`: {error}: {seen:?}")));
+    for line in lines {
+        seen.push(line);
         if seen.last().is_some_and(|line| line.contains(text)) {
             return seen;
         }
     }
-}
-
-/// A server that is ended with the test.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
+    panic!("it ended without `{text}`: {seen:?}")
 }
 
 fn append(path: &Path, text: &str) {
@@ -168,7 +147,7 @@ fn a_described_log_is_explained_record_by_record_as_a_replay_reads_it() {
     fs::write(place.path("gateway.log"), LOG).unwrap();
     let explain = |format: &[&str]| {
         let named = ["explain", "--input-format", "gateway", "--timezone", "Europe/Berlin", "gateway.log"];
-        let output = place.command(&[&named, format].concat()).output().unwrap();
+        let output = output(&mut place.command(&[&named, format].concat()));
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
@@ -193,7 +172,7 @@ fn a_described_log_is_explained_record_by_record_as_a_replay_reads_it() {
         "{text}"
     );
 
-    let unknown = place.command(&["explain", "--input-format", "gatevay", "gateway.log"]).output().unwrap();
+    let unknown = output(&mut place.command(&["explain", "--input-format", "gatevay", "gateway.log"]));
     let said = String::from_utf8(unknown.stderr).unwrap();
     assert!(unknown.status.code() == Some(2) && said.contains("did you mean `gateway`?"), "{said}");
 }
@@ -206,16 +185,15 @@ fn a_described_log_is_followed_and_its_capture_gives_the_same_events() {
     let (early, late) = LOG.split_at(LOG.find("2026-02-01 10:00:07").unwrap());
     fs::write(&log, early).unwrap();
     let mut serve = place.command(&["serve", "--data-dir", "data", "--capture", "live.capture"]);
-    let mut child = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (events, said) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
-    let server = Server(child);
-    let mut seen = until(&events, "SSHDSessionStarted");
+    let mut server = Guard::start(serve.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let (mut events, mut said) = (server.told(), server.said());
+    let mut seen = until(&mut events, "SSHDSessionStarted");
     append(&log, late);
-    seen.extend(until(&events, "the last one\\n\\tgoes on"));
-    let id = rustix::process::Pid::from_child(&server.0);
-    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
-    seen.extend(events.iter());
-    let told = said.iter().collect::<Vec<_>>().join("\n");
+    seen.extend(until(&mut events, "the last one\\n\\tgoes on"));
+    server.terminate();
+    seen.extend(events);
+    let told = said.rest();
+    assert!(server.ended().success(), "{told}");
     assert!(told.contains("rejected      3  pattern 1  line-time 1  start 1"), "{told}");
     let live: Vec<_> = seen.iter().map(|line| event(line)).collect();
 

@@ -8,22 +8,27 @@
     reason = "a test program: its helpers fail by panicking"
 )]
 
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
 #[path = "credentials/house.rs"]
 #[allow(dead_code, reason = "the tests of credentials need more of it")]
 mod house;
 #[path = "support/http.rs"]
 #[allow(dead_code, reason = "the tests of credentials need more of it")]
 mod http;
+#[path = "support/port.rs"]
+mod port;
 #[path = "email/server.rs"]
 #[allow(dead_code, reason = "the tests of mails need more of it")]
 mod server;
 
 use house::{CANARY, House, Said};
 use http::Hook;
+use port::Port;
 use server::{Server, Tls, certificate};
 use std::fs;
 use std::net::TcpListener;
-use std::process::Stdio;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -101,8 +106,7 @@ fn set(house: &House, name: &str, value: &str) {
 
 async fn check(house: &House) -> Said {
     let mut command = house.correlator(&["check", "--online"]);
-    command.stdin(Stdio::null());
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let output = tokio::task::spawn_blocking(move || child::output(&mut command)).await.unwrap();
     Said::of(output)
 }
 
@@ -159,10 +163,8 @@ async fn what_does_not_work_is_told_with_the_reason() {
     let tls = prover(Arc::clone(&certified)).await;
     let mail = Server::start(Tls::Upgrade, certified, Some(LOGIN)).await;
     let api = Hook::answering(|_, request| (500, request.to_owned()));
-    // Held, and not listening: nobody else gets the port meanwhile.
-    let held = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    held.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
-    let closed = held.local_addr().unwrap().as_socket().unwrap().port();
+    let port = Port::hold();
+    let closed = port.number;
     configure(&house, mail.address.port(), &api.url, tls, closed);
     set(&house, "smtp", "wrong");
     set(&house, "twilio", &format!("{CANARY}-token"));

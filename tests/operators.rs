@@ -9,6 +9,7 @@
 )]
 
 #[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
 mod child;
 #[path = "operators/control.rs"]
 mod control;

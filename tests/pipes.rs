@@ -2,20 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test program: its helpers fail by panicking")]
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
 
-/// How long something may take that is to happen at all.
-const PATIENCE: Duration = Duration::from_secs(60);
+use child::{Guard, Lines};
+use std::io::Write;
+use std::path::Path;
+use std::process::{ChildStdin, Command, Stdio};
 
 /// A replay of its standard input.
 struct Replay {
-    child: Child,
+    child: Guard,
     input: Option<ChildStdin>,
-    told: Receiver<String>,
+    told: Lines,
 }
 
 impl Replay {
@@ -23,10 +23,8 @@ impl Replay {
         let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
         command.args(["replay", "-"]).args(arguments).current_dir(home).env_clear().env("HOME", home);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let (tell, told) = mpsc::channel();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        std::thread::spawn(move || lines.for_each(|line| drop(tell.send(line))));
+        let mut child = Guard::start(&mut command);
+        let told = child.told();
         Self { input: child.stdin.take(), child, told }
     }
 
@@ -35,16 +33,16 @@ impl Replay {
     }
 
     /// Waits for an event, while the input stays open; it must be the next one.
-    fn expect(&self, what: &str) {
-        let line = self.told.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("no {what}: {error}"));
+    fn expect(&mut self, what: &str) {
+        let line = self.told.next().unwrap_or_else(|| panic!("it ended without {what}"));
         assert!(line.contains(what), "{what}: {line}");
     }
 
     /// Ends the input; gives all that is told after that.
     fn end(mut self) -> Vec<String> {
         drop(self.input.take());
-        let rest = self.told.iter().collect();
-        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        let rest = self.told.collect();
+        assert_eq!(self.child.ended().code(), Some(0));
         rest
     }
 }

@@ -12,13 +12,22 @@
     reason = "a test program: its helpers fail by panicking"
 )]
 
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
+
+use child::{Guard, Lines, Running, output};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+/// Time that all scenarios together may take.
+const LAB_PATIENCE: Duration = Duration::from_secs(600);
 
 const CORRELATOR: &str = env!("CARGO_BIN_EXE_correlator");
 
@@ -159,12 +168,8 @@ fn check_forgeries(events: &[Value], what: &str) {
 }
 
 fn replay(file: &Path, options: &[&str]) -> Vec<u8> {
-    let output = Command::new(CORRELATOR)
-        .args(["replay", "--format", "json"])
-        .args(options)
-        .arg(file)
-        .output()
-        .unwrap();
+    let output =
+        output(Command::new(CORRELATOR).args(["replay", "--format", "json"]).args(options).arg(file));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
@@ -228,8 +233,8 @@ fn the_readme_shows_the_rsyslog_lines_that_the_lab_runs_with() {
 
 /// A running `correlator serve`.
 struct Server {
-    child: Child,
-    log: BufReader<std::process::ChildStderr>,
+    child: Guard,
+    said: Lines,
     port: String,
     events: PathBuf,
 }
@@ -242,7 +247,8 @@ impl Server {
                     [handlers.console]\ntype = \"log\"\nformat = \"json\"\n";
         fs::write(&config, text).unwrap();
         let events = directory.join("events");
-        let mut child = Command::new(CORRELATOR)
+        let mut command = Command::new(CORRELATOR);
+        command
             .arg("serve")
             .arg("--config")
             .arg(&config)
@@ -252,28 +258,18 @@ impl Server {
             .arg(capture)
             .stdin(Stdio::null())
             .stdout(File::create(&events).unwrap())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        let port = loop {
-            let line = said.len();
-            assert!(log.read_line(&mut said).unwrap() > 0, "it ended:\n{said}");
-            if let Some((_, rest)) = said[line..].split_once("tcp://127.0.0.1:") {
-                break rest.chars().take_while(char::is_ascii_digit).collect();
-            }
-        };
-        Self { child, log, port, events }
+            .stderr(Stdio::piped());
+        let mut child = Guard::start(&mut command);
+        let mut said = child.said();
+        let port = said.listening("tcp").port().to_string();
+        Self { child, said, port, events }
     }
 
     /// Ends it as systemd would, and returns its events.
     fn stop(mut self) -> Vec<u8> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        let mut said = String::new();
-        while self.log.read_line(&mut said).unwrap() > 0 {}
-        let status = self.child.wait().unwrap();
+        self.child.terminate();
+        let said = self.said.rest();
+        let status = self.child.ended();
         assert!(status.success(), "{status}:\n{said}");
         fs::read(self.events).unwrap()
     }
@@ -281,7 +277,9 @@ impl Server {
 
 fn lab(port: &str) -> Output {
     let script = root().join("tests/lab/run");
-    Command::new(script).args(["/", "127.0.0.1", port]).args(LIVE).stdin(Stdio::null()).output().unwrap()
+    let mut command = Command::new(script);
+    command.args(["/", "127.0.0.1", port]).args(LIVE).stdin(Stdio::null());
+    Running::start(&mut command).wait_within(LAB_PATIENCE)
 }
 
 #[test]
@@ -301,7 +299,7 @@ fn live_sshd_gives_what_happened_and_replays_alike() {
     }
     assert!(lab.status.success(), "{said}");
 
-    let client = Command::new("ssh").arg("-V").output().unwrap();
+    let client = output(Command::new("ssh").arg("-V"));
     let version = version(&String::from_utf8_lossy(&client.stderr));
     let truth = truth();
     let rows: Vec<_> =

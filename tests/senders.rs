@@ -10,6 +10,7 @@
 )]
 
 #[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
 mod child;
 #[path = "senders/logger.rs"]
 mod logger;

@@ -2,6 +2,8 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test program: its helpers fail by panicking"
 )]
@@ -10,17 +12,21 @@
 #[path = "email/server.rs"]
 mod mail;
 
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
+
 #[allow(dead_code, reason = "other tests need more of it")]
 #[path = "support/http.rs"]
 mod http;
 
+use child::{Guard, PATIENCE, output};
 use http::Hook;
 use mail::{Tls, certificate};
-use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -77,30 +83,31 @@ fn configuration(home: &Path, smtp: &str, twilio: &str) {
 
 /// Runs a server through the storm.
 fn weather(home: &Path) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+    command
         .args(["serve", "--listen", "tcp://127.0.0.1:0", "--config"])
         .args([&home.join("c.toml"), Path::new("--data-dir"), &home.join("data")])
         .env("CREDENTIALS_DIRECTORY", home)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let listening = lines.find_map(|line| line.split("tcp://").nth(1).map(str::to_owned)).unwrap();
-    let mut peer = TcpStream::connect(listening.split_whitespace().next().unwrap()).unwrap();
+        .stderr(Stdio::piped());
+    let mut child = Guard::start(&mut command);
+    let mut said = child.said();
+    let mut peer = TcpStream::connect(said.listening("tcp")).unwrap();
+    peer.set_write_timeout(Some(PATIENCE)).unwrap();
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
     peer.write_all(records().as_bytes()).unwrap();
     peer.shutdown(Shutdown::Write).unwrap();
     // The server closes its end once it has read all.
     peer.read_to_end(&mut Vec::new()).unwrap();
-    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-    let said = lines.collect::<Vec<_>>().join("\n");
-    assert!(child.wait().unwrap().success(), "{said}");
+    child.terminate();
+    let said = said.rest();
+    assert!(child.ended().success(), "{said}");
 }
 
 /// How many events are in which state in a handler, as `events list` tells.
 fn states(home: &Path) -> BTreeMap<(String, String), usize> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
     command.args(["events", "list", "--format", "json", "--data-dir"]).arg(home.join("data"));
-    let output = command.output().unwrap();
+    let output = output(&mut command);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // Nearly all are told in the same words, which are read once.
     let mut alike = BTreeMap::<&str, usize>::new();

@@ -8,12 +8,17 @@
     reason = "a test program: its helpers fail by panicking"
 )]
 
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
+
+use child::{Guard, address};
 use correlator::event::render;
 use correlator::journal::{EventReader, Page, verify};
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -61,26 +66,24 @@ fn read(data: &Path) -> (Vec<String>, Vec<String>) {
 
 /// Starts the server on a data directory, ends the login, and stops it.
 fn go_on(data: &Path) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+    command
         .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
         .arg(data)
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-    let address: Option<SocketAddr> = log.by_ref().map_while(Result::ok).find_map(|line| {
+        .stderr(Stdio::piped());
+    let mut child = Guard::start(&mut command);
+    let (mut told, mut said) = (child.told(), child.said());
+    let found = said.by_ref().find(|line| {
         assert!(!line.starts_with("error") && !line.contains("damaged"), "{line}");
-        line.split("tcp://").nth(1)?.split_whitespace().next()?.parse().ok()
+        line.contains(" tcp://")
     });
-    TcpStream::connect(address.unwrap()).unwrap().write_all(GOODBYE.as_bytes()).unwrap();
-    let mut told = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut peer = TcpStream::connect(address(&found.unwrap(), "tcp")).unwrap();
+    peer.write_all(GOODBYE.as_bytes()).unwrap();
+    drop(peer);
     assert!(told.any(|line| line.contains("SSHDLoginSucceeded") && line.contains("bob")), "the login ended");
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
-        .unwrap();
-    told.for_each(drop);
-    log.for_each(drop);
-    assert!(child.wait().unwrap().success());
+    child.terminate();
+    assert!(child.ended().success());
 }
 
 #[test]

@@ -1,16 +1,13 @@
 //! What the tests of credentials share: a home with a configuration, commands in it, and a server that runs.
 
+use crate::child::{self, Guard, Lines};
 use crate::http::Hook;
-use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
 
 /// What every secret of the tests begins with.
 pub(crate) const CANARY: &str = "hunter2-canary";
@@ -82,7 +79,7 @@ impl House {
 
     /// Runs a command that gets nothing on standard input.
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
-        Said::of(self.correlator(arguments).stdin(Stdio::null()).output().unwrap())
+        Said::of(child::output(&mut self.correlator(arguments)))
     }
 
     /// Keeps a value as `credentials set` does.
@@ -118,11 +115,7 @@ impl House {
 
 /// Runs a command with this on standard input.
 pub(crate) fn feed(command: &mut Command, input: &str) -> Said {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // A command that does not read it has its reasons, and says them.
-    child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
-    Said::of(child.wait_with_output().unwrap())
+    Said::of(child::fed(command, input))
 }
 
 /// What a command said.
@@ -141,39 +134,27 @@ impl Said {
 }
 
 /// A command that runs, and has to end.
-pub(crate) struct Running {
-    pid: Pid,
-    output: Receiver<Output>,
-}
+pub(crate) struct Running(child::Running);
 
 impl Running {
     /// Starts a command that gets nothing on standard input.
     pub(crate) fn start(command: &mut Command) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().unwrap();
-        let pid = Pid::from_child(&child);
-        let (sender, output) = channel();
-        thread::spawn(move || sender.send(child.wait_with_output().unwrap()));
-        Self { pid, output }
+        Self(child::Running::start(command.stdin(Stdio::null())))
     }
 
     /// Waits for its end.
     pub(crate) fn wait(self) -> Said {
-        let output = self.output.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|error| {
-            kill_process(self.pid, Signal::KILL).ok();
-            panic!("a command does not end: {error}");
-        });
-        Said::of(output)
+        Said::of(self.0.wait())
     }
 }
 
 /// A server that runs.
 pub(crate) struct Server {
-    child: Child,
-    address: String,
+    child: Guard,
+    address: SocketAddr,
     /// What it said on standard error so far, and the lines to come.
     said: String,
-    stderr: Receiver<String>,
+    stderr: Lines,
 }
 
 impl Server {
@@ -181,53 +162,38 @@ impl Server {
     pub(crate) fn start(house: &House) -> Self {
         let mut command = house.correlator(&["serve"]);
         command.env("CORRELATOR_LOG", "trace").stdin(Stdio::null());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (sender, stderr) = channel();
-        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut server = Self { child, address: String::new(), said: String::new(), stderr };
-        let listening = server.wait("listening  tcp://");
-        let address = listening.split("tcp://").nth(1).unwrap().split_whitespace().next().unwrap();
-        address.clone_into(&mut server.address);
+        let mut child = Guard::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        let stderr = child.said();
+        let mut server = Self { child, address: ([0, 0, 0, 0], 0).into(), said: String::new(), stderr };
+        server.address = child::address(&server.wait("listening  tcp://"), "tcp");
         server
     }
 
     /// Waits until it says something of which this is a part.
     pub(crate) fn wait(&mut self, part: &str) -> String {
-        loop {
-            let line = self.stderr.recv_timeout(Duration::from_secs(60));
-            let line = line.unwrap_or_else(|error| panic!("{part}: {error}: {}", self.said));
+        for line in self.stderr.by_ref() {
             self.said.push_str(&line);
             self.said.push('\n');
             if line.contains(part) {
                 return line;
             }
         }
+        panic!("it ended without `{part}`: {}", self.said)
     }
 
     /// Sends a record that raises an event.
     pub(crate) fn provoke(&self) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let mut stream = TcpStream::connect(self.address).unwrap();
         let text = "Accepted password for alice from 203.0.113.9 port 5555 ssh2";
         writeln!(stream, "<38>1 2026-11-29T12:00:00Z host sshd 7 - - {text}").unwrap();
     }
 
     /// Stops it; gives what it said on standard error, and then on standard output.
     pub(crate) fn stop(mut self) -> String {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        let mut said = std::mem::take(&mut self.said);
-        said.extend(self.stderr.iter().flat_map(|line| [line, "\n".to_owned()]));
-        self.child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
-        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{said}");
+        self.child.terminate();
+        let said = self.said + &self.stderr.rest() + &self.child.told().rest();
+        assert_eq!(self.child.ended().code(), Some(0), "{said}");
         said
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // A test that has failed leaves nothing behind.
-        self.child.kill().ok();
-        self.child.wait().ok();
     }
 }
 

@@ -1,15 +1,15 @@
 //! A session bus with a real gnome-keyring on it, whose login keyring is unlocked.
 
+use crate::child::{Guard, output};
 use crate::house::{House, feed, has};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 const PASSWORD: &str = "unlock";
 
 /// A session with a keyring.
 pub(crate) struct Session {
-    bus: Child,
+    bus: Guard,
     /// The daemon, while it is kept from answering.
     stopped: Option<Pid>,
 }
@@ -26,10 +26,9 @@ impl Session {
         let mut command = house.program("dbus-run-session");
         let script = "echo $DBUS_SESSION_BUS_ADDRESS; exec cat";
         command.args(["--", "sh", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut bus = command.stderr(Stdio::null()).spawn().unwrap();
-        let mut address = String::new();
-        BufReader::new(bus.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        house.environment.push(("DBUS_SESSION_BUS_ADDRESS".to_owned(), address.trim().to_owned()));
+        let mut bus = Guard::start(command.stderr(Stdio::null()));
+        let address = bus.told().next().unwrap();
+        house.environment.push(("DBUS_SESSION_BUS_ADDRESS".to_owned(), address));
         let session = Self { bus, stopped: None };
         session.unlock(house);
         Some(session)
@@ -64,7 +63,7 @@ impl Session {
 /// Calls a method, and gives the answer.
 fn call(house: &House, object: [&str; 2], method: [&str; 2]) -> String {
     let mut command = house.program("dbus-send");
-    let output = command.args(["--session", "--print-reply"]).args(object).args(method).output().unwrap();
+    let output = output(command.args(["--session", "--print-reply"]).args(object).args(method));
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
@@ -77,6 +76,6 @@ impl Drop for Session {
         }
         // The end of its input ends the session, and with the bus the keyring goes.
         drop(self.bus.stdin.take());
-        self.bus.wait().ok();
+        self.bus.ended();
     }
 }

@@ -1,9 +1,9 @@
 //! Mails of the whole program: an attack on a running server, and its replay.
 
+use crate::child::{Guard, output};
 use crate::server::{Server, Taken, Tls, certificate};
 use mail_parser::MessageParser;
-use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
@@ -59,18 +59,18 @@ async fn replays_and_tests_are_marked_and_a_replay_has_its_records() {
     let [file, log] = ["correlator.toml", "log"].map(|name| home.path().join(name));
     std::fs::write(&file, configuration(&server)).unwrap();
     std::fs::write(&log, ATTACK).unwrap();
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_correlator"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
     command.args(["replay", "--deliver", "oncall", "--data-dir"]).arg(home.path().join("data"));
-    let output = command.arg("--config").args([file, log]).output().await.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let replayed = output(command.arg("--config").args([file, log]));
+    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
     let taken = server.next().await;
     attack_is_told(&taken, "[replay] ");
     assert_eq!(header(&taken, "X-Correlator-Occasion").as_deref(), Some("replay"));
 
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_correlator"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
     command.args(["handlers", "test", "oncall", "--data-dir"]).arg(home.path().join("data"));
-    let output = command.arg("--config").arg(home.path().join("correlator.toml")).output().await.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let tested = output(command.arg("--config").arg(home.path().join("correlator.toml")));
+    assert!(tested.status.success(), "{}", String::from_utf8_lossy(&tested.stdout));
     let taken = server.next().await;
     assert_eq!(header(&taken, "X-Correlator-Occasion").as_deref(), Some("test"));
     assert!(header(&taken, "Subject").unwrap().starts_with("[test] [CRITICAL] alice logged in"));
@@ -83,20 +83,19 @@ async fn an_attack_on_a_running_server_becomes_a_mail_with_its_records() {
     let mut server = Server::start(Tls::Never, config, None).await;
     let file = home.path().join("correlator.toml");
     std::fs::write(&file, configuration(&server)).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+    command
         .args(["serve", "--listen", "tcp://127.0.0.1:0", "--config"])
         .arg(&file)
         .arg("--data-dir")
         .arg(home.path().join("data"))
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let listening = lines.find_map(|line| line.split("tcp://").nth(1).map(str::to_owned)).unwrap();
-    let mut peer = TcpStream::connect(listening.split_whitespace().next().unwrap()).unwrap();
+        .stderr(Stdio::piped());
+    let mut child = Guard::start(&mut command);
+    let mut said = child.said();
+    let mut peer = TcpStream::connect(said.listening("tcp")).unwrap();
     peer.write_all(ATTACK.as_bytes()).unwrap();
     attack_is_told(&server.next().await, "");
-    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-    assert!(lines.last().is_some_and(|line| !line.is_empty()));
-    assert!(child.wait().unwrap().success());
+    child.terminate();
+    assert!(said.last().is_some_and(|line| !line.is_empty()));
+    assert!(child.ended().success());
 }

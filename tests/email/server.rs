@@ -1,5 +1,6 @@
 //! A mail server for tests, on loopback: STARTTLS, TLS, logins, and failures that follow a script.
 
+use crate::child::PATIENCE;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use std::collections::VecDeque;
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 /// What the server does in place of saying yes.
@@ -119,7 +121,7 @@ impl Server {
 
     /// The next mail.
     pub(crate) async fn next(&mut self) -> Taken {
-        self.taken.recv().await.unwrap()
+        timeout(PATIENCE, self.taken.recv()).await.expect("a mail comes").unwrap()
     }
 
     /// The mails that were taken since.

@@ -1,6 +1,6 @@
 //! A server that runs as a child, and commands beside it.
 
-use crate::child::{Guard, Lines};
+use crate::child::{Guard, Lines, output};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
@@ -21,18 +21,17 @@ impl Server {
     }
 
     pub(crate) fn start_with(data: &Path, arguments: &[&str], output: Stdio) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+        command
             .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
             .arg(data)
             .args(arguments)
             .stdout(output)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = Lines::of(child.stderr.take().unwrap());
-        let listening = said.until("tcp://");
-        let address = listening.split("tcp://").nth(1).unwrap().split_whitespace().next().unwrap();
-        Self { child: Guard(child), address: address.parse().unwrap(), said }
+            .stderr(Stdio::piped());
+        let mut child = Guard::start(&mut command);
+        let mut said = child.said();
+        let address = said.listening("tcp");
+        Self { child, address, said }
     }
 
     /// Sends messages of sshd in frames from an address of this machine, and waits until the server has read them.
@@ -77,7 +76,7 @@ pub(crate) fn failures(user: &str, source: &str, ports: std::ops::Range<u16>) ->
 
 pub(crate) fn correlator(data: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
-    command.args(arguments).arg("--data-dir").arg(data).output().unwrap()
+    output(command.args(arguments).arg("--data-dir").arg(data))
 }
 
 /// Runs a command that is to end with an exit code; what it said on both ends.

@@ -1,6 +1,6 @@
 //! `correlator serve` as a process that reports every record on its standard output, and rsyslogd as one that sends.
 
-use crate::child::{Guard, Lines, wait_for};
+use crate::child::{Guard, Lines, output, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -32,20 +32,19 @@ impl Server {
     pub(crate) fn start(home: &Path, configuration: &str, arguments: &[&str]) -> Self {
         let file = home.join("correlator.toml");
         fs::write(&file, configuration).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+        command
             .args(["serve", "--config"])
             .arg(file)
             .arg("--data-dir")
             .arg(home.join("data"))
             .args(arguments)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let events = Lines::of(child.stdout.take().unwrap());
-        let said = Lines::of(child.stderr.take().unwrap());
+            .stderr(Stdio::piped());
+        let mut child = Guard::start(&mut command);
+        let (events, said) = (child.told(), child.said());
         let address = "[::]:0".parse().unwrap();
-        let mut server = Self { child: Guard(child), address, urls: Vec::new(), events, said };
+        let mut server = Self { child, address, urls: Vec::new(), events, said };
         let line = server.until("listening");
         server.urls =
             line.split_whitespace().filter(|word| word.contains("://")).map(str::to_owned).collect();
@@ -86,8 +85,8 @@ impl Server {
 
     /// Asks it to stop; gives what it said until its end.
     pub(crate) fn stop(mut self) -> String {
-        self.signal(Signal::TERM);
-        let said = self.said.by_ref().collect::<Vec<_>>().join("\n");
+        self.child.terminate();
+        let said = self.said.rest();
         assert!(self.child.ended().success(), "{said}");
         said
     }
@@ -95,13 +94,9 @@ impl Server {
 
 /// How often each message was reported, as the journal has it.
 pub(crate) fn reported(home: &Path) -> BTreeMap<String, usize> {
-    let listed = Command::new(env!("CARGO_BIN_EXE_correlator"))
-        .args(["events", "list", "--format", "json", "--config"])
-        .arg(home.join("correlator.toml"))
-        .arg("--data-dir")
-        .arg(home.join("data"))
-        .output()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+    command.args(["events", "list", "--format", "json", "--config"]).arg(home.join("correlator.toml"));
+    let listed = output(command.arg("--data-dir").arg(home.join("data")));
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     let mut counts = BTreeMap::new();
     for line in String::from_utf8(listed.stdout).unwrap().lines() {

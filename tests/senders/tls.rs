@@ -1,13 +1,13 @@
 //! A server with TLS, and real senders.
 
+use crate::child::{fed, output};
 use crate::pki::{Authority, Identity};
 use crate::server::{Rsyslog, Server, configuration, has};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 const DAY: i64 = 86_400;
 
@@ -18,11 +18,8 @@ fn listener(home: &Path) -> String {
 }
 
 fn peers(capture: &Path) -> Vec<String> {
-    let listed = Command::new(env!("CARGO_BIN_EXE_correlator"))
-        .args(["capture", "list", "--format", "json"])
-        .arg(capture)
-        .output()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+    let listed = output(command.args(["capture", "list", "--format", "json"]).arg(capture));
     let rows = String::from_utf8(listed.stdout).unwrap();
     let rows = rows.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     rows.filter_map(|row| Some(row["peer"].as_str()?.to_owned())).collect()
@@ -78,15 +75,9 @@ fn openssl_sends_and_sees_the_certificate_that_a_hang_up_brought() {
     authority.vouch("old.example").write(home, "server");
     let mut server = Server::start(home, &configuration(&listener(home)), &[]);
     let send = |record: &str, to: std::net::SocketAddr| {
-        let mut client = Command::new("openssl")
-            .args(["s_client", "-connect", &to.to_string(), "-quiet", "-no_ign_eof"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        client.stdin.take().unwrap().write_all(record.as_bytes()).unwrap();
-        String::from_utf8(client.wait_with_output().unwrap().stderr).unwrap()
+        let mut client = Command::new("openssl");
+        client.args(["s_client", "-connect", &to.to_string(), "-quiet", "-no_ign_eof"]);
+        String::from_utf8(fed(&mut client, record).stderr).unwrap()
     };
     let seen = send("<38>first\n", server.address);
     assert!(seen.contains("old.example"), "{seen}");
