@@ -71,9 +71,10 @@ fn idle(scale: &Scale) {
     let (mut child, address) = serve(home.path(), &[&many(scale.connections)], Stdio::null());
     let before = memory(&child);
     let open: Vec<_> = (0..scale.connections).map(|_| TcpStream::connect(address).unwrap()).collect();
-    // The server has accepted the last one once it has read from it.
+    // They are accepted in their order, so all are once the books have a record of the last one.
     let mut last = open.last().unwrap();
     last.write_all(b"10 <13>1 - - ").unwrap();
+    assert_eq!(until_received(home.path(), 1), 1, "the last connection is accepted");
     let after = memory(&child);
     println!("{} idle connections: {after:.0} MiB, {before:.0} MiB without them", open.len());
     drop(open);
@@ -84,15 +85,10 @@ fn sending(scale: &Scale) {
     let home = tempfile::tempdir().unwrap();
     let (mut child, address) = serve(home.path(), &[&many(scale.connections)], Stdio::null());
     let report = send(address, scale.connections, scale.connections as u64 * 20);
-    let peak = memory(&child);
-    // The books have it once it is correlated; what is lost never comes.
-    let waited = Instant::now();
-    let mut told = 0;
-    while told < report.records && waited.elapsed() < Duration::from_secs(20) {
-        told = received(&home.path().join("data"));
-    }
+    let after = memory(&child);
+    let told = until_received(home.path(), report.records);
     println!(
-        "{} connections, each sending: {} records sent, {told} received, {peak:.0} MiB",
+        "{} connections, each sending: {} records sent, {told} received, {after:.0} MiB after the last",
         report.connections - report.failed,
         report.records
     );
@@ -110,6 +106,18 @@ fn send(address: SocketAddr, connections: usize, records: u64) -> flood::Report 
         truths: None,
     })
     .unwrap()
+}
+
+/// Waits until the server's books have so many records, as they do once these are correlated; gives how many they have.
+/// What is lost never comes.
+fn until_received(home: &Path, records: u64) -> u64 {
+    let began = Instant::now();
+    loop {
+        let told = received(&home.join("data"));
+        if told >= records || began.elapsed() > Duration::from_secs(20) {
+            return told;
+        }
+    }
 }
 
 /// What the server has received by its own books.
