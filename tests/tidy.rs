@@ -215,6 +215,37 @@ fn every_file_says_what_it_is_for() {
 }
 
 #[test]
+fn the_map_of_the_house_is_true() {
+    let mut wrong = Vec::new();
+    for path in files("src", "rs").iter().filter(|path| !is_test_file(path)) {
+        let Some((_, floor)) = room(path).and_then(|room| FLOORS.iter().find(|(name, _)| *name == room))
+        else {
+            continue;
+        };
+        if !read(path).starts_with(&format!("//! Floor {floor}: ")) {
+            wrong.push(format!("{} does not begin with its floor, {floor}", path.display()));
+        }
+    }
+    let text = read(Path::new("ARCHITECTURE.md"));
+    let map = text.lines().skip_while(|line| !line.starts_with("    floor 0 "));
+    let mut floor = String::new();
+    let mut told = BTreeSet::new();
+    for line in map.take_while(|line| line.starts_with("    ")) {
+        let mut words = line.split_whitespace().peekable();
+        if words.next_if_eq(&"floor").is_some() {
+            floor = words.next().unwrap().to_owned();
+        }
+        let name = words.next().unwrap();
+        told.insert((name.trim_end_matches('/').trim_end_matches(".rs").to_owned(), floor.parse().unwrap()));
+    }
+    let floors: BTreeSet<_> = FLOORS.iter().map(|(name, floor)| ((*name).to_owned(), *floor)).collect();
+    wrong.extend(told.symmetric_difference(&floors).map(|(name, floor)| {
+        format!("ARCHITECTURE.md and the table here differ in `{name}` on floor {floor}")
+    }));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn unsafe_code_stands_in_one_file() {
     let word = concat!("un", "safe");
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
