@@ -5,6 +5,7 @@
 use crate::span::Span;
 use crate::time::Timestamp;
 use bytes::Bytes;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// One syslog message within the bytes of a batch.
@@ -22,7 +23,8 @@ pub struct Origin {
     /// The listener's name in the configuration, or the path of a file.
     pub listener: String,
     /// The peer's address without its port, and after `,name=` what its certificate proves it to be; or what the kernel
-    /// says of a process of this machine (its number last); or nothing where there is no peer.
+    /// says of a process of this machine (its number last), and after `,host=` what the machine is called; or nothing where
+    /// there is no peer.
     pub peer: String,
 }
 
@@ -47,6 +49,16 @@ impl Origin {
     pub fn sender(&self) -> Option<&str> {
         let is_file = self.peer.is_empty() || self.peer.starts_with('/') || self.is_backlog();
         (!is_file).then_some(&self.peer)
+    }
+
+    /// Where who sent the records is: its address on the network, or what the machine is called on which it was a process.
+    pub fn place(&self) -> Option<&str> {
+        let sender = self.sender()?;
+        if sender.starts_with("unix:") {
+            return sender.split_once(",host=").map(|(_, name)| name);
+        }
+        let address = sender.split_once(',').map_or(sender, |(address, _)| address);
+        address.parse::<IpAddr>().is_ok().then_some(address)
     }
 
     /// What a peer's books go by: all processes of one user of this machine are one peer.

@@ -10,6 +10,7 @@
 // floor 0
 mod causes;
 pub mod limits;
+mod machine;
 pub mod span;
 mod suggest;
 pub mod time;

@@ -275,10 +275,12 @@ fn an_address_that_another_program_has_is_not_shared_with_it() {
     rig.stop();
 }
 
-/// What the kernel says of this process.
+/// What the kernel says of this process, and what this machine is called.
 fn ourselves() -> String {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-    format!("unix:uid={uid},gid={gid},pid={}", std::process::id())
+    let name = rustix::system::uname();
+    let host = name.nodename().to_str().unwrap();
+    format!("unix:uid={uid},gid={gid},pid={},host={host}", std::process::id())
 }
 
 #[test]

@@ -120,6 +120,59 @@ fn a_host_that_is_not_the_senders_counts_for_nothing_live_and_in_a_replay() {
 }
 
 #[test]
+fn records_without_a_host_are_their_senders_live_and_in_a_replay() {
+    let home = tempfile::tempdir().unwrap();
+    let config =
+        format!("{CONFIG}\n[listeners.appliance]\naddress = \"tcp://127.0.0.1:0\"\nhost = \"fw1\"\n");
+    fs::write(home.path().join("correlator.toml"), config).unwrap();
+    let capture = home.path().join("capture");
+    let mut server = correlator(home.path(), &["serve"]);
+    server.arg("--data-dir").arg(home.path().join("data")).arg("--capture").arg(&capture);
+    let mut server = server.spawn().unwrap();
+    let mut log = BufReader::new(server.stderr.take().unwrap());
+    let addresses = log.by_ref().lines().map_while(Result::ok).find_map(|line| {
+        let told = line
+            .split_whitespace()
+            .filter_map(|word| word.strip_prefix("tcp://")?.parse::<SocketAddr>().ok());
+        Some(told.collect::<Vec<_>>()).filter(|told| !told.is_empty())
+    });
+    let [lan, appliance] = addresses.unwrap()[..] else { panic!("two listeners") };
+    let login = |user| {
+        format!("<38>1 - - sshd 7 - - Accepted password for {user} from 203.0.113.9 port 50022 ssh2\n")
+    };
+    let logout = "<38>1 - - sshd 7 - - Disconnected from user alice 203.0.113.9 port 50022\n";
+    send("127.0.0.3", lan, &login("alice"));
+    send("127.0.0.4", lan, &login("bob"));
+    send("127.0.0.3", appliance, &login("carol"));
+    send("127.0.0.3", lan, logout);
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+    let mut live = String::new();
+    server.stdout.take().unwrap().read_to_string(&mut live).unwrap();
+    log.read_to_string(&mut String::new()).unwrap();
+    assert!(server.wait().unwrap().success());
+    let live = events(&live);
+    let told = ["SSHDSessionStarted", "SSHDLoginSucceeded"];
+    let sessions = live.iter().filter(|event| told.contains(&event["kind"].as_str().unwrap()));
+    let sessions = sessions.map(|event| {
+        let [kind, user, host] = [&event["kind"], &event["fields"]["user"], &event["fields"]["host"]];
+        [kind, user, host].map(|value| value.as_str().unwrap())
+    });
+    assert_eq!(
+        sessions.collect::<Vec<_>>(),
+        [
+            ["SSHDSessionStarted", "alice", "127.0.0.3"],
+            ["SSHDSessionStarted", "bob", "127.0.0.4"],
+            ["SSHDSessionStarted", "carol", "fw1"],
+            ["SSHDLoginSucceeded", "alice", "127.0.0.3"],
+        ],
+        "{live:?}"
+    );
+    let replayed = correlator(home.path(), &["replay", "--format", "json"]).arg(&capture).output().unwrap();
+    let replayed = events(&String::from_utf8(replayed.stdout).unwrap());
+    assert_eq!(replayed, live, "the same events with the same ids");
+}
+
+#[test]
 fn a_table_that_is_full_of_made_up_hosts_is_told_of_once() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("correlator.toml"), CONFIG).unwrap();

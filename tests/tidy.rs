@@ -14,6 +14,7 @@ use std::process::Command;
 const FLOORS: &[(&str, u8)] = &[
     ("causes", 0),
     ("limits", 0),
+    ("machine", 0),
     ("span", 0),
     ("suggest", 0),
     ("time", 0),

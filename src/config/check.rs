@@ -49,7 +49,11 @@ pub(super) fn check(tree: &Table, start: &Place) -> (Checked, Problems) {
         .chain(files.iter().map(|files| &*files.name))
         .collect();
     let sources = sender::sources(tree, &places, &mut reader);
-    let hosts = section::<HostOptions>("hosts", tree, start, &mut reader).complete(sources);
+    let named = listeners.iter().map(|listener| (&listener.name, &listener.host));
+    let named = named.chain(files.iter().map(|files| (&files.name, &files.host)));
+    let named = named.filter(|(_, host)| !host.is_empty());
+    let named = named.map(|(place, host)| (place.clone(), host.clone())).collect();
+    let hosts = section::<HostOptions>("hosts", tree, start, &mut reader).complete(sources, named);
     let apps = apps(tree, start, &mut reader);
     let handlers = handlers(tree, &mut reader);
     let Reader { problems, listed } = reader;

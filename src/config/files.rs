@@ -1,6 +1,6 @@
 //! Floor 7: `[files.NAME]`.
 
-use super::codec::{Choice, Flag, Lasting, OneOf, Patterns, Size, Text, ZoneName};
+use super::codec::{Choice, Flag, HostName, Lasting, OneOf, Patterns, Size, Text, ZoneName};
 use super::option::{Opt, options};
 use super::section::Section;
 use super::zone::NamedZone;
@@ -29,6 +29,8 @@ pub struct Files {
     pub max_message_size: usize,
     /// Time between two looks where nothing tells of changes.
     pub poll: Duration,
+    /// The host of records that name none; empty for nobody's.
+    pub host: String,
     /// The zone of records that name none.
     pub timezone: NamedZone,
 }
@@ -84,6 +86,8 @@ impl Section for Files {
             "Bytes of a record that are kept; a longer one is marked truncated.";
         poll = poll as Lasting<1, 3600>,
             "Time between two looks at files of which the system tells no changes, as on a network.";
+        host = host as HostName,
+            "The host of records that name none; without it they have none. That of a format goes before it.";
         timezone = timezone as ZoneName,
             "Time zone of records that name none.";
     };
@@ -99,6 +103,7 @@ impl Section for Files {
             lines: None,
             max_message_size: options.max_message_size,
             poll: options.poll,
+            host: String::new(),
             timezone: NamedZone::default(),
         }
     }

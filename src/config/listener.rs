@@ -1,8 +1,8 @@
 //! Floor 7: `[listeners.NAME]`.
 
 use super::codec::{
-    AbsolutePath, Addresses, Choice, Count, DelimiterText, FileMode, Fingerprints, HostNames, Lasting,
-    Networks, OneOf, Owner, Size, ZoneName,
+    AbsolutePath, Addresses, Choice, Count, DelimiterText, FileMode, Fingerprints, HostName, HostNames,
+    Lasting, Networks, OneOf, Owner, Size, ZoneName,
 };
 use super::option::{Opt, list, options};
 use super::problem::{Place, Problem, Problems};
@@ -41,6 +41,8 @@ pub struct Listener {
     pub tls: tls::Options,
     /// What is particular to connections through proxies.
     pub proxy: proxy::Options,
+    /// The host of records that name none; empty for what their senders tell.
+    pub host: String,
     /// The zone of records that name none.
     pub timezone: NamedZone,
 }
@@ -236,6 +238,9 @@ impl Section for Listener {
             "The oldest version of TLS that is spoken.";
         handshake_timeout = tls.handshake_timeout as Lasting<1, 3600>,
             "Time within which a TLS handshake must be done.";
+        host = host as HostName,
+            "The host of records that name none; without it, the address of their sender, and for those that come in by a \
+             Unix socket what this machine is called.";
         timezone = timezone as ZoneName,
             "Time zone of records that name none (RFC 3164).";
     };
@@ -252,6 +257,7 @@ impl Section for Listener {
             socket_file: unix::Options::default(),
             tls: tls::Options::default(),
             proxy: proxy::Options::default(),
+            host: String::new(),
             timezone: NamedZone::default(),
         }
     }

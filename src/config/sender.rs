@@ -70,10 +70,10 @@ impl Section for HostOptions {
 }
 
 impl HostOptions {
-    /// What the correlator goes by.
-    pub(super) fn complete(self, sources: Vec<Source>) -> hosts::Options {
+    /// What the correlator goes by; `hosts` are those of records that name none, by where they come in.
+    pub(super) fn complete(self, sources: Vec<Source>, hosts: Vec<(String, String)>) -> hosts::Options {
         let Self { silent_after, watched, clock_ahead, clock_behind, events } = self;
-        let rules = Rules { sources, most_ahead: clock_ahead, most_behind: clock_behind };
+        let rules = Rules { sources, hosts, most_ahead: clock_ahead, most_behind: clock_behind };
         hosts::Options { rules: Arc::new(rules), silent_after, watched, events }
     }
 }

@@ -110,7 +110,8 @@ impl Detector {
         reading: &Reading,
         out: &mut Observations,
     ) {
-        let Some(entry) = self.begin(scratch, subject, reading.kind, &mut out.entries) else { return };
+        let texts = (&mut out.entries, &mut out.derived);
+        let Some(entry) = self.begin(scratch, subject, reading.kind, texts) else { return };
         entry.method = reading.method;
         entry.flags = entry.flags.with(reading.flags);
         entry.flags.set(Flags::CUT, message.cut);
@@ -174,7 +175,8 @@ impl Detector {
     fn record(&self, scratch: &mut Scratch, subject: Subject<'_>, out: &mut Observations) {
         let Record { priority, app_name, procid, msgid, msg, .. } = *subject.record;
         let place = |part: Option<&[u8]>| part.map_or(Span::EMPTY, |part| Span::locate(subject.bytes, part));
-        let Some(entry) = self.begin(scratch, subject, Kind::Record, &mut out.entries) else { return };
+        let texts = (&mut out.entries, &mut out.derived);
+        let Some(entry) = self.begin(scratch, subject, Kind::Record, texts) else { return };
         entry.flags.set(Flags::CUT, subject.truncated);
         entry.flags.set(Flags::OWN, app_name == Some(b"correlator"));
         entry.number = priority.map_or(0xFFFF, |priority| u64::from(priority.0));
@@ -189,7 +191,7 @@ impl Detector {
         scratch: &mut Scratch,
         subject: Subject<'_>,
         kind: Kind,
-        entries: &'o mut Vec<Observation>,
+        (entries, derived): (&'o mut Vec<Observation>, &mut Vec<u8>),
     ) -> Option<&'o mut Observation> {
         let record = subject.record;
         entries.push(Observation::new(kind, subject.frame, record.timestamp.unwrap_or(subject.arrival)));
@@ -199,6 +201,8 @@ impl Detector {
         if let Some(host) = record.hostname {
             entry.host.span = Span::locate(subject.bytes, host);
             entry.host.hash = self.host_hash(scratch, host);
+        } else {
+            entry.host = self.nameless(&mut scratch.roll, derived);
         }
         Some(entry)
     }
@@ -215,7 +219,7 @@ impl Detector {
     }
 
     #[inline]
-    fn hash(&self, name: &[u8]) -> u64 {
+    pub(super) fn hash(&self, name: &[u8]) -> u64 {
         self.names.hash(name)
     }
 }

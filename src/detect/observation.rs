@@ -169,7 +169,7 @@ pub struct Observation {
     pub time: Timestamp,
     /// The proved client address.
     pub addr: Option<IpAddr>,
-    /// The host that logged it.
+    /// The host that logged it, or what counts as it.
     pub host: Name,
     /// The user, unescaped.
     pub user: Name,
@@ -257,7 +257,7 @@ impl<'a> View<'a> {
         name.span.of(if name.derived { self.derived } else { self.bytes })
     }
 
-    /// The host that logged the record; empty where it names none.
+    /// The host that logged the record, or what counts as it where the record names none; empty where nothing does.
     pub fn host(self) -> &'a [u8] {
         self.name(self.entry.host)
     }

@@ -162,7 +162,7 @@ impl Arrival {
             (Incoming::Tcp(stream), None) => Stream::Tcp(stream),
             (Incoming::Unix(stream), _) => Stream::Unix(stream),
         };
-        let peer = name.map_or_else(|| peer.to_string(), |name| format!("{peer},name={name}"));
+        let peer = name.map_or_else(|| peer.with_records(), |name| format!("{peer},name={name}"));
         let origin = Arc::new(Origin { listener: shared.options.name.clone(), peer });
         Some((Connection::new(stream, Arc::clone(shared), origin), place))
     }

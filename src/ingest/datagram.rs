@@ -321,7 +321,7 @@ impl Receiver {
         if self.origins.len() >= limits::MAX_DATAGRAM_PEERS && !self.origins.contains_key(&peer) {
             self.origins.clear();
         }
-        let new = || Arc::new(Origin { listener: self.options.name.clone(), peer: peer.to_string() });
+        let new = || Arc::new(Origin { listener: self.options.name.clone(), peer: peer.with_records() });
         Arc::clone(self.origins.entry(peer).or_insert_with(new))
     }
 }

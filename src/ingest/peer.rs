@@ -1,5 +1,6 @@
 //! Floor 4: who sends, and how many connections each holds.
 
+use crate::machine;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -22,6 +23,17 @@ impl Peer {
         match self {
             Self::Process { uid, .. } => Self::Process { uid, gid: 0, pid: 0 },
             other => other,
+        }
+    }
+}
+
+impl Peer {
+    /// What is kept of it with its records. What this machine is called goes with what its processes send: nothing else would
+    /// say it where the records are read again.
+    pub(super) fn with_records(self) -> String {
+        match (self, machine::name()) {
+            (Self::Process { .. }, Some(name)) => format!("{self},host={name}"),
+            _ => self.to_string(),
         }
     }
 }

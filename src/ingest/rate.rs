@@ -139,6 +139,8 @@ impl Rates {
                 if of_host > 0
                     && let Some(host) = host(bytes)
                 {
+                    // One that names no host counts as its sender's, as its record does.
+                    let host = if host.is_empty() { sender.as_bytes() } else { host };
                     let bucket = hosts.bucket(host, now);
                     if bucket.ahead(now) > credit {
                         by_host += 1;
@@ -215,6 +217,9 @@ mod tests {
         assert_eq!(admitted(&rates, "192.0.2.2", CRON, 40, now), (11, [0, 29]));
         assert_eq!(admitted(&rates, "192.0.2.2", &CRON.replace("web1", "web2"), 40, now), (40, [0, 0]));
         assert_eq!(admitted(&rates, "192.0.2.2", "no record", 40, now), (40, [0, 0]), "is rejected later");
+        let nameless = CRON.replace("web1", "-");
+        assert_eq!(admitted(&rates, "192.0.2.1", &nameless, 52, now), (51, [0, 1]));
+        assert_eq!(admitted(&rates, "192.0.2.2", &nameless, 40, now), (40, [0, 0]), "of another sender");
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(super) use credential::{Credential, TextOrCredential, TextsOrCredentials};
 pub(super) use filter::{Fields, FilterText};
 pub(super) use http::{Headers, HttpUrl, UrlOrCredential, WebhookBody};
 pub(super) use mail::{MailAddress, MailAddresses, MailHeaders, MailServer};
-pub(super) use network::Networks;
+pub(super) use network::{HostName, Networks};
 pub(super) use pattern::Patterns;
 pub(super) use permissions::{FileMode, Owner};
 pub(super) use program::{Command, ExitCodes};

@@ -1,8 +1,9 @@
-//! Floor 7: networks.
+//! Floor 7: networks, and the names of hosts.
 
 use super::{Codec, Takes, items, text};
 use crate::config::option::Sink;
 use crate::config::tree::Node;
+use crate::limits;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use toml_edit::{Array, Value};
@@ -40,4 +41,29 @@ fn network(node: &Node, sink: &mut Sink<'_>) -> Option<IpNet> {
         return None;
     }
     Some(network)
+}
+
+/// The name of a host, as it stands in the header of a record (RFC 5424, section 6.2.4).
+pub(in crate::config) struct HostName;
+
+impl Takes for HostName {
+    fn takes() -> String {
+        "the name of a host, such as \"web-1\"".to_owned()
+    }
+}
+
+impl Codec<String> for HostName {
+    fn read(node: &Node, sink: &mut Sink<'_>) -> Option<String> {
+        let given = text(node, &Self::takes(), sink)?;
+        let is_name = (1..=limits::MAX_HEADER_FIELD).contains(&given.len())
+            && given.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_name {
+            sink.expected(&Self::takes(), node);
+        }
+        is_name.then(|| given.to_owned())
+    }
+
+    fn show(value: &String) -> Option<Value> {
+        (!value.is_empty()).then(|| value.as_str().into())
+    }
 }

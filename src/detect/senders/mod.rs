@@ -57,7 +57,11 @@ pub(super) struct Roll {
     origin: Option<Arc<Origin>>,
     /// The sources that the sender belongs to.
     sources: Vec<usize>,
-    /// Whether the sender may send records that name no host.
+    /// The host of the sender's records that name none; empty where there is none.
+    nameless: Vec<u8>,
+    /// The same, once it stands among the texts that are derived from this batch.
+    nameless_name: Option<Name>,
+    /// Whether the sender may send such records.
     may_be_nameless: bool,
     /// Whether the sender's records are as new as their arrival.
     is_live: bool,
@@ -81,13 +85,16 @@ struct Host {
 impl Roll {
     fn begin(&mut self, rules: &Rules, origin: &Arc<Origin>) {
         self.forget();
+        self.nameless_name = None;
         if self.origin.as_ref().is_some_and(|known| Arc::ptr_eq(known, origin)) {
             return;
         }
         self.sources.clear();
         let covering = rules.sources.iter().enumerate().filter(|(_, source)| source.covers(origin));
         self.sources.extend(covering.map(|(index, _)| index));
-        self.may_be_nameless = rules.may_speak(&self.sources, b"");
+        self.nameless.clear();
+        self.nameless.extend_from_slice(rules.nameless(origin).as_bytes());
+        self.may_be_nameless = rules.may_speak(&self.sources, &self.nameless);
         self.is_live = origin.sender().is_some();
         self.origin = Some(Arc::clone(origin));
     }
@@ -143,8 +150,21 @@ impl Scratch {
 }
 
 impl Detector {
-    /// Notes that the host of a record speaks; whether its sender may speak for it. For a record that names no host a
-    /// sender may speak that may speak for any.
+    /// The host of a record that names none, where its sender tells it.
+    pub(super) fn nameless(&self, roll: &mut Roll, derived: &mut Vec<u8>) -> Name {
+        if roll.nameless.is_empty() {
+            return Name::default();
+        }
+        *roll.nameless_name.get_or_insert_with(|| {
+            let start = derived.len();
+            derived.extend_from_slice(&roll.nameless);
+            let span = Span::locate(derived, derived.get(start..).unwrap_or_default());
+            Name { span, derived: true, hash: self.hash(&roll.nameless) }
+        })
+    }
+
+    /// Notes that the host of a record speaks; whether its sender may speak for it. Of what counts as the host of a record
+    /// that names none nothing is noted: a machine of which some records lack a name is no relay.
     #[inline]
     pub fn hear(
         &self,

@@ -15,6 +15,8 @@ pub struct Rules {
     /// The sources. A sender that belongs to none may speak for any host, and one that belongs to several for the hosts of
     /// each.
     pub sources: Vec<Source>,
+    /// Of where records come in: the host of those that name none.
+    pub hosts: Vec<(String, String)>,
     /// How far after its arrival the time of a record may lie.
     pub most_ahead: Option<Duration>,
     /// How far before its arrival the time of a record may lie.
@@ -41,6 +43,13 @@ impl Rules {
     pub(super) fn may_speak(&self, sources: &[usize], host: &[u8]) -> bool {
         let mut known = sources.iter().filter_map(|index| self.sources.get(*index));
         sources.is_empty() || known.any(|source| source.speaks_for(host))
+    }
+
+    /// The host of records that name none: what is configured of where they came in, else where their sender is. Nothing for
+    /// lines of files: where they were written, neither a capture nor the journal tells.
+    pub(super) fn nameless<'a>(&'a self, origin: &'a Origin) -> &'a str {
+        let configured = self.hosts.iter().find(|(place, _)| *place == origin.listener);
+        configured.map_or_else(|| origin.place().unwrap_or_default(), |(_, host)| host)
     }
 
     /// Whether one source names a host in full, and both of two senders belong to it: then they are that host.

@@ -98,6 +98,49 @@ fn a_sender_is_refused_hosts_that_are_not_its_own() {
     assert_eq!(may_speak, [true, false, false, true, false], "a record without a host could accuse anybody");
     let (_, may_speak) = self::notes(&rules, "192.0.2.1", &records, &[]);
     assert!(may_speak.into_iter().all(|may| may), "it belongs to no source");
+    let own = Rules {
+        sources: vec![Source { hosts: vec!["10.0.0.1".into()], ..rules.sources[0].clone() }],
+        ..rules
+    };
+    assert_eq!(self::notes(&own, "10.0.0.1", &[("-", 0)], &[]).1, [true], "its address is its host");
+    assert_eq!(self::notes(&own, "10.0.0.2", &[("-", 0)], &[]).1, [false]);
+}
+
+#[test]
+fn a_record_without_a_host_is_its_senders() {
+    let lines = b"<38>1 - - sshd 7 - - Accepted password for a from 203.0.113.9 port 9 ssh2";
+    let record = Record::parse(lines, NOON, &Zone::UTC).unwrap();
+    let subject = Subject { record: &record, bytes: lines, frame: 0, truncated: false, arrival: NOON };
+    let detector = Detector::new(Interest { sshd: true, records: true });
+    let mut scratch = detector.scratch();
+    let rules = Rules { hosts: vec![("local".into(), "db1".into())], ..Rules::default() };
+    let mut host = |listener: &str, peer: &str| {
+        scratch.begin(&rules, &Arc::new(Origin { listener: listener.into(), peer: peer.into() }));
+        let mut out = Observations::default();
+        for _ in 0..2 {
+            detector.observe(&mut scratch, subject, &mut out);
+        }
+        let hosts: Vec<_> = out.views(lines).map(|view| view.host().to_vec()).collect();
+        assert_eq!(out.derived, hosts[0], "it is written once for all records of a batch");
+        let hash = if hosts[0].is_empty() { 0 } else { NameHasher::of_process().hash(&hosts[0]) };
+        assert!(out.entries.iter().all(|entry| entry.host.hash == hash), "it is compared with other hosts");
+        assert_eq!(hosts, vec![hosts[0].clone(); 4]);
+        String::from_utf8(hosts[0].clone()).unwrap()
+    };
+    for (listener, peer, expected) in [
+        ("lan", "192.0.2.1", "192.0.2.1"),
+        ("lan", "2001:db8::1,name=relay.example.com", "2001:db8::1"),
+        ("lan", "unix:uid=0,gid=0,pid=7", ""),
+        ("lan", "unix:uid=0,gid=0,pid=7,host=web1", "web1"),
+        ("lan", "unix:unknown", ""),
+        ("lan", "backlog:/var/log/auth.log", ""),
+        ("a.log", "", ""),
+        ("local", "unix:uid=0,gid=0,pid=7", "db1"),
+        ("local", "192.0.2.1", "db1"),
+        ("lan", "192.0.2.2", "192.0.2.2"),
+    ] {
+        assert_eq!(host(listener, peer), expected, "{listener} {peer}");
+    }
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::event::{Event, Severity, Value};
 use crate::handlers::digest::summary;
 use crate::handlers::{Gathered, Occasion};
 use crate::limits;
+use crate::machine;
 use crate::time::{Timestamp, Zone};
-use std::fs;
 
 /// What structured data is called (RFC 5424 section 6.3.2); 32473 is the number that RFC 5612 gives for examples, and so
 /// nobody else's.
@@ -38,9 +38,7 @@ pub(super) struct Format {
 
 impl Format {
     pub(super) fn new(facility: Facility, app_name: &str, room: usize, occasion: Occasion) -> Self {
-        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let host: String = host.trim().chars().filter(char::is_ascii_graphic).take(255).collect();
-        let host = if host.is_empty() { "-" } else { &host };
+        let host = machine::name().unwrap_or_else(|| "-".to_owned());
         let origin = format!("{host} {app_name} {}", std::process::id());
         Self { facility, room, origin, occasion, times: LocalTime::new(Zone::UTC) }
     }
