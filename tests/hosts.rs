@@ -183,6 +183,7 @@ fn a_table_that_is_full_of_made_up_hosts_is_told_of_once() {
         log.by_ref().lines().map_while(Result::ok).find_map(|line| {
             line.split("tcp://").nth(1)?.split_whitespace().next()?.parse::<SocketAddr>().ok()
         });
+    let mut server_out = server.stdout.take().unwrap();
     let mut records = String::new();
     for host in 0..65_539 {
         writeln!(records, "<38>1 - made-up-{host} cron - - - x").unwrap();
@@ -213,6 +214,10 @@ fn a_table_that_is_full_of_made_up_hosts_is_told_of_once() {
     log.read_to_string(&mut rest).unwrap();
     assert!(server.wait().unwrap().success());
     assert_eq!(rest.matches("there is no room to know more hosts").count(), 1, "{rest}");
+    let mut told = String::new();
+    server_out.read_to_string(&mut told).unwrap();
+    let full = events(&told).into_iter().filter(|event| event["kind"] == "ServerHostsFull");
+    assert_eq!(full.map(|event| event["fields"]["known_hosts"].clone()).collect::<Vec<_>>(), [65_536]);
 }
 
 #[test]

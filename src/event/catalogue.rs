@@ -209,6 +209,9 @@ kinds! {
     87 ServerRecordsShed on Warning own "A listener shed records: a sender or a host sent more than it may, or there was no room. What was counted between `start` and `finish` may be too little. Raised when that is over, and while it lasts after a minute and every 10 minutes."
         "listener {listener} shed {shed} records: {reason}[, of {peer} most]; counts from {start} to {finish} may be too low"
         [Listener Reason Shed Peer Start Finish]
+    88 ServerHostsFull on Warning own "There is no room to know more hosts, as when a sender makes names up: of further ones nobody is told that they fall silent, share a name or have a wrong clock. Once until there has been room for many again."
+        "{known_hosts} hosts are known, and there is no room to know more"
+        [KnownHosts]
     // hosts and their senders
     90 HostForged on Warning own "A sender named a host that it may not speak for (`[sources.NAME]`); its records of that host are rejected. Once a day for a sender and a host, and for 16 hosts of one sender at most."
         "{peer} may not speak for {host}: its records are rejected"

@@ -186,6 +186,7 @@ fields! {
     159 Subject       "subject"         Text     "owner that a certificate names"
     160 Expires       "expires"         Time     "when a certificate expires"
     166 Shed          "shed"            Count    "records that were shed"
+    167 KnownHosts    "known_hosts"     Count    "hosts that are known"
     // senders
     161 Peer          "peer"            Text     "sender: its address, with its verified name; or a process of this machine"
     162 OtherPeer     "other_peer"      Text     "another sender"

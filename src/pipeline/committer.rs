@@ -17,6 +17,7 @@ pub use books::{Errand, Present};
 pub use sink::JournalSink;
 
 use super::Ledger;
+use super::crowd::Crowd;
 use super::folded::Folded;
 use super::health::Health;
 use super::progress::Progress;
@@ -134,6 +135,7 @@ impl Committer {
             tell_drained: Some(tell_drained),
             is_full: false,
             ledger: None,
+            crowd: Crowd::default(),
             ledger_due: now + limits::LEDGER_INTERVAL,
             last_time: None,
             look: now,
@@ -202,6 +204,8 @@ struct Work {
     is_full: bool,
     /// What came in, once somebody has said where that stands.
     ledger: Option<Arc<Mutex<Ledger>>>,
+    /// Whether it was told that there is no room to know more hosts.
+    crowd: Crowd,
     ledger_due: Instant,
     /// When something was last made durable.
     last_time: Option<Timestamp>,
@@ -240,6 +244,7 @@ impl Work {
                 Came::Folded(None) => {
                     folding = false;
                     self.check_ledger(self.desk.clock.now());
+                    self.tell_of_crowd(self.desk.clock.now());
                 }
                 Came::Errand(None) => asking = false,
                 Came::Errand(Some(errand)) => self.run_errand(errand),

@@ -3,6 +3,7 @@
 //! Invariant: everything that depends on the order of inputs happens here, on one thread.
 
 use super::backlog::Backlog;
+use super::crowd::Crowd;
 use super::folded::{EventSink, Folded};
 use super::gate::Gate;
 use super::ledger::{Ledger, PeerCounts};
@@ -11,7 +12,6 @@ use super::reach::Reach;
 use super::reorder::Ring;
 use super::worker::{Observed, Observer};
 use crate::batch::Sequenced;
-use crate::correlate::hosts::Presence;
 use crate::correlate::{Correlator, End};
 use crate::detect::Observations;
 use crate::event::EventBlock;
@@ -88,8 +88,10 @@ pub(super) struct Folder {
     pub(super) state: Arc<AlignedVec>,
     /// Whether it was said that most of what comes in is rejected.
     pub(super) has_told_rejects: bool,
-    /// What is shown of hosts.
-    pub(super) presence: Shown,
+    /// The correlator's number for what is shown of hosts; nothing at first.
+    pub(super) shown_hosts: Option<u64>,
+    /// Whether it was told that there is no room for more.
+    pub(super) crowd: Crowd,
     /// The position through which inputs were handed on.
     pub(super) handed_on: u64,
     /// Blocks that were offered, to be used again when the handlers are done with them.
@@ -170,11 +172,11 @@ impl Folder {
     /// Shows how the hosts are, if that is not as it was.
     fn show_hosts(&mut self) {
         let changes = self.correlator.presence_changes();
-        if self.presence.changes.replace(changes) == Some(changes) {
+        if self.shown_hosts.replace(changes) == Some(changes) {
             return;
         }
         let presence = self.correlator.presence();
-        if self.presence.tells_of(&presence) {
+        if self.crowd.tells_of(&presence) {
             tracing::warn!(
                 hosts = presence.known,
                 "there is no room to know more hosts: of further ones nobody will be told that they fall silent, share a \
@@ -284,47 +286,9 @@ impl Folder {
     }
 }
 
-/// What is shown of hosts, and what was told of them.
-#[derive(Debug, Default)]
-pub(super) struct Shown {
-    /// The correlator's number for what is shown; nothing at first.
-    changes: Option<u64>,
-    /// Whether it was told that there is no room for more.
-    is_told: bool,
-}
-
-impl Shown {
-    /// Whether it is to be told that there is no room: once, until there has been room for many again.
-    fn tells_of(&mut self, presence: &Presence) -> bool {
-        if presence.known.saturating_add(limits::HOSTS_ROOM_AGAIN) <= limits::MAX_HOSTS && !presence.is_full {
-            self.is_told = false;
-        }
-        let tells = presence.is_full && !self.is_told;
-        self.is_told |= tells;
-        tells
-    }
-}
-
 /// Says that most of what comes is not understood: often it is another format, or framing.
 fn tell_rejects(PeerCounts { received, rejected, .. }: &PeerCounts) {
     let reasons: Vec<_> = rejected.iter().map(|(why, count)| format!("{} {count}", why.name())).collect();
     let reasons = reasons.join(", ");
     tracing::warn!(received, reasons, "most of what comes in is no syslog record that can be understood");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn that_there_is_no_room_for_hosts_is_told_once_until_there_has_been_room_again() {
-        let mut shown = Shown::default();
-        let mut at = |room: usize| {
-            let known = limits::MAX_HOSTS - room;
-            shown.tells_of(&Presence { known, is_full: room == 0, ..Presence::default() })
-        };
-        let told = [9_999, 1, 0, 0, 1, 0, limits::HOSTS_ROOM_AGAIN - 1, 0, limits::HOSTS_ROOM_AGAIN, 7, 0]
-            .map(&mut at);
-        assert_eq!(told, [false, false, true, false, false, false, false, false, false, false, true]);
-    }
 }

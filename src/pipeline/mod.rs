@@ -6,6 +6,7 @@
 
 mod backlog;
 mod committer;
+mod crowd;
 mod feed;
 mod folded;
 mod folder;
@@ -178,7 +179,8 @@ impl Pipeline {
             gathered: KeptInputs::default(),
             state: Arc::default(),
             has_told_rejects: false,
-            presence: folder::Shown::default(),
+            shown_hosts: None,
+            crowd: crowd::Crowd::default(),
             handed_on: 0,
             offered: VecDeque::new(),
         };

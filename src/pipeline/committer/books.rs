@@ -106,6 +106,19 @@ impl Work {
             self.ledger_due = Instant::now() + limits::LEDGER_INTERVAL;
             self.check_ledger(now);
         }
+        self.tell_of_crowd(now);
+    }
+
+    /// Tells, once, that there is no room to know more hosts.
+    pub(super) fn tell_of_crowd(&mut self, now: Timestamp) {
+        let Some(ledger) = &self.ledger else { return };
+        let presence = ledger.lock().unwrap_or_else(PoisonError::into_inner).presence.clone();
+        if self.crowd.tells_of(&presence) {
+            let block = self.health.raise(Kind::ServerHostsFull, now, |event| {
+                event.count(Field::KnownHosts, presence.known as u64);
+            });
+            self.own.push(block);
+        }
     }
 
     /// Drops dead letters that retention has removed from the journal: nobody could deliver them any more.
@@ -235,6 +248,15 @@ mod tests {
         let expected =
             "the books do not add up: of all peers 3 received are not 2 parsed, 0 rejected and 0 failed";
         assert_eq!(told, [expected]);
+    }
+
+    #[test]
+    fn at_the_end_it_is_told_that_there_was_no_room_for_hosts() {
+        let home = tempfile::tempdir().unwrap();
+        let mut full = Ledger::default();
+        (full.presence.known, full.presence.is_full) = (65_536, true);
+        let told = events(&home.path().join("full"), full);
+        assert_eq!(told, ["65536 hosts are known, and there is no room to know more"]);
     }
 
     #[test]
