@@ -1,6 +1,6 @@
 //! `logging.handlers.SysLogHandler` of Python, which ends each message with a NUL, and gives it no time.
 
-use crate::server::{Server, configuration, has};
+use crate::server::{Server, configuration, has, machine};
 use std::process::Command;
 
 /// Logs two messages; the second one has a header, as a formatter may write it, and two lines.
@@ -33,8 +33,9 @@ fn every_socket_that_python_has_gives_whole_records() {
         [("SOCK_STREAM", &tcp), ("SOCK_STREAM", &stream), ("SOCK_DGRAM", &udp), ("SOCK_DGRAM", &datagrams)];
     for (kind, to) in ways {
         assert!(Command::new("python3").args(["-c", PROGRAM, kind, to]).status().unwrap().success());
+        let host = if to.contains('/') { machine() } else { "127.0.0.1".to_owned() };
         let expected = [
-            ["-", "-", "-", "info", "a lonely message, ü"],
+            [&*host, "-", "-", "info", "a lonely message, ü"],
             ["web-1", "sshd", "4711", "warning", "two\nlines"],
         ];
         for expected in expected {

@@ -108,6 +108,11 @@ pub(crate) fn reported(home: &Path) -> BTreeMap<String, usize> {
     counts
 }
 
+/// What this machine is called.
+pub(crate) fn machine() -> String {
+    rustix::system::uname().nodename().to_str().unwrap().to_owned()
+}
+
 /// Whether tools are there that a test needs; says which is not.
 pub(crate) fn has(tools: &[&str]) -> bool {
     let missing = tools.iter().find(|tool| {
