@@ -10,13 +10,13 @@
 // floor 0
 mod causes;
 pub mod limits;
-mod machine;
 pub mod span;
 mod suggest;
 pub mod time;
 // floor 1
 pub mod batch;
 pub mod event;
+mod machine;
 pub mod segment;
 pub mod wire;
 // floor 2

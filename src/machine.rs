@@ -1,4 +1,4 @@
-//! Floor 0: what the machine is called that this process runs on.
+//! Floor 1: what the machine is called that this process runs on.
 
 use crate::limits;
 use rustix::system::uname;
