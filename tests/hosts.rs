@@ -8,17 +8,19 @@
     reason = "a test program: its helpers fail by panicking"
 )]
 
-use rustix::process::{Pid, Signal, kill_process};
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
+
+use child::{Guard, Lines, address, output, wait_for};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 const CONFIG: &str = r#"
 [listeners.lan]
@@ -44,6 +46,29 @@ fn correlator(home: &Path, arguments: &[&str]) -> Command {
     command.args(arguments).arg("--config").arg(home.join("correlator.toml"));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// A server, and the lines that it writes.
+struct Server {
+    child: Guard,
+    told: Lines,
+    said: Lines,
+}
+
+impl Server {
+    fn start(command: &mut Command) -> Self {
+        let mut child = Guard::start(command);
+        let (told, said) = (child.told(), child.said());
+        Self { child, told, said }
+    }
+
+    /// Stops it; gives what it has told since on standard output, and said on standard error.
+    fn stop(mut self) -> (String, String) {
+        self.child.terminate();
+        let (told, said) = (self.told.rest(), self.said.rest());
+        assert!(self.child.ended().success(), "{said}");
+        (told, said)
+    }
 }
 
 /// Sends a stream from an address of this machine's own network, and waits until it has been read.
@@ -78,24 +103,15 @@ fn a_host_that_is_not_the_senders_counts_for_nothing_live_and_in_a_replay() {
     let data = home.path().join("data");
     let capture = home.path().join("capture");
     let mut server = correlator(home.path(), &["serve"]);
-    let mut server = server.arg("--data-dir").arg(&data).arg("--capture").arg(&capture).spawn().unwrap();
-    let mut log = BufReader::new(server.stderr.take().unwrap());
-    let address =
-        log.by_ref().lines().map_while(Result::ok).find_map(|line| {
-            line.split("tcp://").nth(1)?.split_whitespace().next()?.parse::<SocketAddr>().ok()
-        });
-    let address = address.unwrap();
+    let mut server = Server::start(server.arg("--data-dir").arg(&data).arg("--capture").arg(&capture));
+    let address = server.said.listening("tcp");
     send("127.0.0.2", address, &failures("db1", 40));
     send("127.0.0.2", address, &failures("web1", 3));
     send("127.0.0.3", address, &failures("db1", 2));
     let mut status = correlator(home.path(), &["status", "--format", "json"]);
-    let status = status.arg("--data-dir").arg(&data).output().unwrap();
+    let status = output(status.arg("--data-dir").arg(&data));
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
-    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
-    let mut live = String::new();
-    server.stdout.take().unwrap().read_to_string(&mut live).unwrap();
-    log.read_to_string(&mut String::new()).unwrap();
-    assert!(server.wait().unwrap().success());
+    let (live, _) = server.stop();
 
     assert_eq!(
         (&status["received"], &status["parsed"], &status["rejected"]),
@@ -114,7 +130,7 @@ fn a_host_that_is_not_the_senders_counts_for_nothing_live_and_in_a_replay() {
     assert_eq!(exceeded.len(), 1, "{live:?}");
     assert_eq!(exceeded[0]["fields"]["count"], 5, "three of web1, and two of db1 from a sender that may");
 
-    let replayed = correlator(home.path(), &["replay", "--format", "json"]).arg(&capture).output().unwrap();
+    let replayed = output(correlator(home.path(), &["replay", "--format", "json"]).arg(&capture));
     let replayed = events(&String::from_utf8(replayed.stdout).unwrap());
     assert_eq!(replayed, live, "the same events with the same ids");
 }
@@ -128,15 +144,11 @@ fn records_without_a_host_are_their_senders_live_and_in_a_replay() {
     let capture = home.path().join("capture");
     let mut server = correlator(home.path(), &["serve"]);
     server.arg("--data-dir").arg(home.path().join("data")).arg("--capture").arg(&capture);
-    let mut server = server.spawn().unwrap();
-    let mut log = BufReader::new(server.stderr.take().unwrap());
-    let addresses = log.by_ref().lines().map_while(Result::ok).find_map(|line| {
-        let told = line
-            .split_whitespace()
-            .filter_map(|word| word.strip_prefix("tcp://")?.parse::<SocketAddr>().ok());
-        Some(told.collect::<Vec<_>>()).filter(|told| !told.is_empty())
-    });
-    let [lan, appliance] = addresses.unwrap()[..] else { panic!("two listeners") };
+    let mut server = Server::start(&mut server);
+    let line = server.said.until(" tcp://");
+    let urls: Vec<_> = line.split_whitespace().filter(|word| word.starts_with("tcp://")).collect();
+    let [lan, appliance] = urls[..] else { panic!("two listeners in {line}") };
+    let [lan, appliance] = [lan, appliance].map(|url| address(url, "tcp"));
     let login = |user| {
         format!("<38>1 - - sshd 7 - - Accepted password for {user} from 203.0.113.9 port 50022 ssh2\n")
     };
@@ -145,11 +157,7 @@ fn records_without_a_host_are_their_senders_live_and_in_a_replay() {
     send("127.0.0.4", lan, &login("bob"));
     send("127.0.0.3", appliance, &login("carol"));
     send("127.0.0.3", lan, logout);
-    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
-    let mut live = String::new();
-    server.stdout.take().unwrap().read_to_string(&mut live).unwrap();
-    log.read_to_string(&mut String::new()).unwrap();
-    assert!(server.wait().unwrap().success());
+    let (live, _) = server.stop();
     let live = events(&live);
     let told = ["SSHDSessionStarted", "SSHDLoginSucceeded"];
     let sessions = live.iter().filter(|event| told.contains(&event["kind"].as_str().unwrap()));
@@ -167,7 +175,7 @@ fn records_without_a_host_are_their_senders_live_and_in_a_replay() {
         ],
         "{live:?}"
     );
-    let replayed = correlator(home.path(), &["replay", "--format", "json"]).arg(&capture).output().unwrap();
+    let replayed = output(correlator(home.path(), &["replay", "--format", "json"]).arg(&capture));
     let replayed = events(&String::from_utf8(replayed.stdout).unwrap());
     assert_eq!(replayed, live, "the same events with the same ids");
 }
@@ -177,45 +185,30 @@ fn a_table_that_is_full_of_made_up_hosts_is_told_of_once() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("correlator.toml"), CONFIG).unwrap();
     let data = home.path().join("data");
-    let mut server = correlator(home.path(), &["serve"]).arg("--data-dir").arg(&data).spawn().unwrap();
-    let mut log = BufReader::new(server.stderr.take().unwrap());
-    let address =
-        log.by_ref().lines().map_while(Result::ok).find_map(|line| {
-            line.split("tcp://").nth(1)?.split_whitespace().next()?.parse::<SocketAddr>().ok()
-        });
-    let mut server_out = server.stdout.take().unwrap();
+    let mut server = Server::start(correlator(home.path(), &["serve"]).arg("--data-dir").arg(&data));
+    let address = server.said.listening("tcp");
     let mut records = String::new();
     for host in 0..65_539 {
         writeln!(records, "<38>1 - made-up-{host} cron - - - x").unwrap();
     }
-    send("127.0.0.3", address.unwrap(), &records);
-    send("127.0.0.3", address.unwrap(), &records);
+    send("127.0.0.3", address, &records);
+    send("127.0.0.3", address, &records);
     let status = |format| {
         let mut status = correlator(home.path(), &["status", "--format", format]);
-        String::from_utf8(status.arg("--data-dir").arg(&data).output().unwrap().stdout).unwrap()
+        String::from_utf8(output(status.arg("--data-dir").arg(&data)).stdout).unwrap()
     };
-    // What was read may still be on its way to the correlator.
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let told = loop {
+    // What was read may still be on its way to the correlator; what it knows of hosts is told after what it received.
+    let told = wait_for("the records of three hosts, twice, for which there is no room", || {
         let told: Value = serde_json::from_str(&status("json")).unwrap();
-        if told["received"] == 131_078 || Instant::now() > deadline {
-            break told;
-        }
-        thread::yield_now();
-    };
+        (told["received"] == 131_078 && told["unwatched"] == 6).then_some(told)
+    });
     assert_eq!((&told["known_hosts"], &told["hosts_full"]), (&65_536.into(), &true.into()), "{told}");
-    assert_eq!(told["unwatched"], 6, "three hosts, twice");
     let text = status("text");
     let line = "hosts         65536 known, 65536 heard in this run\n  \
                 no room to know more: 6 records of hosts that are not watched\n";
     assert!(text.contains(line), "{text}");
-    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
-    let mut rest = String::new();
-    log.read_to_string(&mut rest).unwrap();
-    assert!(server.wait().unwrap().success());
+    let (told, rest) = server.stop();
     assert_eq!(rest.matches("there is no room to know more hosts").count(), 1, "{rest}");
-    let mut told = String::new();
-    server_out.read_to_string(&mut told).unwrap();
     let full = events(&told).into_iter().filter(|event| event["kind"] == "ServerHostsFull");
     assert_eq!(full.map(|event| event["fields"]["known_hosts"].clone()).collect::<Vec<_>>(), [65_536]);
 }
@@ -226,21 +219,13 @@ fn what_was_shed_is_told_with_the_time_in_which_it_was() {
     let config = CONFIG.replace("tcp://127.0.0.1:0\"", "udp://127.0.0.1:0\"\nrate_limit = 1");
     fs::write(home.path().join("correlator.toml"), config).unwrap();
     let mut server = correlator(home.path(), &["serve"]);
-    let mut server = server.arg("--data-dir").arg(home.path().join("data")).spawn().unwrap();
-    let mut log = BufReader::new(server.stderr.take().unwrap());
-    let address =
-        log.by_ref().lines().map_while(Result::ok).find_map(|line| {
-            line.split("udp://").nth(1)?.split_whitespace().next()?.parse::<SocketAddr>().ok()
-        });
+    let mut server = Server::start(server.arg("--data-dir").arg(home.path().join("data")));
+    let address = server.said.listening("udp");
     let host = UdpSocket::bind("127.0.0.1:0").unwrap();
     for _ in 0..60 {
-        host.send_to(failures("web1", 1).trim_end().as_bytes(), address.unwrap()).unwrap();
+        host.send_to(failures("web1", 1).trim_end().as_bytes(), address).unwrap();
     }
-    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
-    let (mut told, mut rest) = (String::new(), String::new());
-    server.stdout.take().unwrap().read_to_string(&mut told).unwrap();
-    log.read_to_string(&mut rest).unwrap();
-    assert!(server.wait().unwrap().success());
+    let (told, rest) = server.stop();
     let told = events(&told);
     let shed: Vec<_> = told.iter().filter(|event| event["kind"] == "ServerRecordsShed").collect();
     assert_eq!(shed.len(), 1, "{told:?}\n{rest}");
@@ -267,7 +252,7 @@ fn a_log_tells_which_hosts_fell_silent() {
     }
     let log = home.path().join("a.log");
     fs::write(&log, text).unwrap();
-    let told = correlator(home.path(), &["replay", "--format", "json"]).arg(&log).output().unwrap();
+    let told = output(correlator(home.path(), &["replay", "--format", "json"]).arg(&log));
     let told = events(&String::from_utf8(told.stdout).unwrap());
     let told: Vec<_> = told
         .iter()

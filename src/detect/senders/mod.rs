@@ -118,22 +118,21 @@ impl Roll {
         self.hosts.get(self.last as usize).is_some_and(|last| last.name.span.of(bytes) == host)
     }
 
-    /// Makes a host the last one, and tells whether it is new.
-    fn turn_to(&mut self, bytes: &[u8], name: Name) -> bool {
-        let (hosts, text) = (&mut self.hosts, name.span.of(bytes));
-        let known = self.table.find(name.hash, |&index| {
-            let host = hosts.get(index as usize);
-            host.is_some_and(|host| host.name.hash == name.hash && host.name.span.of(bytes) == text)
-        });
-        if let Some(&index) = known {
-            self.last = index;
-            return false;
-        }
+    /// Where a host stands, if it is known.
+    fn find(&self, bytes: &[u8], name: Name) -> Option<u32> {
+        let text = name.span.of(bytes);
+        let is_it = |host: &Host| host.name.hash == name.hash && host.name.span.of(bytes) == text;
+        let known = self.table.find(name.hash, |&index| self.hosts.get(index as usize).is_some_and(is_it));
+        known.copied()
+    }
+
+    /// Adds a host that is not known, as the last one.
+    fn add(&mut self, host: Host) {
+        let hosts = &mut self.hosts;
         self.last = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
-        hosts.push(Host { name, may_speak: true, note: 0, is_ahead: false, is_behind: false });
+        hosts.push(host);
         let hash = |&index: &u32| hosts.get(index as usize).map_or(0, |host| host.name.hash);
-        self.table.insert_unique(name.hash, self.last, hash);
-        true
+        self.table.insert_unique(host.name.hash, self.last, hash);
     }
 }
 
@@ -186,15 +185,12 @@ impl Detector {
         if let Some(time) = subject.record.timestamp.filter(|_| scratch.roll.is_live) {
             let lag = subject.arrival.as_micros().saturating_sub(time.as_micros());
             note.lag = Some(note.lag.map_or(lag, |least| least.min(lag)));
-            let (word, is_noted) = match rules.clock(lag) {
+            let (word, is_noted, records) = match rules.clock(lag) {
                 None => return true,
-                Some(Word::Ahead) => (Word::Ahead, &mut known.is_ahead),
-                Some(word) => (word, &mut known.is_behind),
+                Some(Word::Ahead) => (Word::Ahead, &mut known.is_ahead, &mut out.ahead),
+                Some(word) => (word, &mut known.is_behind, &mut out.behind),
             };
-            match word {
-                Word::Ahead => out.ahead += 1,
-                _ => out.behind += 1,
-            }
+            *records += 1;
             if !std::mem::replace(is_noted, true) {
                 let (frame, host, lag) = (subject.frame, known.name, Some(lag));
                 out.notes.push(Note { frame, word, host, records: 0, lag });
@@ -214,13 +210,13 @@ impl Detector {
         let hash = self.host_hash(scratch, host);
         let name = Name { span: Span::locate(subject.bytes, host), derived: false, hash };
         let roll = &mut scratch.roll;
-        if !roll.turn_to(subject.bytes, name) {
+        if let Some(index) = roll.find(subject.bytes, name) {
+            roll.last = index;
             return;
         }
         let may_speak = rules.may_speak(&roll.sources, host);
-        if let Some(new) = roll.hosts.last_mut() {
-            (new.may_speak, new.note) = (may_speak, u32::try_from(out.notes.len()).unwrap_or(u32::MAX));
-        }
+        let note = u32::try_from(out.notes.len()).unwrap_or(u32::MAX);
+        roll.add(Host { name, may_speak, note, is_ahead: false, is_behind: false });
         let word = if may_speak { Word::Heard } else { Word::Refused };
         out.notes.push(Note { frame: subject.frame, word, host: name, records: 0, lag: None });
     }
