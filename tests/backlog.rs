@@ -2,16 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test program: its helpers fail by panicking")]
 
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
+
+use child::{Guard, Lines, output};
 use serde_json::Value;
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
-
-/// How long something may take that is to happen at all.
-const PATIENCE: Duration = Duration::from_secs(60);
+use std::process::{Command, Stdio};
 
 /// Logins of users with these numbers.
 fn logins(numbers: std::ops::Range<usize>) -> String {
@@ -49,7 +49,7 @@ impl Place {
     }
 
     fn say(&self, arguments: &[&str]) -> String {
-        let output = self.command(arguments).output().unwrap();
+        let output = output(&mut self.command(arguments));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
@@ -62,40 +62,24 @@ impl Place {
             self.0.path().display()
         );
         fs::write(self.path("correlator.toml"), config).unwrap();
-        let mut child =
-            self.command(&["serve"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let listens = said.find(|line| line.starts_with("following"));
-        assert!(listens.is_some(), "it ended");
-        // Whoever writes to a pipe that nobody reads is ended by it.
-        std::thread::spawn(move || said.for_each(drop));
-        let (tell, told) = mpsc::channel();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        std::thread::spawn(move || lines.for_each(|line| drop(tell.send(line))));
-        Server { child, told }
+        let mut command = self.command(&["serve"]);
+        let mut child = Guard::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        child.said().until("following");
+        Server { told: child.told(), _ends_with_this: child }
     }
 }
 
 struct Server {
-    child: Child,
-    told: Receiver<String>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
+    told: Lines,
+    _ends_with_this: Guard,
 }
 
 impl Server {
     /// The users whose logins the handler has been told of, once it is told of this one.
-    fn told_of(&self, last: usize) -> Vec<String> {
+    fn told_of(&mut self, last: usize) -> Vec<String> {
         let mut users = Vec::new();
         while users.last() != Some(&format!("u{last}")) {
-            let line = self.told.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|error| panic!("u{last}: {error}: {users:?}"));
+            let line = self.told.next().unwrap_or_else(|| panic!("it ended without u{last}: {users:?}"));
             let event: Value = serde_json::from_str(&line).unwrap();
             users.extend(event.pointer("/fields/user").and_then(Value::as_str).map(str::to_owned));
         }
@@ -116,15 +100,13 @@ fn text<'a>(event: &'a Value, key: &str) -> &'a str {
 fn a_backlog_is_told_to_handlers_only_if_they_are_asked_to() {
     let place = Place::new();
     place.append(&logins(0..50));
-    let server = place.serve("");
+    let mut server = place.serve("");
     // Once something came of it the file has been opened: what is appended then is not of the backlog.
     let mut follower = place.command(&["events", "follow", "--since", "2000-01-01T00:00:00Z"]);
-    let mut follower = follower.stdout(Stdio::piped()).spawn().unwrap();
-    let seen = BufReader::new(follower.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let logins_seen = seen.filter(|line| line.contains("SSHDSessionStarted")).take(50).count();
-    follower.kill().unwrap();
-    follower.wait().unwrap();
-    assert_eq!(logins_seen, 50);
+    let mut follower = Guard::start(follower.stdout(Stdio::piped()));
+    let seen = follower.told().filter(|line| line.contains("SSHDSessionStarted")).take(50).count();
+    drop(follower);
+    assert_eq!(seen, 50);
     place.append(&logins(50..52));
     assert_eq!(server.told_of(51), ["u50", "u51"]);
 
@@ -139,7 +121,7 @@ fn a_backlog_is_told_to_handlers_only_if_they_are_asked_to() {
 
     drop(server);
     place.append(&logins(52..53));
-    let server = place.serve("");
+    let mut server = place.serve("");
     assert_eq!(server.told_of(52), ["u52"], "what came while no server ran is no backlog");
 }
 
@@ -147,6 +129,6 @@ fn a_backlog_is_told_to_handlers_only_if_they_are_asked_to() {
 fn a_backlog_is_told_if_handlers_are_asked_to() {
     let place = Place::new();
     place.append(&logins(0..50));
-    let server = place.serve("deliver_backlog = true");
+    let mut server = place.serve("deliver_backlog = true");
     assert_eq!(server.told_of(49).len(), 50);
 }

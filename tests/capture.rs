@@ -2,9 +2,14 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test program: its helpers fail by panicking"
 )]
+
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -47,13 +52,13 @@ impl Place {
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
-        let ran = Command::new(env!("CARGO_BIN_EXE_correlator"))
-            .args(arguments)
-            .current_dir(self.directory.path())
-            .env_clear()
-            .env("HOME", self.directory.path())
-            .output()
-            .unwrap();
+        let ran = child::output(
+            Command::new(env!("CARGO_BIN_EXE_correlator"))
+                .args(arguments)
+                .current_dir(self.directory.path())
+                .env_clear()
+                .env("HOME", self.directory.path()),
+        );
         Ran {
             exit: ran.status.code().unwrap(),
             out: String::from_utf8(ran.stdout).unwrap(),

@@ -2,9 +2,14 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a test program: its helpers fail by panicking, and say what they skip"
 )]
+
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +31,7 @@ impl Place {
     fn correlator(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
         command.args(arguments).current_dir(self.directory.path()).env_clear();
-        command.env("HOME", self.directory.path()).output().unwrap()
+        child::output(command.env("HOME", self.directory.path()))
     }
 
     fn replay(&self, arguments: &[&str]) -> String {
@@ -38,7 +43,7 @@ impl Place {
     /// What a program makes of a file.
     fn pack(&self, program: &[&str], name: &str) -> Vec<u8> {
         let [program, options @ ..] = program else { unreachable!() };
-        let packed = Command::new(program).args(options).arg(self.path(name)).output().unwrap();
+        let packed = child::output(Command::new(program).args(options).arg(self.path(name)));
         assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
         packed.stdout
     }

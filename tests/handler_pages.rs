@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test program: its helpers fail by panicking")]
 
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -83,7 +87,7 @@ fn furnish(home: &Path, handlers: &str) -> PathBuf {
 fn correlator(home: &Path, config: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
     command.args(arguments).arg("--config").arg(config).arg("--data-dir").arg(home.join("data"));
-    command.env("CREDENTIALS_DIRECTORY", home).output().unwrap()
+    child::output(command.env("CREDENTIALS_DIRECTORY", home))
 }
 
 fn assert_checks(what: &str, handlers: &str, home: &Path) {
@@ -148,7 +152,7 @@ fn the_program_of_the_page_blocks_an_address() {
     let path = format!("{}:{}", home.path().display(), std::env::var("PATH").unwrap());
     let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
     command.args(["handlers", "test", "block", "--kind", "SSHDAttemptsExceeded", "--config"]).arg(config);
-    let output = command.env("PATH", path).arg("--data-dir").arg(home.path()).output().unwrap();
+    let output = child::output(command.env("PATH", path).arg("--data-dir").arg(home.path()));
     let said = String::from_utf8(output.stdout).unwrap();
     let expected = "delivered: nft add element inet filter banned { 203.0.113.9 timeout 1h }";
     assert!(output.status.success() && said.contains(expected), "{said}");

@@ -1,6 +1,10 @@
 //! What a handler tells of unknown users, as its configuration says.
 
-#![allow(clippy::unwrap_used, reason = "a test program: its helpers fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test program: its helpers fail by panicking")]
+
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +29,7 @@ fn told(home: &Path, options: &str) -> String {
     fs::write(home.join("log"), LOG).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
     command.args(["replay", "--deliver", "it", "--config"]).args([home.join("c.toml"), home.join("log")]);
-    let output = command.output().unwrap();
+    let output = child::output(&mut command);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(printed.contains("hunter2hu") && printed.contains("alice"), "{printed}");

@@ -12,7 +12,7 @@
 #[allow(dead_code, reason = "other tests need more of it")]
 mod child;
 
-use child::{Guard, Lines, wait_for};
+use child::{Guard, Lines, PATIENCE, output, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
@@ -42,20 +42,18 @@ struct Ended {
 
 impl Server {
     fn start(home: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+        command
             .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
             .arg(home.join("data"))
             .args(["--set", "handlers.console.format=json"])
             .args(arguments)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let events = Lines::of(child.stdout.take().unwrap());
-        let mut said = Lines::of(child.stderr.take().unwrap());
-        let listening = said.until("tcp://");
-        let address = listening.split("tcp://").nth(1).unwrap().split_whitespace().next().unwrap();
-        Self { child: Guard(child), address: address.parse().unwrap(), events, said }
+            .stderr(Stdio::piped());
+        let mut child = Guard::start(&mut command);
+        let (events, mut said) = (child.told(), child.said());
+        let address = said.listening("tcp");
+        Self { child, address, events, said }
     }
 
     /// Bytes of memory that it occupied at most.
@@ -229,11 +227,9 @@ fn stopping_reads_what_has_arrived_and_tells_the_totals() {
     assert_eq!(ended.events.last().unwrap()["kind"], "ServerStats");
     assert_eq!(ended.events.last().unwrap()["fields"]["received"], 500);
 
-    let replayed = Command::new(env!("CARGO_BIN_EXE_correlator"))
-        .args(["replay", "--format", "json"])
-        .arg(&capture)
-        .output()
-        .unwrap();
+    let replayed = output(
+        Command::new(env!("CARGO_BIN_EXE_correlator")).args(["replay", "--format", "json"]).arg(&capture),
+    );
     assert!(replayed.status.success());
     let replayed = String::from_utf8(replayed.stdout).unwrap();
     let replayed: Vec<Value> = replayed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -259,16 +255,16 @@ fn what_a_sender_writes_until_it_sees_the_end_survives_a_stop() {
         sent
     });
     for _ in 0..20 {
-        has_begun.recv().unwrap();
+        has_begun.recv_timeout(PATIENCE).unwrap();
     }
     let ended = server.stop();
     let sent = sender.join().unwrap();
     assert_eq!((ended.code, ended.total("received")), (Some(0), sent));
-    let listed = Command::new(env!("CARGO_BIN_EXE_correlator"))
-        .args(["capture", "list", "--format", "json"])
-        .arg(&capture)
-        .output()
-        .unwrap();
+    let listed = output(
+        Command::new(env!("CARGO_BIN_EXE_correlator"))
+            .args(["capture", "list", "--format", "json"])
+            .arg(&capture),
+    );
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert_eq!(listed.matches(" web1 cron ").count() as u64, sent, "{listed}");
 }
@@ -343,11 +339,11 @@ fn a_capture_goes_on_in_files_of_the_configured_size() {
 fn a_second_server_on_the_same_data_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let server = Server::start(home.path(), &[]);
-    let second = Command::new(env!("CARGO_BIN_EXE_correlator"))
-        .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
-        .arg(home.path().join("data"))
-        .output()
-        .unwrap();
+    let second = output(
+        Command::new(env!("CARGO_BIN_EXE_correlator"))
+            .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
+            .arg(home.path().join("data")),
+    );
     assert_eq!(second.status.code(), Some(3));
     let said = String::from_utf8(second.stderr).unwrap();
     assert!(said.contains("in use by another correlator"), "{said}");
@@ -359,13 +355,13 @@ fn a_server_that_cannot_listen_leaves_no_capture_behind() {
     let home = tempfile::tempdir().unwrap();
     let server = Server::start(home.path(), &[]);
     let capture = home.path().join("never.capture");
-    let second = Command::new(env!("CARGO_BIN_EXE_correlator"))
-        .args(["serve", "--listen", &format!("tcp://{}", server.address), "--data-dir"])
-        .arg(home.path().join("other"))
-        .arg("--capture")
-        .arg(&capture)
-        .output()
-        .unwrap();
+    let second = output(
+        Command::new(env!("CARGO_BIN_EXE_correlator"))
+            .args(["serve", "--listen", &format!("tcp://{}", server.address), "--data-dir"])
+            .arg(home.path().join("other"))
+            .arg("--capture")
+            .arg(&capture),
+    );
     let said = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(3), "{said}");
     assert!(said.contains("another program listens there"), "{said}");

@@ -1,6 +1,10 @@
 //! Trials of handlers: `handlers test` and `test-alert`.
 
-#![allow(clippy::unwrap_used, reason = "a test program: its helpers fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test program: its helpers fail by panicking")]
+
+#[path = "support/child.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod child;
 
 use serde_json::Value;
 use std::fs;
@@ -37,7 +41,7 @@ fn run(home: &Path, arguments: &[&str]) -> (i32, String, String) {
     fs::write(home.join("c.toml"), CONFIG).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
     command.args(arguments).arg("--config").arg(home.join("c.toml")).arg("--data-dir").arg(home);
-    let output = command.output().unwrap();
+    let output = child::output(&mut command);
     let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     (output.status.code().unwrap(), out, err)
 }
