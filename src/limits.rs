@@ -170,6 +170,9 @@ pub const SPARE_EVENT_BLOCKS: usize = HANDLER_QUEUE_BLOCKS + JOURNAL_QUEUE + 8;
 /// Length at which the file of rejected frames is renamed and begun anew, in bytes.
 pub const REJECTED_FILE_SIZE: u64 = 4 * 1024 * 1024;
 
+/// Time after which it is tried again to write the file of rejected frames.
+pub const REJECTED_RETRY: Duration = Duration::from_secs(10);
+
 /// Bytes of a rejected frame that are kept.
 pub const REJECT_SAMPLE_SIZE: usize = 1024;
 

@@ -3,8 +3,11 @@
 //! Invariant: the file and the one before it are bounded, whatever peers send; nothing here can fail the pipeline.
 
 use super::worker::{RejectSink, Rejected};
+use crate::batch::Sequenced;
 use crate::event::render;
 use crate::limits;
+use crate::time::Timestamp;
+use crate::wire::Reject;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Appends a JSON object per rejected frame to a file: `time`, `number`, `listener`, `peer`, `reason`, `detail` and
-/// `bytes`, the beginning of the frame, in which bytes that are not UTF-8 stand as `\xNN`. At [`limits::REJECTED_FILE_SIZE`] the file is renamed to end in `.1`.
+/// `bytes`, the beginning of the frame, in which bytes that are not UTF-8 stand as `\xNN`. Instead of those that are left
+/// out there is one with `time`, `listener`, `peer`, `reason` and `left_out`, their number; for those that could not be
+/// written, `time` and `left_out`. At [`limits::REJECTED_FILE_SIZE`] the file is renamed to end in `.1`.
 #[derive(Debug)]
 pub struct RejectFile {
     path: PathBuf,
@@ -23,7 +28,16 @@ pub struct RejectFile {
 struct State {
     file: File,
     size: u64,
-    failed: bool,
+    failing: Option<Failing>,
+}
+
+/// What is known while nothing can be written.
+#[derive(Clone, Copy, Debug)]
+struct Failing {
+    /// When it was last tried.
+    tried: Timestamp,
+    /// Frames that are missing since it fails.
+    left_out: u64,
 }
 
 impl RejectFile {
@@ -32,9 +46,41 @@ impl RejectFile {
     /// # Errors
     /// When it cannot be opened.
     pub fn open(path: PathBuf) -> io::Result<Self> {
-        let file = open(&path)?;
-        let size = file.metadata()?.len();
-        Ok(Self { path, state: Mutex::new(State { file, size, failed: false }) })
+        let (file, size) = open(&path)?;
+        Ok(Self { path, state: Mutex::new(State { file, size, failing: None }) })
+    }
+
+    /// Appends a line that stands for so many frames. While that fails it is tried again after a while, as the disk may
+    /// have room again.
+    fn keep(&self, now: Timestamp, frames: u64, line: &[u8]) {
+        let path = self.path.display();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut failing) = state.failing else {
+            if let Err(error) = self.append(&mut state, line) {
+                tracing::error!(%path, %error, "rejected frames are not kept until the file can be written");
+                state.failing = Some(Failing { tried: now, left_out: frames });
+            }
+            return;
+        };
+        if now >= failing.tried.plus(limits::REJECTED_RETRY) {
+            failing.tried = now;
+            if self.resume(&mut state, failing, line).is_ok() {
+                tracing::info!(%path, left_out = failing.left_out, "rejected frames are kept again");
+                state.failing = None;
+                return;
+            }
+        }
+        failing.left_out = failing.left_out.saturating_add(frames);
+        state.failing = Some(failing);
+    }
+
+    /// Opens the file again, and appends how many frames are missing, and a line.
+    fn resume(&self, state: &mut State, failing: Failing, line: &[u8]) -> io::Result<()> {
+        (state.file, state.size) = open(&self.path)?;
+        let Failing { tried, left_out } = failing;
+        let mut lines = format!("{{\"time\":\"{tried}\",\"left_out\":{left_out}}}\n").into_bytes();
+        lines.extend_from_slice(line);
+        self.append(state, &lines)
     }
 
     fn append(&self, state: &mut State, line: &[u8]) -> io::Result<()> {
@@ -42,17 +88,30 @@ impl RejectFile {
             let mut earlier = self.path.clone().into_os_string();
             earlier.push(".1");
             fs::rename(&self.path, earlier)?;
-            state.file = open(&self.path)?;
-            state.size = 0;
+            (state.file, state.size) = open(&self.path)?;
         }
-        state.file.write_all(line)?;
-        state.size += line.len() as u64;
-        Ok(())
+        let written = state.file.write_all(line);
+        match written {
+            Ok(()) => state.size += line.len() as u64,
+            // No part of a line may stand before the next one.
+            Err(_) => state.file.set_len(state.size).unwrap_or_default(),
+        }
+        written
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+/// Opens the file, and tells its size.
+fn open(path: &Path) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    let size = file.metadata()?.len();
+    Ok((file, size))
+}
+
+fn put_texts(line: &mut Vec<u8>, texts: &[(&str, &[u8])]) {
+    for (key, text) in texts {
+        line.extend_from_slice(format!(r#","{key}":"#).as_bytes());
+        render::json_string(line, text);
+    }
 }
 
 impl RejectSink for RejectFile {
@@ -69,19 +128,22 @@ impl RejectSink for RejectFile {
             ("detail", detail.as_bytes()),
             ("bytes", bytes),
         ];
-        for (key, text) in texts {
-            line.extend_from_slice(format!(r#","{key}":"#).as_bytes());
-            render::json_string(&mut line, text);
-        }
+        put_texts(&mut line, &texts);
         line.extend_from_slice(b"}\n");
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.failed {
-            return;
-        }
-        if let Err(error) = self.append(&mut state, &line) {
-            state.failed = true;
-            tracing::error!(path = %self.path.display(), %error, "rejected frames are no longer kept");
-        }
+        self.keep(rejected.arrival, 1, &line);
+    }
+
+    fn left_out(&self, batch: &Sequenced, reject: Reject, frames: u64) {
+        let (origin, now) = (&batch.batch.origin, batch.arrivals.last());
+        let mut line = format!(r#"{{"time":"{now}""#).into_bytes();
+        let texts: [(&str, &[u8]); 3] = [
+            ("listener", origin.listener.as_bytes()),
+            ("peer", origin.peer.as_bytes()),
+            ("reason", reject.name().as_bytes()),
+        ];
+        put_texts(&mut line, &texts);
+        line.extend_from_slice(format!(",\"left_out\":{frames}}}\n").as_bytes());
+        self.keep(now, frames, &line);
     }
 }
 
@@ -91,4 +153,78 @@ pub struct Discard;
 
 impl RejectSink for Discard {
     fn rejected(&self, _: &Rejected<'_>) {}
+
+    fn left_out(&self, _: &Sequenced, _: Reject, _: u64) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{Arrivals, Batch, FrameSpan, Origin};
+    use crate::detect::senders::Rules;
+    use crate::detect::{Detector, Interest, Observations};
+    use crate::pipeline::worker::{Counts, Shared, observe};
+    use crate::span::Span;
+    use crate::time::Zone;
+    use bytes::Bytes;
+    use std::os::unix::fs::symlink;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    const BEGIN: Timestamp = Timestamp::from_micros(1_750_000_000_000_000);
+
+    fn junk(first: u64, now: Timestamp, lines: u32) -> Sequenced {
+        let text: String = (0..lines).map(|line| format!("<bad{line}")).collect();
+        let frames = (0..lines).map(|line| FrameSpan { span: Span::new(line * 5, 5), truncated: false });
+        let origin = Arc::new(Origin { listener: "lan".into(), peer: "192.0.2.1".into() });
+        let batch = Batch { origin, frames: frames.collect(), bytes: Bytes::from(text) };
+        Sequenced { slot: 0, first, arrivals: Arrivals::One(now), batch }
+    }
+
+    /// What a file has once these batches were looked at.
+    fn take(rejects: &Arc<RejectFile>, batches: &[Sequenced]) {
+        let detector = Arc::new(Detector::new(Interest::default()));
+        let rejects = Arc::clone(rejects) as Arc<dyn RejectSink>;
+        let mut scratch = detector.scratch();
+        let (zones, other_zone, rules) = (Vec::new(), Zone::UTC, Arc::new(Rules::default()));
+        let shared = Shared { detector, zones, other_zone, rules, rejects };
+        for batch in batches {
+            let (mut observations, mut counts) = (Observations::default(), Counts::default());
+            observe(&shared, &mut scratch, batch, &mut observations, &mut counts);
+        }
+    }
+
+    #[test]
+    fn frames_that_are_not_kept_are_counted_in_the_file() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("rejected.jsonl");
+        let rejects = Arc::new(RejectFile::open(path.clone()).unwrap());
+        take(&rejects, &[junk(1, BEGIN, 4), junk(5, BEGIN, 8)]);
+        let text = fs::read_to_string(path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let numbers: Vec<bool> = lines.iter().map(|line| line.contains(r#""number":"#)).collect();
+        assert_eq!(numbers, [true, true, true, true, true, true, true, true, false], "{text}");
+        let last = lines.last().unwrap();
+        assert!(last.contains(r#""listener":"lan","peer":"192.0.2.1","reason":""#), "{text}");
+        assert!(last.ends_with(r#","left_out":4}"#), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_written_goes_on_once_there_is_room() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("rejected.jsonl");
+        symlink("/dev/full", &path).unwrap();
+        let rejects = Arc::new(RejectFile::open(path.clone()).unwrap());
+        let later = |seconds| BEGIN.plus(limits::REJECTED_RETRY * seconds);
+        take(&rejects, &[junk(1, BEGIN, 1), junk(2, later(1), 2)]);
+        fs::remove_file(&path).unwrap();
+        take(&rejects, &[junk(4, later(1).plus(Duration::from_secs(1)), 8)]);
+        assert!(!path.exists(), "it was tried again too soon");
+        take(&rejects, &[junk(12, later(2), 1), junk(13, later(2), 1)]);
+        let text = fs::read_to_string(path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert_eq!(lines[0], format!(r#"{{"time":"{}","left_out":11}}"#, later(2)));
+        assert!(lines[1].contains(r#""number":12,"#) && lines[2].contains(r#""number":13,"#), "{text}");
+    }
 }

@@ -16,6 +16,9 @@ use std::sync::Arc;
 pub trait RejectSink: Send + Sync {
     /// Takes one of them: its batch, number, arrival, bytes, and what is wrong with it.
     fn rejected(&self, rejected: &Rejected<'_>);
+
+    /// Takes how many more of a batch were rejected for a reason, beyond those that it was given.
+    fn left_out(&self, batch: &Sequenced, reject: Reject, frames: u64);
 }
 
 /// A frame that is no record, or none that counts.
@@ -150,6 +153,12 @@ pub(super) fn observe(
             let number = sequenced.first.saturating_add(u64::from(frame));
             let bytes = as_received(bytes);
             shared.rejects.rejected(&Rejected { batch: sequenced, number, arrival, bytes, reject });
+        }
+    }
+    for &(reject, frames) in &counts.rejected {
+        let left_out = frames.saturating_sub(limits::REJECT_SAMPLES_PER_BATCH);
+        if left_out > 0 {
+            shared.rejects.left_out(sequenced, reject, left_out);
         }
     }
     (counts.ahead, counts.behind) = (observations.ahead, observations.behind);
