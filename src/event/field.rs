@@ -190,7 +190,7 @@ fields! {
     // senders
     161 Peer          "peer"            Text     "sender: its address, with its verified name; or a process of this machine"
     162 OtherPeer     "other_peer"      Text     "another sender"
-    163 Silence       "silence"         Duration "time without a record, to within a sixteenth of silent_after"
+    163 Silence       "silence"         Duration "time without a record, to within a sixteenth of silent_after, or a second if that is more"
     164 Clock         "clock"           Text     "whether the clock is ahead or behind"
     165 Offset        "offset"          Duration "how far the clock is off, by one record"
 }

@@ -5,7 +5,6 @@
 
 use super::Hosts;
 use crate::correlate::names::NameId;
-use crate::detect::senders;
 use crate::limits;
 use crate::time::Timestamp;
 
@@ -55,7 +54,7 @@ impl Hosts {
         let heard = host.heard;
         let key: (Timestamp, Box<[u8]>) = (heard, self.names.text(id).into());
         self.changes += 1;
-        if is_silent && senders::is_any(&self.options.watched, &key.1) {
+        if is_silent && self.is_watched(&key.1) {
             self.silent.insert(key);
         } else {
             self.silent.remove(&key);

@@ -120,7 +120,7 @@ impl Hosts {
             }
         }
         silent.sort_unstable();
-        for silent in silent.iter().filter(|silent| senders::is_any(&self.options.watched, &silent.name)) {
+        for silent in silent.iter().filter(|silent| self.is_watched(&silent.name)) {
             silent.tell(sink);
         }
     }
@@ -140,9 +140,15 @@ impl Hosts {
         time.is_some_and(|time| !host.is_silent && host.heard.since(host.since) >= time)
     }
 
+    /// Whether it is told that a host of this name is silent, or back. Options change: one that fell silent when it was
+    /// told may be back when it is not.
+    pub(super) fn is_watched(&self, name: &[u8]) -> bool {
+        self.options.silent_after.is_some() && senders::is_any(&self.options.watched, name)
+    }
+
     /// Tells that a host speaks again, which was last heard then.
     pub(super) fn tell_back(&self, heard: &Heard<'_>, last: Timestamp, sink: &mut Sink<'_>) {
-        if !senders::is_any(&self.options.watched, heard.host) {
+        if !self.is_watched(heard.host) {
             return;
         }
         if let Some(mut event) = sink.raise(Raise::new(Kind::HostBack, heard.arrival)) {

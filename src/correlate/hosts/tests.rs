@@ -275,6 +275,25 @@ fn who_is_silent_can_be_looked_at_until_it_speaks_again() {
 }
 
 #[test]
+fn nobody_is_silent_or_back_where_that_is_not_told_any_more() {
+    let watching = silent_after(3600);
+    let others = Options { watched: vec!["db*".to_owned()], ..watching.clone() };
+    for options in [Options::default(), others] {
+        let mut machine = Machine::new(watching.clone());
+        for (number, minute) in (1..).zip(0..=60_u32) {
+            machine.fold(number, &[said(f64::from(minute) * MINUTE, A, "web1")]);
+        }
+        machine.fold(100, &[tick(9.0 * HOUR)]);
+        assert_eq!(machine.correlator.presence().silent, 1);
+        let restored = Correlator::restore(&apps(), Zone::UTC, &machine.state()).unwrap();
+        machine.correlator = restored.watching(options);
+        assert_eq!(machine.correlator.presence().silent, 0);
+        machine.fold(101, &[said(10.0 * HOUR, A, "web1")]);
+        assert_eq!(kinds(&told(&machine.events)), [(Kind::HostSilent, "web1")]);
+    }
+}
+
+#[test]
 fn hosts_fall_silent_in_the_order_of_their_deadlines_and_names() {
     let mut all = Vec::new();
     for minute in [0.0, 61.0, 62.0] {
