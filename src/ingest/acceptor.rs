@@ -15,6 +15,7 @@ use super::tcp::keep_alive;
 use super::tls;
 use crate::batch::Origin;
 use crate::limits;
+use rustix::net::{SocketFlags, accept_with};
 use std::io;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -40,6 +41,23 @@ impl Door {
                 let (stream, _) = listener.accept().await?;
                 let peer = credentials(&stream);
                 Ok((Incoming::Unix(stream), peer))
+            }
+        }
+    }
+
+    /// A connection that waits in the kernel, whether or not the runtime has heard of it.
+    fn waiting(&self) -> Option<(Incoming, Peer)> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        match self {
+            Self::Tcp(listener) => {
+                let stream = TcpStream::from_std(accept_with(listener, flags).ok()?.into()).ok()?;
+                let peer = Peer::Host(stream.peer_addr().ok()?.ip().to_canonical());
+                Some((Incoming::Tcp(stream), peer))
+            }
+            Self::Unix(listener) => {
+                let stream = UnixStream::from_std(accept_with(listener, flags).ok()?.into()).ok()?;
+                let peer = credentials(&stream);
+                Some((Incoming::Unix(stream), peer))
             }
         }
     }
@@ -195,24 +213,13 @@ impl Acceptor {
                 _ = stop.wait_for(|stop| *stop) => break,
             };
             match accepted {
-                Ok((incoming, peer)) => {
-                    let Some(arrival) = self.lobby.receive(incoming, peer) else { continue };
-                    // One that came before the stop is read to its end, with a permit or without.
-                    let permit = tokio::select! {
-                        permit = self.permit(peer) => permit,
-                        _ = stop.wait_for(|stop| *stop) => None,
-                    };
-                    let alive = alive.clone();
-                    tokio::spawn(async move {
-                        if let Some((connection, place)) = arrival.connect().await {
-                            connection.run().await;
-                            drop(place);
-                        }
-                        drop((permit, alive));
-                    });
-                }
+                Ok(accepted) => self.admit(accepted, &mut stop, &alive).await,
                 Err(error) => self.accept_failed(&error).await,
             }
+        }
+        // Whoever has connected may have written already, and counts that as sent.
+        for accepted in std::iter::from_fn(|| self.door.waiting()).take(limits::ACCEPTED_AT_STOP) {
+            self.admit(accepted, &mut stop, &alive).await;
         }
         let Self { door, close, lobby, .. } = self;
         // A sender that is told of the end connects again at once: it must be refused rather than wait for nobody, and lose
@@ -222,6 +229,28 @@ impl Acceptor {
         drop((lobby, alive));
         // Nothing is ever sent: this ends when the last connection has dropped its sender.
         while ended.recv().await.is_some() {}
+    }
+
+    /// Begins to read a connection. One that came before the stop is read to its end, with a permit or without.
+    async fn admit(
+        &self,
+        (incoming, peer): (Incoming, Peer),
+        stop: &mut watch::Receiver<bool>,
+        alive: &mpsc::Sender<()>,
+    ) {
+        let Some(arrival) = self.lobby.receive(incoming, peer) else { return };
+        let permit = tokio::select! {
+            permit = self.permit(peer) => permit,
+            _ = stop.wait_for(|stop| *stop) => None,
+        };
+        let alive = alive.clone();
+        tokio::spawn(async move {
+            if let Some((connection, place)) = arrival.connect().await {
+                connection.run().await;
+                drop(place);
+            }
+            drop((permit, alive));
+        });
     }
 
     /// Waits until fewer connections than the limit are open.

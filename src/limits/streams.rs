@@ -84,3 +84,6 @@ pub const MAX_FLOOD_BYTES: usize = 1024 * 1024 * 1024;
 
 /// Time that a flood waits after its last record for a server to close its end.
 pub const FLOOD_END_TIME: Duration = Duration::from_secs(10);
+
+/// Connections that a listener still takes at a stop, of those that the system has accepted for it.
+pub const ACCEPTED_AT_STOP: usize = super::LISTEN_BACKLOG as usize;

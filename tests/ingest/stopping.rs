@@ -1,13 +1,14 @@
 //! Stopping while peers send.
 
-use super::{Rig, block_on, send, whole};
+use super::{PATIENCE, Rig, block_on, send, whole};
 use correlator::limits::{DRAIN_TIME, PARTING_TIME};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::runtime::Builder;
 use tokio::sync::oneshot;
-use tokio::time::interval;
+use tokio::time::{interval, timeout};
 
 #[test]
 fn stopping_reads_what_the_sockets_hold() {
@@ -24,6 +25,26 @@ fn stopping_reads_what_the_sockets_hold() {
         send(rig.address, &[b"4 last"]).await;
         assert_eq!(rig.stop().await.len(), 50 * 100 + 1);
     });
+}
+
+/// The system takes connections for the listener, which may not have heard of them when it is to stop.
+#[test]
+fn stopping_reads_connections_that_wait_in_the_kernel() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let frames = runtime.block_on(async {
+        let rig = Rig::start(|_| {});
+        // On one thread the listener does nothing before the first await.
+        let peers = (0..20).map(|peer| {
+            let mut stream = std::net::TcpStream::connect(rig.address).unwrap();
+            stream.write_all(format!("<14>peer {peer:02}\n").as_bytes()).unwrap();
+            stream
+        });
+        let peers: Vec<_> = peers.collect();
+        let frames = timeout(PATIENCE, rig.stop()).await.expect("it hangs");
+        drop(peers);
+        frames
+    });
+    assert_eq!(frames.len(), 20);
 }
 
 #[test]
