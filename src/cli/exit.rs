@@ -1,5 +1,6 @@
 //! Floor 8: how a command ends: exit codes, and failures on their way to standard error.
 
+use crate::causes::in_full;
 use crate::config::Problems;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -48,7 +49,7 @@ impl Failure {
 
     /// The error with its causes.
     pub(super) fn message(&self) -> String {
-        format!("{:#}", self.error)
+        in_full(&*self.error)
     }
 
     /// Writes `error: ` and the error with its causes, and returns the exit code.
@@ -59,8 +60,12 @@ impl Failure {
             return Exit::Done;
         }
         // Where standard error is closed, the exit code must do.
-        if self.is_report { writeln!(to, "{}", self.error) } else { writeln!(to, "error: {:#}", self.error) }
-            .ok();
+        if self.is_report {
+            writeln!(to, "{}", self.error)
+        } else {
+            writeln!(to, "error: {}", self.message())
+        }
+        .ok();
         self.exit
     }
 
@@ -107,6 +112,8 @@ mod tests {
     fn failures_are_told_with_their_causes() {
         let error = Err::<(), _>(io::Error::other("disk gone")).context("reading a.log").unwrap_err();
         assert_eq!(report(error.into()), (Exit::Environment, "error: reading a.log: disk gone\n".to_owned()));
+        let error = Err::<(), _>(io::Error::other("disk gone")).context("a.log: disk gone").unwrap_err();
+        assert_eq!(report(error.into()).1, "error: a.log: disk gone\n", "each cause is told once");
         assert_eq!(
             report(Failure::usage("no such thing")),
             (Exit::Usage, "error: no such thing\n".to_owned())

@@ -148,7 +148,17 @@ impl Input {
         let (packing, content) = match sniff::content(&start) {
             Content::Capture if source.is_spooled() => return Err(OpenError::PipedCapture(path.to_owned())),
             Content::Capture => return Ok(Self::Capture(Box::new(capture::Reader::open(path)?))),
-            Content::Packed(packing) => (Some(packing), sniff::content(&source.unpacked_start(packing))),
+            Content::Packed(packing) => {
+                let content = sniff::content(&source.unpacked_start(packing));
+                // Damage makes zero bytes of text, too: then that is what is wrong, and other files are read.
+                if matches!(content, Content::Binary(_)) {
+                    let file = PlainFile::stored(path, &source, (Some(packing), None), options);
+                    if let Some(file) = file.damaged() {
+                        return Ok(Self::Plain(Box::new(file)));
+                    }
+                }
+                (Some(packing), content)
+            }
             content => (None, content),
         };
         Self::plain(path, (packing, content), options, |mode| {

@@ -197,6 +197,22 @@ impl PlainFile {
         }
     }
 
+    /// What is left where nothing in it is a record: that it is damaged; nothing if it is not.
+    pub(super) fn damaged(mut self) -> Option<Self> {
+        let mut part = Vec::with_capacity(limits::READ_SIZE);
+        loop {
+            part.clear();
+            match self.content.read(limits::READ_SIZE, &mut part) {
+                Ok(0) => return None,
+                Ok(_) => {}
+                Err(source) => {
+                    self.fail(self.unreadable(source));
+                    return Some(self);
+                }
+            }
+        }
+    }
+
     /// The hash of the content; of what comes through a pipe, that of its first frame.
     pub fn stream(&self) -> StreamId {
         self.stream

@@ -312,6 +312,23 @@ fn what_cannot_be_read_is_named() {
     assert!(refusal(&place.file(b"\x89CRLSEG\n", MODIFIED)).starts_with("cannot read /"));
 }
 
+#[test]
+fn damage_that_leaves_no_record_is_told() {
+    let place = Place::new();
+    let mut packed = gzip(b"Feb \0\x01\x02\0, and more\n");
+    assert!(matches!(
+        Input::open(&place.file(&packed, MODIFIED), &Options::default()),
+        Err(OpenError::Binary { at: 4, .. })
+    ));
+    // Of the checksum.
+    let at = packed.len() - 5;
+    packed[at] ^= 0xFF;
+    let input = Input::open(&place.file(&packed, MODIFIED), &Options::default()).unwrap();
+    let items: Vec<_> = input.collect();
+    let [Err(trouble)] = &items[..] else { panic!("{items:?}") };
+    assert!(trouble.to_string().contains("is damaged: it cannot be unpacked (gzip)"), "{trouble}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
