@@ -99,6 +99,7 @@ fn send(address: SocketAddr, connections: usize, records: u64) -> flood::Report 
     flood::run(flood::Options {
         to: Destination::Tcp(Place { host: address.ip().to_string(), port: address.port() }),
         ca: None,
+        identity: None,
         connections,
         rate: None,
         amount: Amount::Records(records),

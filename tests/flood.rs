@@ -10,6 +10,9 @@
 #[path = "support/child.rs"]
 #[allow(dead_code, reason = "other tests need more of it")]
 mod child;
+#[path = "streams/pki.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod pki;
 #[path = "operators/server.rs"]
 #[allow(dead_code, reason = "the server serves other tests too")]
 mod server;
@@ -21,7 +24,7 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -147,4 +150,38 @@ fn a_server_that_is_not_there_is_said() {
     assert_eq!(output.status.code(), Some(3));
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("3 connections failed:\n  Connection refused"), "{said}");
+}
+
+#[test]
+fn a_server_that_wants_certificates_takes_a_client_that_has_one_and_no_other() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let authority = pki::Authority::new("fleet CA");
+    let ca = authority.write(home, "ca");
+    let (certificate, key) = authority.vouch("127.0.0.1").write(home, "server");
+    let (own, own_key) = authority.vouch("web-1.example").write(home, "client");
+    let [ca, certificate, key, own, own_key] =
+        [&ca, &certificate, &key, &own, &own_key].map(|path| path.to_str().unwrap());
+    let config = home.join("correlator.toml");
+    let text = format!(
+        "[listeners.lan]\naddress = \"tls://127.0.0.1:0\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n\
+         client_ca = \"{ca}\"\n[apps.all.modules.records]\ntype = \"report\"\n"
+    );
+    fs::write(&config, text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+    command.args(["serve", "--config"]).arg(&config).arg("--data-dir").arg(home.join("data"));
+    let mut server = child::Guard::start(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+    let mut said = server.said();
+    let url = format!("tls://{}", said.listening("tls"));
+    let send = |records: &str, more: &[&str]| {
+        correlator(&[&["flood", "send", &url, "--ca", ca, "--records", records], more].concat())
+    };
+    for records in ["10", "100000"] {
+        let refused = send(records, &[]);
+        let said = String::from_utf8_lossy(&refused.stdout);
+        assert_eq!(refused.status.code(), Some(3), "{said}");
+        assert!(said.contains("1 connections failed:\n  received fatal alert: "), "{said}");
+    }
+    let taken = send("10", &["--cert", own, "--key", own_key]);
+    assert!(taken.status.success(), "{taken:?}");
 }

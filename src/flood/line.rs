@@ -2,7 +2,7 @@
 //!
 //! Invariant: over streams every message is octet-counted (RFC 6587 section 3.4.1), and a datagram holds one message.
 
-use crate::handlers::tls;
+use crate::handlers::tls::{self, Identity};
 use crate::limits;
 use rustls::pki_types::ServerName;
 use std::fmt;
@@ -139,12 +139,18 @@ pub(super) enum Line {
 }
 
 impl Caller {
-    /// Prepares; over TLS the server is verified by the authorities in a file, or by those of the system.
-    pub(super) fn new(to: Destination, ca: Option<&Path>) -> io::Result<Self> {
+    /// Prepares; over TLS the server is verified by the authorities in a file, or by those of the system, and may be
+    /// shown a certificate.
+    pub(super) fn new(
+        to: Destination,
+        ca: Option<&Path>,
+        identity: Option<&(PathBuf, PathBuf)>,
+    ) -> io::Result<Self> {
         let tls = match &to {
             Destination::Tls(place) => {
                 let name = ServerName::try_from(place.host.clone()).map_err(io::Error::other)?;
-                Some((TlsConnector::from(Arc::new(tls::client(ca, None)?)), name))
+                let identity = identity.map(|(certificate, key)| Identity { certificate, key });
+                Some((TlsConnector::from(Arc::new(tls::client(ca, identity)?)), name))
             }
             _ => None,
         };
@@ -187,7 +193,10 @@ impl Caller {
 impl Line {
     pub(super) async fn send(&mut self, parcel: &Parcel) -> io::Result<()> {
         match self {
-            Self::Stream(stream) => stream.write_all(&parcel.bytes).await,
+            Self::Stream(stream) => match stream.write_all(&parcel.bytes).await {
+                Ok(()) => Ok(()),
+                Err(error) => Err(refusal(stream).await.unwrap_or(error)),
+            },
             Self::Udp(socket) => {
                 for message in parcel.each() {
                     socket.send(message).await?;
@@ -204,18 +213,40 @@ impl Line {
     }
 
     /// Says that nothing more comes, and waits until a server that closes its end, too, has read everything.
+    ///
+    /// # Errors
+    /// When the server breaks off instead, as it does with a client that it refuses.
     pub(super) async fn end(self) -> io::Result<()> {
         let Self::Stream(mut stream) = self else { return Ok(()) };
-        stream.flush().await?;
-        stream.shutdown().await?;
-        let read = async {
-            let mut room = [0; 512];
-            while stream.read(&mut room).await.is_ok_and(|count| count > 0) {}
+        let told = async {
+            stream.flush().await?;
+            stream.shutdown().await
         };
+        if let Err(error) = told.await {
+            return Err(refusal(&mut stream).await.unwrap_or(error));
+        }
         // A server that keeps its end open has the records all the same.
-        timeout(limits::FLOOD_END_TIME, read).await.unwrap_or_default();
-        Ok(())
+        timeout(limits::FLOOD_END_TIME, rest(&mut stream)).await.unwrap_or(Ok(()))
     }
+}
+
+/// Reads to the end; what the server says is of no use. Not every server says over TLS that it ends.
+async fn rest(stream: &mut dyn Duplex) -> io::Result<()> {
+    let mut room = [0; 512];
+    loop {
+        match stream.read(&mut room).await {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Why a server does not take more, where it has said so before it closed its end, as TLS lets it.
+async fn refusal(stream: &mut dyn Duplex) -> Option<io::Error> {
+    let said = timeout(limits::FLOOD_END_TIME, rest(stream)).await.ok()?.err()?;
+    (said.kind() == io::ErrorKind::InvalidData).then_some(said)
 }
 
 #[cfg(test)]

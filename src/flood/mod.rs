@@ -110,6 +110,8 @@ pub struct Options {
     pub to: Destination,
     /// The authorities that vouch for a server over TLS, in place of the system's.
     pub ca: Option<PathBuf>,
+    /// The files of the certificate that a server over TLS is shown, and of its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
     /// Connections at a time.
     pub connections: usize,
     /// Records a second over all connections; nothing for as many as the server takes.
@@ -174,7 +176,7 @@ impl Report {
 /// # Errors
 /// When the system gives no threads, TLS cannot be set up, or the truths cannot be written.
 pub fn run(options: Options) -> io::Result<Report> {
-    let caller = Caller::new(options.to.clone(), options.ca.as_deref())?;
+    let caller = Caller::new(options.to.clone(), options.ca.as_deref(), options.identity.as_ref())?;
     let runtime = Builder::new_multi_thread().thread_name("flood").enable_all().build()?;
     let truths = options.truths.map(|truths| Arc::new(Mutex::new(truths)));
     let parts = options.connections.max(1) as u64;

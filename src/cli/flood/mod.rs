@@ -18,7 +18,7 @@ pub(super) struct Args {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Action {
-    Send(send::Args),
+    Send(Box<send::Args>),
     Check(check::Args),
 }
 
@@ -28,7 +28,7 @@ enum Action {
 /// Says what could not be opened, read or written, and why.
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     match args.action {
-        Action::Send(args) => send::run(args),
+        Action::Send(args) => send::run(*args),
         Action::Check(args) => check::run(&args),
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Generated records are of RFC 5424, with the time at which they are sent: sessions of sshd from their first record to
 /// their last, among records of other programs. What has begun when the end comes is told to its end, so that a few
 /// records more than --records may go out. Over streams they are octet-counted (RFC 6587). The exit code is 3 when a
-/// connection fails.
+/// connection fails, or the server refuses it.
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// The server: tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:///PATH or unix-datagram:///PATH
@@ -74,6 +74,14 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 
+    /// Show a server over TLS the certificate in this file
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+
+    /// The key of that certificate
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+
     /// How the outcome is shown; JSON is one object
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -104,8 +112,8 @@ pub(in crate::cli) fn run(args: Args) -> Result<Exit, Failure> {
         None => None,
     };
     let amount = args.time.map_or(Amount::Records(args.records.unwrap_or(1_000_000)), Amount::Time);
-    let options =
-        flood::Options { to: args.to, ca: args.ca, connections, rate: args.rate, amount, source, truths };
+    let (to, ca, identity, rate) = (args.to, args.ca, args.cert.zip(args.key), args.rate);
+    let options = flood::Options { to, ca, identity, connections, rate, amount, source, truths };
     let report = flood::run(options).context("the flood cannot be sent")?;
     write(&report, args.format)?;
     Ok(if report.failed == 0 { Exit::Done } else { Exit::Environment })
