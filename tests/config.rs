@@ -297,6 +297,15 @@ fn one_kind_of_problem_does_not_hide_another() {
 }
 
 #[test]
+fn the_line_that_is_not_text_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("latin.toml");
+    fs::write(&file, b"[server]\n# fine\n# Stra\xdfe\n").unwrap();
+    let said = load(&file).unwrap_err().to_string();
+    assert!(said.ends_with("latin.toml: its line 3 is not UTF-8"), "{said}");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let problems = load(Path::new("tests/config/none.toml")).unwrap_err().to_string();
     assert!(

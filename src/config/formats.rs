@@ -5,7 +5,7 @@ use super::option::{Opt, near_or_all, options};
 use super::problem::{Place, Problem, Problems};
 use super::section::{Given, Reader, Section};
 use super::tree::Table;
-use crate::wire::lines::{Description, LineFormat};
+use crate::wire::lines::{Description, DescriptionError, LineFormat};
 use std::sync::Arc;
 
 /// The formats that are described, by name; one that is wrong has only its name.
@@ -42,10 +42,11 @@ impl Formats {
             let description: Description = reader.section(Given { path: &path, at: &node.at, table }, &[]);
             // That it lacks its pattern has been said.
             let compiled = table.get("pattern").map(|_| LineFormat::new(description)).transpose();
-            let format = compiled.unwrap_or_else(|error| {
-                let place = table.get(error.part).map_or(&node.at, |node| &node.at);
-                let message = format!("`{path}.{}`: {}", error.part, error.what);
-                reader.problems.push(Problem::new(place, message));
+            let format = compiled.unwrap_or_else(|errors| {
+                for DescriptionError { part, what } in errors {
+                    let place = table.get(part).map_or(&node.at, |node| &node.at);
+                    reader.problems.push(Problem::new(place, format!("`{path}.{part}`: {what}")));
+                }
                 None
             });
             formats.push((name.to_owned(), format.map(Arc::new)));

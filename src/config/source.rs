@@ -87,13 +87,17 @@ fn read_one(path: &Path, at: Option<&Place>) -> Result<Table, Problem> {
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(limits::MAX_CONFIG_SIZE + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > limits::MAX_CONFIG_SIZE {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limits::MAX_CONFIG_SIZE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limits::MAX_CONFIG_SIZE {
         let message = format!("it is larger than {} bytes", limits::MAX_CONFIG_SIZE);
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|error| {
+        let sound = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        let line = 1 + sound.filter(|byte| **byte == b'\n').count();
+        io::Error::new(io::ErrorKind::InvalidData, format!("its line {line} is not UTF-8"))
+    })
 }
 
 /// The patterns of `include`, each with its place.

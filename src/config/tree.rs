@@ -129,7 +129,9 @@ pub(super) fn parse_file(file: &str, text: &str) -> Result<Table, Problem> {
     };
     let document = Document::parse(text).map_err(|error| {
         let message = error.message().trim_end().replace('\n', ", ");
-        Problem::new(&place(error.span()), format!("not TOML: {message}"))
+        let twice = error.span().filter(|_| message == "duplicate key").and_then(|span| text.get(span));
+        let twice = twice.map(|key| format!(" `{}`", key.escape_debug())).unwrap_or_default();
+        Problem::new(&place(error.span()), format!("not TOML: {message}{twice}"))
     })?;
     Ok(table(document.as_table(), &|key, item| place(key.and_then(Key::span).or_else(|| item.span()))))
 }

@@ -86,27 +86,27 @@ impl LineFormat {
     /// Compiles a description.
     ///
     /// # Errors
-    /// Says which part of it is wrong, and why.
-    pub fn new(description: Description) -> Result<Self, DescriptionError> {
-        let pattern = regex("pattern", &description.pattern, true)?;
-        let groups = Groups::of(&pattern)?;
-        let start = &description.start;
-        let start = (!start.is_empty()).then(|| regex("start", start, false)).transpose()?;
-        if start.as_ref().is_some_and(|start| start.is_match("")) {
-            return Err(wrong("start", "it matches every line, also an empty one"));
-        }
-        if groups.time.is_none() && !description.time.is_empty() {
-            return Err(wrong("time", "the pattern has no group `time` that would be written like this"));
-        }
-        let time = TimeFormat::new(&description.time).map_err(|what| wrong("time", what))?;
-        for (part, name) in [("host", &description.host), ("app", &description.app)] {
-            let most = limits::MAX_HEADER_FIELD;
-            if name.len() > most || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
-                let what = format!("expected at most {most} printable ASCII characters without blanks");
-                return Err(wrong(part, what));
+    /// Says of each part that is wrong why it is.
+    pub fn new(description: Description) -> Result<Self, Vec<DescriptionError>> {
+        let pattern = regex("pattern", &description.pattern, true)
+            .and_then(|pattern| Groups::of(&pattern).map(|groups| (pattern, groups)));
+        let start = start(&description.start);
+        let is_timeless = pattern.as_ref().is_ok_and(|(_, groups)| groups.time.is_none());
+        let time = match is_timeless && !description.time.is_empty() {
+            true => Err("the pattern has no group `time` that would be written like this".to_owned()),
+            false => TimeFormat::new(&description.time),
+        };
+        let time = time.map_err(|what| wrong("time", what));
+        let names = [("host", &description.host), ("app", &description.app)];
+        let names: Vec<_> = names.into_iter().filter_map(|(part, name)| header(part, name).err()).collect();
+        match (pattern, start, time) {
+            (Ok((pattern, groups)), Ok(start), Ok(time)) if names.is_empty() => {
+                Ok(Self { description, pattern, start, time, groups })
+            }
+            (pattern, start, time) => {
+                Err([pattern.err(), start.err(), time.err()].into_iter().flatten().chain(names).collect())
             }
         }
-        Ok(Self { description, pattern, start, time, groups })
     }
 
     /// Whether a line is the first of a record.
@@ -143,6 +143,25 @@ impl Groups {
             .ok_or_else(|| wrong("pattern", "it has no group `msg`, as in `(?<msg>.*)`, for the message"))?;
         Ok(groups)
     }
+}
+
+/// Compiles what the first line of a record begins with, if that is given.
+fn start(text: &str) -> Result<Option<meta::Regex>, DescriptionError> {
+    let start = (!text.is_empty()).then(|| regex("start", text, false)).transpose()?;
+    if start.as_ref().is_some_and(|start| start.is_match("")) {
+        return Err(wrong("start", "it matches every line, also an empty one"));
+    }
+    Ok(start)
+}
+
+/// Checks a name that stands in a header.
+fn header(part: &'static str, name: &str) -> Result<(), DescriptionError> {
+    let most = limits::MAX_HEADER_FIELD;
+    if name.len() > most || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let what = format!("expected at most {most} printable ASCII characters without blanks");
+        return Err(wrong(part, what));
+    }
+    Ok(())
 }
 
 fn wrong(part: &'static str, what: impl Into<String>) -> DescriptionError {

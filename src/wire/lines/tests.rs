@@ -137,16 +137,18 @@ fn a_bad_description_is_told_with_what_is_wrong() {
         ),
     ];
     for (description, expected) in cases {
-        assert_eq!(
-            LineFormat::new(description.clone()).unwrap_err().to_string(),
-            expected,
-            "{description:?}"
-        );
+        let wrong = LineFormat::new(description.clone()).unwrap_err();
+        let told: Vec<_> = wrong.iter().map(ToString::to_string).collect();
+        assert_eq!(told, [expected], "{description:?}");
     }
     for time in ["%", "%F %!", "%c", "%F %Z"] {
         let wrong = LineFormat::new(description("(?<time>.)(?<msg>.*)", "", time)).unwrap_err();
-        assert_eq!(wrong.part, "time", "{time}: {wrong}");
+        assert!(matches!(&wrong[..], [DescriptionError { part: "time", .. }]), "{time}: {wrong:?}");
     }
+    let wrong =
+        LineFormat::new(Description { app: "a b".into(), ..description("(", "[", "%Q") }).unwrap_err();
+    let parts: Vec<_> = wrong.iter().map(|wrong| wrong.part).collect();
+    assert_eq!(parts, ["pattern", "start", "time", "app"], "all that is wrong is told");
 }
 
 #[test]
