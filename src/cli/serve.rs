@@ -33,8 +33,8 @@ use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError};
 
 /// Receive records, detect what they mean, deliver events to handlers
 ///
@@ -133,7 +133,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     end_in_time(signals, Arc::clone(&ending))?;
     tracing::info!("stopping: reading what has arrived, delivering what was raised");
     drop(control);
-    let (ledger, _) = live.stop_and(|| {
+    live.stop_and(|| {
         backend.runtime().block_on(shed::tell_rest(&ending.notices, backend.errands().as_ref()));
     });
     let (totals, is_final) = backend.finish();
@@ -143,6 +143,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
             std::thread::park();
         }
     }
+    let ledger = ending.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();
     report::ended(&ledger, &ending.notices.totals(), &totals, ending.format);
     Ok(say_what_is_left(&totals, is_final))
 }

@@ -33,7 +33,7 @@ use crossbeam_channel::{Sender, bounded};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -412,7 +412,15 @@ impl Work {
         self.desk.journal.commit(group, now)?;
         publish(&self.desk.dispatch, group);
         self.own_group = None;
+        self.count_own();
         Ok(())
+    }
+
+    /// Counts the events about the server with those that inputs raised.
+    fn count_own(&self) {
+        if let Some(ledger) = &self.ledger {
+            ledger.lock().unwrap_or_else(PoisonError::into_inner).server_events = self.health.raised();
+        }
     }
 
     fn write_snapshot(&mut self, now: Timestamp) -> Result<(), JournalError> {

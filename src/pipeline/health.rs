@@ -22,6 +22,11 @@ impl Health {
         Self { stamp, raised: 0, told: HashMap::new() }
     }
 
+    /// How many events it has raised.
+    pub(super) fn raised(&self) -> u64 {
+        u64::from(self.raised)
+    }
+
     /// Raises an event, whose fields are filled in by `fill`.
     pub(super) fn raise(
         &mut self,

@@ -69,8 +69,10 @@ pub struct Ledger {
     pub presence: Presence,
     /// Observations made.
     pub observations: u64,
-    /// Events raised.
+    /// Events that inputs raised.
     pub events: u64,
+    /// Events about the server itself, which no input raised.
+    pub server_events: u64,
 }
 
 impl Ledger {
@@ -82,6 +84,11 @@ impl Ledger {
         }
         let name = if self.peers.len() < limits::MAX_LEDGER_PEERS { origin.account() } else { "" };
         self.peers.entry(name.to_owned()).or_default().add(received, counts);
+    }
+
+    /// All events that were raised.
+    pub fn raised(&self) -> u64 {
+        self.events + self.server_events
     }
 
     /// Adds what was noted of hosts.

@@ -156,3 +156,18 @@ fn counts_go_on_after_a_stop_also_where_no_inputs_are_kept() {
     server.stop();
     assert_eq!(listed(&data, &["--kind", "SSHDAttemptsExceeded"]).len(), 1, "the fifth of five attempts");
 }
+
+#[test]
+fn the_totals_count_events_about_the_server_too() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    Server::start(&data, &[]).stop();
+    let server = Server::start(&data, &[]);
+    server.send("127.0.0.1", &failures("root", "203.0.113.9", 1..4));
+    let said = server.stop();
+    let events = said.lines().find_map(|line| line.strip_prefix("events        ")).unwrap();
+    let delivered = format!("delivered     console: {events} of {events}");
+    assert!(said.lines().any(|line| line == delivered), "{said}");
+    let started = listed(&data, &["--kind", "ServerStarted"]);
+    assert_eq!(started.len(), 1, "one of them is about the server: {said}");
+}

@@ -103,7 +103,7 @@ fn end_text(
         }
     }
     writeln!(text, "observations  {}", ledger.observations)?;
-    writeln!(text, "events        {}", ledger.events)?;
+    writeln!(text, "events        {}", ledger.raised())?;
     for totals in delivered {
         writeln!(text, "delivered     {totals}")?;
     }

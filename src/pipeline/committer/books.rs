@@ -51,7 +51,10 @@ impl Work {
     /// Does what is asked.
     pub(super) fn run_errand(&mut self, errand: Errand) {
         match errand {
-            Errand::Watch(ledger) => self.ledger = Some(ledger),
+            Errand::Watch(ledger) => {
+                self.ledger = Some(ledger);
+                self.count_own();
+            }
             Errand::Expiring(expiring) => self.tell_expiring(&expiring),
             Errand::Shed(shed) => self.tell_shed(&shed),
             Errand::Settle(settled) => self.note(settled),

@@ -114,7 +114,7 @@ fn intake(status: &mut Status, ledger: &Ledger) {
     (status.received, status.parsed, status.failed) = (received, parsed, failed);
     status.rejected = ledger.total.rejected();
     status.reasons = reasons(&ledger.total);
-    (status.observations, status.events) = (ledger.observations, ledger.events);
+    (status.observations, status.events) = (ledger.observations, ledger.raised());
     (status.ahead, status.behind) = (ledger.total.ahead, ledger.total.behind);
     status.hosts = ledger.hosts.len() as u64;
     let most = |key: fn(&PeerCounts) -> u64| {
