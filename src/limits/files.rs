@@ -44,6 +44,9 @@ pub const MAX_MISSED_FILES: usize = 256;
 /// Bytes that are unpacked of one of those.
 pub const MAX_UNPACKED_LOG: u64 = 4 * 1024 * 1024 * 1024;
 
+/// Time after which it is tried again to unpack one for which there was no room.
+pub const UNPACK_RETRY_TIME: Duration = Duration::from_secs(60);
+
 /// Compressed files that are unpacked to find a place in one of them.
 pub const MAX_UNPACKED_TRIALS: usize = 32;
 

@@ -9,6 +9,7 @@ use crate::limits;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A compressed log.
@@ -20,13 +21,24 @@ pub(in crate::ingest) struct Packed {
 }
 
 impl Packed {
-    /// Looks at a file of this length; gives it back if it is not compressed in a way that can be unpacked.
+    /// Looks at a file; nothing if it is not compressed in a way that can be unpacked.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(in crate::ingest) fn open(file: File, length: u64) -> io::Result<Result<Self, File>> {
-        let Some(packing) = packing(&file)? else { return Ok(Err(file)) };
-        Ok(Ok(Self { content: Content::new(Arc::new(file), length, Some(packing)), at: 0 }))
+    pub(in crate::ingest) fn open(file: &File) -> io::Result<Option<Self>> {
+        let Some(packing) = packing(file)? else { return Ok(None) };
+        let (file, length) = (Arc::new(file.try_clone()?), file.metadata()?.len());
+        Ok(Some(Self { content: Content::new(file, length, Some(packing)), at: 0 }))
+    }
+
+    /// The first bytes of the content. Where they cannot be unpacked there are none.
+    pub(in crate::ingest) fn start(mut self) -> Vec<u8> {
+        let mut start = Vec::new();
+        while start.len() < limits::FILE_SAMPLE
+            && self.content.read(limits::FILE_SAMPLE - start.len(), &mut start).is_ok_and(|count| count > 0)
+        {
+        }
+        start
     }
 
     /// Passes over what stands before a place, and gives the last `most` bytes of it; nothing if it ends before.
@@ -47,13 +59,17 @@ impl Packed {
         Ok(Some(last))
     }
 
-    /// Unpacks the rest behind those last bytes. What stands before them is a hole, and nobody needs it. Tells also what is
-    /// wrong with what comes behind.
+    /// Unpacks the rest behind those last bytes into a file in this directory. What stands before them is a hole, and
+    /// nobody needs it. Tells also what is wrong with what comes behind.
     ///
     /// # Errors
     /// When that cannot be written.
-    pub(in crate::ingest) fn rest(mut self, last: &[u8]) -> io::Result<(File, Option<io::Error>)> {
-        let file = nameless()?;
+    pub(in crate::ingest) fn rest(
+        mut self,
+        last: &[u8],
+        directory: &Path,
+    ) -> io::Result<(File, Option<io::Error>)> {
+        let file = nameless(directory)?;
         file.write_all_at(last, self.at - last.len() as u64)?;
         let (mut part, begin) = (Vec::with_capacity(limits::READ_SIZE), self.at);
         loop {
@@ -95,9 +111,7 @@ mod tests {
     fn packed(content: &[u8]) -> Packed {
         let mut encoder = GzEncoder::new(tempfile::tempfile().unwrap(), Compression::fast());
         encoder.write_all(content).unwrap();
-        let file = encoder.finish().unwrap();
-        let length = file.metadata().unwrap().len();
-        Packed::open(file, length).unwrap().unwrap()
+        Packed::open(&encoder.finish().unwrap()).unwrap().unwrap()
     }
 
     #[test]
@@ -106,7 +120,7 @@ mod tests {
         let mut log = packed(&content);
         let last = log.pass_to(700_001, 1024).unwrap().unwrap();
         assert_eq!(last, &content[700_001 - 1024..700_001]);
-        let (mut file, trouble) = log.rest(&last).unwrap();
+        let (mut file, trouble) = log.rest(&last, &std::env::temp_dir()).unwrap();
         assert!(trouble.is_none());
         assert_eq!(file.metadata().unwrap().len(), content.len() as u64);
         let mut rest = Vec::new();
@@ -114,12 +128,13 @@ mod tests {
         file.read_to_end(&mut rest).unwrap();
         assert!(rest == content[700_001 - 1024..]);
         assert!(packed(b"short").pass_to(6, 1024).unwrap().is_none());
+        assert_eq!(packed(&content).start(), &content[..limits::FILE_SAMPLE]);
     }
 
     #[test]
-    fn what_is_not_packed_is_given_back() {
+    fn what_is_not_packed_is_not_unpacked() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"Feb  1 00:00:00 h a: m\n").unwrap();
-        assert!(Packed::open(file, 23).unwrap().is_err());
+        assert!(Packed::open(&file).unwrap().is_none());
     }
 }

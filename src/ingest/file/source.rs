@@ -65,7 +65,7 @@ impl Opened {
 impl Source {
     /// Writes what comes through a pipe to a temporary file that has no name.
     pub(super) fn spool(pipe: Pipe) -> io::Result<Self> {
-        let mut file = nameless()?;
+        let mut file = nameless(&std::env::temp_dir())?;
         let length = pipe.copy_to(&mut file)?;
         Ok(Self { file: Arc::new(file), length, modified: SystemTime::now().into(), spooled: true })
     }
@@ -120,9 +120,9 @@ impl Source {
     }
 }
 
-/// Creates a temporary file that has no name, and goes with whoever reads it.
-pub(super) fn nameless() -> io::Result<File> {
-    let path = std::env::temp_dir().join(format!("correlator-{:016x}", segment::random_salt()));
+/// Creates a temporary file in a directory that has no name, and goes with whoever reads it.
+pub(super) fn nameless(directory: &Path) -> io::Result<File> {
+    let path = directory.join(format!("correlator-{:016x}", segment::random_salt()));
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
     fs::remove_file(&path)?;
     Ok(file)

@@ -70,6 +70,15 @@ impl Backlogs {
         }
     }
 
+    /// What the run after this one would know.
+    pub(super) fn into_marks(self) -> impl Iterator<Item = Mark> {
+        let Self { path, ends, .. } = self;
+        ends.into_iter().map(move |(id, offset)| {
+            let place = Some(Place { offset, ..Place::default() });
+            Mark { path: path.clone(), id, place }
+        })
+    }
+
     /// What is to be noted next.
     pub(super) fn news(&mut self) -> Option<Mark> {
         self.news.pop_front()

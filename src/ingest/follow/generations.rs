@@ -6,7 +6,7 @@
 //! Invariant: what nobody knows of was written since the run before, and comes in the order in which it was written.
 
 use super::held::{Claim, Held};
-use super::open_file::{id, is_known, known, open};
+use super::open_file::{id, is_known, known, open_listed};
 use crate::ingest::file::packed::Packed;
 use crate::journal::{FileId, Place};
 use crate::limits;
@@ -24,11 +24,11 @@ const PACKED: [&str; 8] = [".gz", ".zst", ".xz", ".bz2", ".lz4", ".lzma", ".zip"
 /// Digits of a number that counts generations; a longer one is a date, or a time.
 const MAX_COUNT_DIGITS: usize = 4;
 
-/// When a file was written, and where two were at once, what their names say of it.
+/// When a file was written, and where two were at once, what their names say of it, if anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Age {
     modified: Timestamp,
-    rank: i64,
+    rank: Option<i64>,
 }
 
 /// A file that was found, and where to go on in it.
@@ -39,6 +39,8 @@ pub(super) struct Found {
     pub(super) claim: Claim,
     pub(super) place: Place,
     pub(super) age: Age,
+    /// Whether it is compressed, so that the place is one in what can be unpacked from it.
+    pub(super) is_packed: bool,
 }
 
 /// What came of a search.
@@ -118,8 +120,8 @@ impl Beside<'_> {
         packed
     }
 
-    /// The generations that were written since the run before, behind the last that is known, the oldest first. What begins
-    /// as one of these files does is a copy.
+    /// The generations that were written behind the last that is known, or where none is, since the run before; the oldest
+    /// first. What begins as one of these files does is a copy.
     ///
     /// # Errors
     /// When the directory cannot be listed.
@@ -129,12 +131,11 @@ impl Beside<'_> {
         // What is being compressed is there twice.
         let names: Vec<_> = entries.iter().map(|entry| entry.path.clone()).collect();
         entries.retain(|entry| !entry.is_packed || !names.contains(&entry.path.with_extension("")));
-        let last = known.iter().map(|found| found.age.modified).max();
+        let last = known.iter().map(|found| found.age).max();
         entries.retain(|entry| {
-            entry.is_generation
-                && entry.length > 0
-                && entry.is_since(since)
-                && last.is_none_or(|last| entry.age.modified >= last)
+            // A file is compared with a file where that can be: the clock of the run before is another one.
+            let is_later = last.map_or_else(|| entry.is_since(since), |last| entry.age >= last);
+            entry.is_generation && entry.length > 0 && is_later
         });
         entries.sort_by_key(|entry| entry.age);
         let surplus = entries.len().saturating_sub(limits::MAX_MISSED_FILES);
@@ -160,7 +161,7 @@ impl Beside<'_> {
     /// Whether nothing is known of a file, nor another one begins as it does.
     fn is_new(&self, found: &Found, starts: &mut Vec<Vec<u8>>) -> bool {
         let before = found.claim.place;
-        if before.is_some_and(|place| place.known == 0 || is_known(&found.file, &place).unwrap_or(true)) {
+        if before.is_some_and(|place| place.known == 0 || holds(&found.file, &place).unwrap_or(true)) {
             return false;
         }
         let start = start(&found.file);
@@ -175,26 +176,13 @@ impl Beside<'_> {
 
     /// Opens a file that may be the one of a place; where it bears the identity, and nothing more is known of it, it is.
     fn open_at(&self, entry: &Entry, place: Place, is_same: bool) -> io::Result<Sought> {
-        let (file, metadata) = open(&entry.path)?;
-        let Some(claim) = self.held.claim(id(&metadata)) else { return Ok(Sought::Elsewhere) };
-        let by_identity = is_same && place.known == 0;
-        let file = match Packed::open(file, metadata.len())? {
-            Err(file) => (by_identity || is_known(&file, &place)?).then_some(file),
-            Ok(mut packed) => {
-                let last =
-                    packed.pass_to(place.offset, limits::KNOWN_FILE_BYTES.min(place.known as usize))?;
-                let last = last.filter(|last| by_identity || known(last) == (place.known, place.hash));
-                last.map(|last| packed.rest(&last)).transpose()?.map(|(file, trouble)| {
-                    if let Some(error) = trouble {
-                        tracing::warn!(path = %self.path.display(), file = %entry.path.display(), %error,
-                            "a compressed file cannot be read to its end; what is behind is passed over");
-                    }
-                    file
-                })
-            }
-        };
-        let (path, age) = (entry.path.clone(), entry.age);
-        Ok(file.map_or(Sought::Nowhere, |file| Sought::Found(Found { path, file, claim, place, age })))
+        let Some((file, _)) = open_listed(&entry.path, entry.id)? else { return Ok(Sought::Nowhere) };
+        let Some(claim) = self.held.claim(entry.id) else { return Ok(Sought::Elsewhere) };
+        let is_packed = Packed::open(&file)?.is_some();
+        if !(is_same && place.known == 0 || holds(&file, &place)?) {
+            return Ok(Sought::Nowhere);
+        }
+        Ok(Sought::Found(Found { path: entry.path.clone(), file, claim, place, age: entry.age, is_packed }))
     }
 
     fn entries(&self) -> io::Result<Vec<Entry>> {
@@ -210,7 +198,7 @@ impl Beside<'_> {
                 path: entry.path(),
                 id: id(&metadata),
                 length: metadata.len(),
-                age: Age { modified: metadata.modified().ok()?.into(), rank: rank.unwrap_or_default() },
+                age: Age { modified: metadata.modified().ok()?.into(), rank },
                 is_longer: suffix.is_some(),
                 is_generation: rank.is_some(),
                 is_packed: bare != suffix,
@@ -226,8 +214,45 @@ impl Entry {
     }
 }
 
-/// What a file begins with, by which a copy is known.
+impl Found {
+    /// Unpacks what a compressed file holds behind the place into a file in this directory; nothing where it cannot be read
+    /// up to there. Of what is damaged, a warning tells.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub(super) fn unpack(&self, directory: &Path) -> io::Result<Option<File>> {
+        let passed = Packed::open(&self.file).and_then(|packed| {
+            let Some(mut packed) = packed else { return Ok(None) };
+            Ok(packed.pass_to(self.place.offset, limits::KNOWN_FILE_BYTES)?.map(|last| (packed, last)))
+        });
+        let (file, trouble) = match passed {
+            Ok(Some((packed, last))) => {
+                let (file, trouble) = packed.rest(&last, directory)?;
+                (Some(file), trouble)
+            }
+            Ok(None) => (None, Some(io::ErrorKind::UnexpectedEof.into())),
+            Err(error) => (None, Some(error)),
+        };
+        if let Some(error) = trouble {
+            tracing::warn!(file = %self.path.display(), %error,
+                "a compressed file cannot be read to its end; what is behind is passed over");
+        }
+        Ok(file)
+    }
+}
+
+/// Whether a file, or what is compressed in it, is what it was when a place in it was noted.
+fn holds(file: &File, place: &Place) -> io::Result<bool> {
+    let Some(mut packed) = Packed::open(file)? else { return is_known(file, place) };
+    let last = packed.pass_to(place.offset, limits::KNOWN_FILE_BYTES.min(place.known as usize))?;
+    Ok(last.is_some_and(|last| known(&last) == (place.known, place.hash)))
+}
+
+/// What a file, or what is compressed in it, begins with, by which a copy is known.
 fn start(file: &File) -> Vec<u8> {
+    if let Ok(Some(packed)) = Packed::open(file) {
+        return packed.start();
+    }
     let mut start = vec![0; limits::FILE_SAMPLE];
     let count = file.read_at(&mut start, 0).unwrap_or_default();
     start.truncate(count);
@@ -251,6 +276,19 @@ fn rank(suffix: &[u8]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_has_come_to_lead_elsewhere_is_not_opened() {
+        let home = tempfile::tempdir().unwrap();
+        let [own, other, link] = ["own", "other", "link"].map(|name| home.path().join(name));
+        fs::write(&own, "").unwrap();
+        fs::write(&other, "").unwrap();
+        let listed = id(&fs::metadata(&own).unwrap());
+        assert!(open_listed(&own, listed).unwrap().is_some());
+        assert!(open_listed(&other, listed).unwrap().is_none());
+        std::os::unix::fs::symlink(&own, &link).unwrap();
+        open_listed(&link, listed).unwrap_err();
+    }
 
     #[test]
     fn names_tell_what_rotation_made_and_in_which_order() {

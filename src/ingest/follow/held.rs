@@ -14,7 +14,8 @@ pub(super) struct Held(Arc<Mutex<HashMap<FileId, State>>>);
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    Read,
+    /// How far, once somebody has begun.
+    Read(Option<Place>),
     Left(Place),
 }
 
@@ -38,24 +39,38 @@ impl Held {
     pub(super) fn claim(&self, id: FileId) -> Option<Claim> {
         let mut held = self.lock();
         let place = match held.get(&id) {
-            Some(State::Read) => return None,
+            Some(State::Read(_)) => return None,
             Some(State::Left(place)) => Some(*place),
             None => None,
         };
-        held.insert(id, State::Read);
+        held.insert(id, State::Read(place));
         Some(Claim { held: self.clone(), id, place })
     }
 
-    /// How far a file has been read that is not read any more, if there is one whose place is such.
-    pub(super) fn left(&self, is_it: impl Fn(&Place) -> bool) -> Option<Place> {
-        self.lock().values().find_map(|state| match state {
-            State::Left(place) => Some(*place).filter(&is_it),
-            State::Read => None,
-        })
+    /// How far files have been read, also those that are being read, the farthest first.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let mut places: Vec<_> = self
+            .lock()
+            .values()
+            .filter_map(|state| match state {
+                State::Left(place) => Some(*place),
+                State::Read(place) => *place,
+            })
+            .collect();
+        places.sort_unstable_by_key(|place| std::cmp::Reverse(place.offset));
+        places
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<FileId, State>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Claim {
+    /// Notes how far the file has been read.
+    pub(super) fn reach(&mut self, place: Place) {
+        self.place = Some(place);
+        self.held.lock().insert(self.id, State::Read(self.place));
     }
 }
 
@@ -81,7 +96,8 @@ mod tests {
         let mut first = held.claim(id).unwrap();
         assert!(first.place.is_none() && held.claim(id).is_none());
         let place = Place { offset: 77, ..Place::default() };
-        first.place = Some(place);
+        first.reach(place);
+        assert_eq!(held.places(), [place]);
         drop(first);
         assert_eq!(held.claim(id).unwrap().place, Some(place));
     }

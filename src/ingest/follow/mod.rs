@@ -100,6 +100,7 @@ pub async fn run(options: Options, environment: Environment) {
         max_message_size: options.max_message_size,
         quiet: limits::QUIET_LINE_TIME,
         rotated: limits::ROTATED_FILE_TIME,
+        temporary: std::env::temp_dir(),
     };
     let watch = Watch::new(&options.name);
     let held = Held::new(environment.past.places(&options.patterns));
@@ -108,9 +109,11 @@ pub async fn run(options: Options, environment: Environment) {
         shared: Arc::new(Shared { environment, rules, reads, begun, options }),
         held,
         tails: BTreeMap::new(),
-        seen: BTreeSet::new(),
+        seen: BTreeMap::new(),
         tasks: JoinSet::new(),
         first: None,
+        late: BTreeSet::new(),
+        is_short: false,
         is_noted: false,
     };
     section.run(watch).await;
@@ -158,11 +161,15 @@ struct Section {
     held: Held,
     /// What wakes the task of each path.
     tails: BTreeMap<PathBuf, Arc<Notify>>,
-    /// The paths that the run before knew and that have been followed in this one: nothing of what it knew holds now.
-    seen: BTreeSet<PathBuf>,
-    tasks: JoinSet<PathBuf>,
+    /// The paths that the run before knew and that have been followed in this one, and what of that still holds.
+    seen: BTreeMap<PathBuf, PathPast>,
+    tasks: JoinSet<(PathBuf, PathPast)>,
     /// How many files the first look found: what is there then was there before.
     first: Option<u32>,
+    /// The files of the first look that could not be followed then.
+    late: BTreeSet<PathBuf>,
+    /// Whether the first look left out files: nobody can tell later which were there before.
+    is_short: bool,
     /// Whether the patterns are noted to be followed.
     is_noted: bool,
 }
@@ -199,8 +206,11 @@ impl Section {
                         return true;
                     }
                 }
-                Some(Ok(path)) = self.tasks.join_next() => drop(self.tails.remove(&path)),
-                Ok(_) = begun, if self.first.is_some() && !self.is_noted => self.is_noted = true,
+                Some(Ok((path, past))) = self.tasks.join_next() => {
+                    self.tails.remove(&path);
+                    self.seen.entry(path).and_modify(|seen| *seen = past);
+                }
+                Ok(_) = begun, if self.first.is_some() && !self.is_noted && !self.is_short => self.is_noted = true,
                 _ = stop.wait_for(|stop| *stop) => return false,
             }
             if self.is_noted && !was_noted {
@@ -223,21 +233,37 @@ impl Section {
         let is_first = self.first.is_none();
         let keeps_backlog = self.shared.options.from_beginning && !self.shared.options.deliver_backlog;
         let mut count = 0;
-        for path in found.paths.into_iter().filter(|path| !self.tails.contains_key(path)).collect::<Vec<_>>()
-        {
+        self.is_short |= is_first && found.cut;
+        self.late.retain(|path| found.paths.contains(path));
+        let mut paths = found
+            .paths
+            .into_iter()
+            .filter(|path| !self.tails.contains_key(path))
+            .collect::<Vec<_>>()
+            .into_iter();
+        while let Some(path) = paths.next() {
             let Ok(permit) = Arc::clone(&environment.files).try_acquire_owned() else {
                 tracing::warn!(files = name, path = %path.display(), "too many files are followed; this one is not, for now");
+                if is_first {
+                    self.is_short = true;
+                    self.late.extend(std::iter::once(path).chain(paths));
+                }
                 break;
             };
+            let was_there = is_first || self.late.remove(&path);
             let begin = match &self.shared.options {
-                _ if !is_first || environment.past.covers(&path) => Begin::Start,
+                _ if !was_there || environment.past.covers(&path) => Begin::Start,
                 _ if keeps_backlog => Begin::Backlog,
                 Options { from_beginning: true, .. } => Begin::Start,
                 Options { .. } => Begin::End,
             };
-            let past = environment.past.of(&path);
-            let is_old = past.marks.is_empty() || !self.seen.insert(path.clone());
-            let past = if is_old { PathPast::default() } else { past };
+            let past = match self.seen.get_mut(&path) {
+                Some(rest) => std::mem::take(rest),
+                None => environment.past.of(&path),
+            };
+            if !past.marks.is_empty() {
+                self.seen.insert(path.clone(), PathPast::default());
+            }
             let rules = self.shared.rules.clone();
             let tail = Tail::new(path.clone(), rules, self.held.clone(), (begin, keeps_backlog), past);
             let wake = Arc::<Notify>::default();
@@ -250,33 +276,49 @@ impl Section {
     }
 }
 
-/// Reads what a path names until it names nothing any more, or the server stops; gives the path back.
+/// Reads what a path names until it names nothing any more, or the server stops; gives the path back, and what of the run
+/// before was of no use yet.
 async fn read(
     mut tail: Tail,
     path: PathBuf,
     held: (Arc<Notify>, OwnedSemaphorePermit),
     mut is_first: bool,
     shared: Arc<Shared>,
-) -> PathBuf {
+) -> (PathBuf, PathPast) {
     let Environment { intake, bookmarks, board, .. } = &shared.environment;
     board.write(&path, |row| row.section.clone_from(&shared.options.name));
     let mut stop = shared.environment.stop.clone();
     let origin = Origin { listener: shared.options.name.clone(), peer: path.to_string_lossy().into_owned() };
     let [backlog, origin] = [origin.backlog(), origin].map(Arc::new);
     loop {
+        if tail.has_to_unpack(Instant::now()) {
+            // That takes time, so nothing of the pipeline's is held meanwhile.
+            let reading = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return (path, PathPast::default()),
+                reading = shared.reads.acquire() => reading,
+            };
+            let unpacked = spawn_blocking(move || {
+                tail.unpack(Instant::now());
+                tail
+            });
+            let Ok(same) = unpacked.await else { return (path, PathPast::default()) };
+            tail = same;
+            drop(reading);
+        }
         let permits = async { (shared.reads.acquire().await.ok(), intake.permit().await) };
         let permit = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => return path,
+            _ = stop.wait_for(|stop| *stop) => return (path, PathPast::default()),
             (read, permit) = permits => read.zip(permit),
         };
-        let Some((reading, permit)) = permit else { return path };
+        let Some((reading, permit)) = permit else { return (path, PathPast::default()) };
         let stepped = spawn_blocking(move || {
             let step = tail.step(Instant::now());
             (tail, step)
         });
         // A thread that panicked has said so, and its file cannot be read on.
-        let Ok((same, step)) = stepped.await else { return path };
+        let Ok((same, step)) = stepped.await else { return (path, PathPast::default()) };
         tail = same;
         drop(reading);
         board.write(&path, |row| tail.tell(row, &step));
@@ -296,7 +338,7 @@ async fn read(
             }
             Step::Over => {
                 board.remove(&path);
-                return path;
+                return (path, tail.into_past());
             }
             Step::Idle(until) => {
                 drop(permit);
@@ -305,7 +347,7 @@ async fn read(
                 tokio::select! {
                     () = held.0.notified() => {}
                     () = sleep_until(until.into()) => {}
-                    _ = stop.wait_for(|stop| *stop) => return path,
+                    _ = stop.wait_for(|stop| *stop) => return (path, PathPast::default()),
                 }
             }
         }

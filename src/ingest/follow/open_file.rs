@@ -19,7 +19,7 @@ use rustix::fs::OFlags;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use twox_hash::XxHash3_64;
@@ -35,6 +35,8 @@ pub(super) struct Rules {
     pub(super) quiet: Duration,
     /// Time for which a file is read on that has lost its name.
     pub(super) rotated: Duration,
+    /// Where compressed files are unpacked.
+    pub(super) temporary: PathBuf,
 }
 
 impl Rules {
@@ -102,9 +104,19 @@ pub(super) struct OpenFile {
 }
 
 /// Opens a file that may be read, and never waits for somebody to write into it.
-pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
-    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
+fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    open_with(path, OFlags::empty())
+}
+
+/// Opens a file that was listed with this identity; nothing if the name leads to another one now.
+pub(super) fn open_listed(path: &Path, listed: FileId) -> io::Result<Option<(File, Metadata)>> {
+    let opened = open_with(path, OFlags::NOFOLLOW)?;
+    Ok(Some(opened).filter(|(_, metadata)| id(metadata) == listed))
+}
+
+fn open_with(path: &Path, flags: OFlags) -> io::Result<(File, Metadata)> {
+    let flags = (OFlags::NONBLOCK | flags).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
@@ -195,7 +207,7 @@ impl OpenFile {
     fn move_to(&mut self, place: Place) {
         self.search = None;
         self.place = place;
-        self.claim.place = Some(place);
+        self.claim.reach(place);
     }
 
     /// Whether no name leads to it any more.
@@ -279,10 +291,26 @@ impl OpenFile {
             frames.truncate(old);
         }
         let rest = rules.converted(rest, &mut frames);
-        let (known, hash) = known(bytes.get(..start + done).unwrap_or_default());
+        let (known, hash) = self.known_behind(bytes.get(..start + done).unwrap_or_default());
         let offset = self.place.offset + (start + done) as u64;
         self.move_to(Place { offset, known, hash, mid_line });
         Look::Lines(Lines { bytes: rest, frames, is_backlog: old > 0 })
+    }
+
+    /// The last bytes up to the end of what was read at the place, by which that end is known again.
+    fn known_behind(&self, read: &[u8]) -> (u32, u64) {
+        let missing = limits::KNOWN_FILE_BYTES.saturating_sub(read.len()) as u64;
+        let start = self.place.offset.saturating_sub(missing);
+        let mut bytes = vec![0; usize::try_from(self.place.offset - start).unwrap_or_default()];
+        match self.file.read_exact_at(&mut bytes, start) {
+            Ok(()) => {
+                bytes.extend_from_slice(
+                    read.get(read.len().saturating_sub(limits::KNOWN_FILE_BYTES)..).unwrap_or_default(),
+                );
+                known(&bytes)
+            }
+            Err(_) => known(read),
+        }
     }
 
     /// How many bytes at the place are no line: the rest of one, a byte order mark, or the hole that a writer leaves who

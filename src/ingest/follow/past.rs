@@ -31,6 +31,8 @@ pub(super) struct PathPast {
     pub(super) marks: Vec<Mark>,
     /// When it last told of the path; rotation may have made files since.
     pub(super) told: Option<Timestamp>,
+    /// Whether its files were looked for while the path named nothing, as far as that could be.
+    pub(super) is_sought: bool,
 }
 
 impl Past {
@@ -50,7 +52,7 @@ impl Past {
     pub(super) fn of(&self, path: &Path) -> PathPast {
         let backlog = backlogs::noted_by(path);
         let marks = self.marks.iter().filter(|mark| mark.path == path || mark.path == backlog);
-        PathPast { marks: marks.cloned().collect(), told: self.told.get(path).copied() }
+        PathPast { marks: marks.cloned().collect(), told: self.told.get(path).copied(), is_sought: false }
     }
 
     /// How far files had been read that these patterns name or have named, by whatever name each has now.

@@ -8,7 +8,9 @@
 //! logged.
 
 mod aside;
+mod old;
 
+use self::old::Old;
 use super::backlogs::Backlogs;
 use super::board::Row;
 use super::generations::{Beside, Sought};
@@ -51,8 +53,8 @@ pub(super) struct Tail {
     path: PathBuf,
     rules: Rules,
     held: Held,
-    /// Files that it named before, the oldest first, and until when each is read.
-    old: VecDeque<(OpenFile, Instant)>,
+    /// Files that it named before, the oldest first.
+    old: VecDeque<Old>,
     current: Option<OpenFile>,
     /// How far files are that has to be told.
     news: Vec<Mark>,
@@ -109,7 +111,9 @@ impl Tail {
     pub(super) fn step(&mut self, now: Instant) -> Step {
         match self.try_step(now) {
             Ok(step) => {
-                if self.trouble.is_some() && (self.current.is_some() || matches!(step, Step::Over)) {
+                let is_stuck = self.old.iter().any(Old::is_stuck);
+                let is_well = self.current.is_some() && !is_stuck || matches!(step, Step::Over);
+                if self.trouble.is_some() && is_well {
                     self.trouble = None;
                     tracing::info!(path = %self.path.display(), "the file can be read again");
                 }
@@ -118,11 +122,7 @@ impl Tail {
             Err(error) => {
                 self.give_up_for_now();
                 self.fix_beginning(&error);
-                let trouble = error.to_string();
-                if self.trouble.as_ref() != Some(&trouble) {
-                    tracing::warn!(path = %self.path.display(), "cannot follow the file: {trouble}; it is tried again");
-                    self.trouble = Some(trouble);
-                }
+                self.warn(&error);
                 match self.news() {
                     news if news.is_empty() => Step::Idle(None),
                     news => Step::Lines(None, news),
@@ -131,10 +131,38 @@ impl Tail {
         }
     }
 
+    /// Says what is wrong, once.
+    fn warn(&mut self, error: &io::Error) {
+        let trouble = error.to_string();
+        if self.trouble.as_ref() != Some(&trouble) {
+            tracing::warn!(path = %self.path.display(), "cannot follow the file: {trouble}; it is tried again");
+            self.trouble = Some(trouble);
+        }
+    }
+
+    /// Whether the next step is to unpack a file first, which takes time.
+    pub(super) fn has_to_unpack(&self, now: Instant) -> bool {
+        self.old.front().is_some_and(|old| old.is_packed(now))
+    }
+
+    /// Unpacks the file that is read next, if it is compressed.
+    pub(super) fn unpack(&mut self, now: Instant) {
+        if let Some(Err(error)) = self.old.front_mut().map(|old| old.unpack(&self.rules, now)) {
+            self.warn(&error);
+        }
+    }
+
+    /// What the run before knew of the path and was of no use yet.
+    pub(super) fn into_past(self) -> PathPast {
+        let Self { mut past, backlogs, .. } = self;
+        past.marks.extend(backlogs.into_marks());
+        past
+    }
+
     /// Tells how far the path has been read, after a step.
     pub(super) fn tell(&self, row: &mut Row, step: &Step) {
         row.position = self.current.as_ref().map(|current| (current.id(), current.place().offset));
-        row.left_of_old = self.old.iter().map(|(old, _)| old.left()).sum();
+        row.left_of_old = self.old.iter().map(Old::left).sum();
         row.trouble.clone_from(&self.trouble);
         if let Step::Lines(Some(lines), _) = step
             && !lines.frames.is_empty()
@@ -181,10 +209,10 @@ impl Tail {
             if !news.is_empty() {
                 return Ok(Step::Lines(None, news));
             }
-            if let Some(step) = self.step_old(now)? {
+            if let Some(step) = self.step_old(now) {
                 return Ok(step);
             }
-            let until = self.old.front().map(|(_, until)| *until);
+            let until = self.old.front().map(|old| old.until);
             let earliest = |other: Instant| Some(until.map_or(other, |until| until.min(other)));
             let Some(current) = &mut self.current else {
                 if self.open(now)? {
@@ -201,7 +229,7 @@ impl Tail {
                 Look::Cut => self.cut(now),
                 Look::End if self.has_moved(now)? => {
                     let until = now + self.rules.rotated;
-                    self.old.extend(self.current.take().map(|old| (old, until)));
+                    self.old.extend(self.current.take().map(|old| Old::new(old, until)));
                 }
                 Look::End => return Ok(Step::Idle(until)),
             }
@@ -209,24 +237,30 @@ impl Tail {
     }
 
     /// Reads on what the path named before, in order.
-    fn step_old(&mut self, now: Instant) -> io::Result<Option<Step>> {
-        for (old, until) in &mut self.old {
+    fn step_old(&mut self, now: Instant) -> Option<Step> {
+        self.unpack(now);
+        for (index, old) in self.old.iter_mut().enumerate() {
             match old.look(&self.rules, now) {
                 Ok(Look::Lines(lines)) => {
-                    self.backlogs.passed(old.id(), old.place().offset);
-                    return Ok(Some(Step::Lines(Some(lines), vec![mark(&self.path, old)])));
+                    let mark = old.mark(&self.path);
+                    self.backlogs.passed(old.id, mark.place.map_or(u64::MAX, |place| place.offset));
+                    return Some(Step::Lines(Some(lines), vec![mark]));
                 }
-                Ok(Look::Begun(due)) => return Ok(Some(Step::Idle(Some(due)))),
+                Ok(Look::Begun(due)) => return Some(Step::Idle(Some(due))),
                 Ok(Look::End | Look::Cut) => {}
                 Err(error) => {
                     tracing::warn!(path = %self.path.display(), %error, "cannot read on what the path named before");
-                    *until = now;
+                    old.until = now;
                 }
             }
+            // It goes before the next is unpacked: there may be no room for both.
+            if index == 0 && old.until <= now {
+                break;
+            }
         }
-        let over = self.old.pop_front_if(|(_, until)| *until <= now);
-        over.iter().for_each(|(old, _)| self.backlogs.passed(old.id(), u64::MAX));
-        Ok(over.map(|(old, _)| Step::Lines(None, vec![self.gone(old.id())])))
+        let over = self.old.pop_front_if(|old| old.until <= now)?;
+        self.backlogs.passed(over.id, u64::MAX);
+        Some(Step::Lines(None, vec![self.gone(over.id)]))
     }
 
     /// Whether the path names another file than the one that is open, or has named none for long.
@@ -278,9 +312,11 @@ impl Tail {
         let seen = self.judge((&file, &metadata), noted, &others)?;
         let since = self.past.told.take();
         let is_new = matches!(seen, Seen::New(_));
+        // An empty file is the same before and after rotation.
+        let was_empty = noted.is_some_and(|place| place.known == 0);
         let mut found = Vec::new();
         let (place, is_other) = match seen {
-            Seen::Known(place) => (place, false),
+            Seen::Known(place) => (place, was_empty),
             Seen::Copy(mark, place) => {
                 tracing::info!(path = %self.path.display(), at = place.offset, "the file is another one with the same content; it is read on");
                 others.retain(|other| other.id != mark.id);
@@ -344,10 +380,11 @@ impl Tail {
             }
         }
         if self.begin == Begin::Start && others.is_empty() {
-            let is_it = |place: &Place| {
+            let mut places = self.held.places().into_iter();
+            if let Some(place) = places.find(|place| {
                 place.offset <= metadata.len() && is_distinct(place) && is_known(file, place).unwrap_or(false)
-            };
-            if let Some(place) = self.held.left(is_it) {
+            }) {
+                tracing::info!(path = %self.path.display(), at = place.offset, "the file is a copy of another one that was read up to there; it is read on");
                 return Ok(Seen::New(place));
             }
         }

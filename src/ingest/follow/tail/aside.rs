@@ -5,30 +5,40 @@
 //! twice or forgotten, wherever the process ends.
 
 use super::Tail;
-use super::mark;
+use super::old::Old;
 use crate::ingest::follow::generations::{Beside, Found, Sought};
-use crate::ingest::follow::open_file::OpenFile;
 use crate::journal::{FileId, Mark, Place};
 use crate::time::Timestamp;
 use std::fs::File;
 use std::time::Instant;
 
 impl Tail {
-    /// Goes on with what the run before read by a path that names nothing now, as far as it is there.
+    /// Goes on with what the run before read by a path that names nothing now, and with what was put aside since. What is not
+    /// found may be there again once the path is, as when nothing is mounted yet.
     pub(super) fn resume_without_name(&mut self, now: Instant) {
+        if self.past.is_sought || self.past.marks.is_empty() {
+            return;
+        }
         let since = self.past.told;
-        let mut found = Vec::new();
-        self.past.marks.retain(|mark| {
+        let (mut found, mut is_sought) = (Vec::new(), true);
+        for mark in std::mem::take(&mut self.past.marks) {
             let beside = Beside { path: &self.path, held: &self.held, since };
-            let sought = mark.place.map(|place| beside.find(place, Some(mark.id), mark.id));
-            match sought {
-                Some(Ok(Sought::Found(one))) if one.claim.id == mark.id => found.push(one),
-                _ => return true,
+            match mark.place.map(|place| beside.find(place, Some(mark.id), mark.id)) {
+                Some(Ok(Sought::Found(one))) => {
+                    if one.claim.id != mark.id {
+                        self.moved(mark.id, one.claim.id);
+                    }
+                    found.push(one);
+                    continue;
+                }
+                Some(Err(_)) => is_sought = false,
+                _ => {}
             }
-            false
-        });
-        if !found.is_empty() {
-            self.resume(found, since, None, now);
+            self.past.marks.push(mark);
+        }
+        self.past.is_sought = is_sought;
+        if is_sought && self.resume(found, since, None, now) {
+            self.past.told = None;
         }
     }
 
@@ -85,14 +95,14 @@ impl Tail {
     }
 
     /// Goes on with files that the path named before, and behind them with those that were put aside since the run before
-    /// and nobody knows, in the order in which they were written.
+    /// and nobody knows, in the order in which they were written. Tells whether there are any.
     pub(super) fn resume(
         &mut self,
         mut found: Vec<Found>,
         since: Option<Timestamp>,
         live: Option<&File>,
         now: Instant,
-    ) {
+    ) -> bool {
         match (Beside { path: &self.path, held: &self.held, since }).missed(&found, live) {
             Ok(missed) => {
                 for missed in missed {
@@ -107,14 +117,15 @@ impl Tail {
         }
         found.sort_by_key(|found| found.age);
         let last = found.len().saturating_sub(1);
-        for (index, Found { path, file, claim, place, .. }) in found.into_iter().enumerate() {
-            let backlog = self.backlogs.end(claim.id);
+        let is_any = !found.is_empty();
+        for (index, found) in found.into_iter().enumerate() {
+            let (path, backlog) = (found.path.clone(), self.backlogs.end(found.claim.id));
             // Whoever writes to the last one may not have noticed yet.
             let until = if index == last { now + self.rules.rotated } else { now };
-            match OpenFile::new(file, claim, place, now) {
-                Ok(open) => {
-                    self.news.push(mark(&self.path, &open));
-                    self.old.push_back((open.with_backlog(backlog), until));
+            match Old::found(found, backlog, until, now) {
+                Ok(old) => {
+                    self.news.push(old.mark(&self.path));
+                    self.old.push_back(old);
                 }
                 Err(error) => {
                     tracing::warn!(path = %self.path.display(), file = %path.display(), %error,
@@ -122,5 +133,6 @@ impl Tail {
                 }
             }
         }
+        is_any
     }
 }

@@ -28,7 +28,13 @@ struct Scene {
 }
 
 fn rules() -> Rules {
-    Rules { lines: None, max_message_size: 1024, quiet: QUIET, rotated: ROTATED }
+    Rules {
+        lines: None,
+        max_message_size: 1024,
+        quiet: QUIET,
+        rotated: ROTATED,
+        temporary: std::env::temp_dir(),
+    }
 }
 
 impl Scene {
@@ -62,7 +68,7 @@ impl Scene {
         let places = marks.iter().filter_map(|mark| mark.place.map(|place| (mark.id, place)));
         self.held = Held::new(places.filter(|(_, place)| place.known > 0).collect());
         let keeps_backlog = begin == Begin::Backlog;
-        let past = PathPast { marks, told: self.told };
+        let past = PathPast { marks, told: self.told, is_sought: false };
         self.tail =
             Tail::new(self.path("auth.log"), rules(), self.held.clone(), (begin, keeps_backlog), past);
     }

@@ -35,6 +35,21 @@ impl Scene {
         file.set_modified(if seconds < 0 { time - by } else { time + by }).unwrap();
     }
 
+    /// Copies the log and cuts it.
+    fn copy_and_cut(&self, copy: &str) {
+        fs::copy(self.path("auth.log"), self.path(copy)).unwrap();
+        OpenOptions::new().write(true).open(self.path("auth.log")).unwrap().set_len(0).unwrap();
+    }
+
+    /// Follows the path anew after it named nothing for long, as a section does.
+    fn follow_again(&mut self) {
+        assert!(matches!(self.tail.step(self.now), Step::Over));
+        let begin = (Begin::Start, false);
+        let new = Tail::new(self.path("auth.log"), rules(), self.held.clone(), begin, PathPast::default());
+        let past = std::mem::replace(&mut self.tail, new).into_past();
+        self.tail = Tail::new(self.path("auth.log"), rules(), self.held.clone(), begin, past);
+    }
+
     /// What is kept of files that are read no more.
     fn kept(&self) -> usize {
         self.marks.iter().filter(|mark| mark.place.is_some()).count()
@@ -149,8 +164,7 @@ fn a_file_that_was_cut_more_than_once_left_copies_that_are_read() {
     let mut scene = stopped(Begin::Start, "1\n");
     for (line, copy) in [("2\n", "auth.log.2"), ("3\n", "auth.log.1")] {
         scene.append(line);
-        fs::copy(scene.path("auth.log"), scene.path(copy)).unwrap();
-        OpenOptions::new().write(true).open(scene.path("auth.log")).unwrap().set_len(0).unwrap();
+        scene.copy_and_cut(copy);
     }
     scene.append("4\n");
     scene.restart();
@@ -228,7 +242,7 @@ fn where_a_file_begins_that_cannot_be_read_yet_is_known_in_the_next_run() {
         scene.append("lf\nb\n");
         // Followed before, so what is not known is new.
         let (marks, keeps_backlog) = (scene.marks.clone(), begin == Begin::Backlog);
-        let past = PathPast { marks, told: None };
+        let past = PathPast { marks, told: None, is_sought: false };
         let begin = (Begin::Start, keeps_backlog);
         scene.tail = Tail::new(scene.path("auth.log"), rules(), scene.held.clone(), begin, past);
         assert_eq!(scene.lines(), told, "{begin:?}");
@@ -283,4 +297,137 @@ fn a_copy_that_a_pattern_names_is_no_new_file() {
     let (path, past) = (scene.path("auth.log.1"), PathPast::default());
     scene.tail = Tail::new(path, rules(), scene.held.clone(), begin, past);
     assert_eq!(scene.lines(), "2");
+}
+
+#[test]
+fn a_log_that_was_empty_and_was_cut_more_than_once_left_copies_that_are_read() {
+    let mut scene = stopped(Begin::Start, "");
+    for (line, copy) in [("2\n", "auth.log.2"), ("3\n", "auth.log.1")] {
+        scene.append(line);
+        scene.copy_and_cut(copy);
+    }
+    scene.append("4\n");
+    scene.restart();
+    assert_eq!(scene.lines(), "2 3 4");
+    scene.restart();
+    assert_eq!(scene.lines(), "");
+}
+
+#[test]
+fn a_log_that_stayed_empty_brings_back_nothing_that_was_read() {
+    let mut scene = Scene::new(Begin::Start, "1\n");
+    scene.lines();
+    scene.copy_and_cut("auth.log.1");
+    for time in [Duration::ZERO, ROTATED, ROTATED] {
+        scene.pass(time);
+        assert_eq!(scene.lines(), "");
+        scene.told = Some(SystemClock.now());
+        scene.restart();
+    }
+    scene.append("2\n");
+    assert_eq!(scene.lines(), "2");
+}
+
+#[test]
+fn what_was_compressed_is_read_though_nothing_is_in_its_place_for_long() {
+    for late in [1, 200] {
+        let mut scene = stopped(Begin::Start, &"x\n".repeat(2000));
+        scene.append("2\n");
+        scene.rename("auth.log", "auth.log.2");
+        scene.compress("auth.log.2");
+        fs::write(scene.path("auth.log.1"), "3\n").unwrap();
+        scene.date("auth.log.2.gz", 1);
+        scene.date("auth.log.1", 5);
+        scene.restart();
+        assert_eq!(scene.lines(), "2 3", "{late}");
+        scene.pass(Duration::from_secs(late));
+        if late > 60 {
+            assert_eq!(scene.lines(), "");
+            scene.follow_again();
+        }
+        scene.append("4\n");
+        assert_eq!(scene.lines(), "4", "{late}");
+    }
+}
+
+#[test]
+fn what_came_after_a_file_that_is_gone_is_read_though_nothing_is_in_its_place() {
+    let mut scene = stopped(Begin::Start, "1\n");
+    let _held = File::open(scene.path("auth.log")).unwrap();
+    fs::remove_file(scene.path("auth.log")).unwrap();
+    fs::write(scene.path("auth.log.1"), "3\n").unwrap();
+    scene.restart();
+    assert_eq!(scene.lines(), "3");
+    scene.append("4\n");
+    assert_eq!(scene.lines(), "4");
+}
+
+#[test]
+fn what_is_not_there_for_long_is_gone_on_with_once_it_is() {
+    let mut scene = stopped(Begin::Start, "1\n");
+    scene.append("2\n");
+    let away = tempfile::tempdir_in(scene.home.path()).unwrap().keep();
+    fs::rename(scene.path("auth.log"), away.join("auth.log")).unwrap();
+    scene.restart();
+    assert_eq!(scene.lines(), "");
+    scene.pass(ROTATED);
+    scene.follow_again();
+    assert_eq!(scene.lines(), "");
+    fs::write(scene.path("auth.log.1"), "3\n").unwrap();
+    fs::rename(away.join("auth.log"), scene.path("auth.log.2")).unwrap();
+    scene.append("4\n");
+    assert_eq!(scene.lines(), "2 3 4");
+}
+
+#[test]
+fn the_clock_of_the_run_before_does_not_matter_where_its_file_is_found() {
+    for (ahead, [older, newer]) in [(600, [0, 0]), (0, [-5, -4])] {
+        let mut scene = stopped(Begin::Start, "1\n");
+        scene.append("2\n");
+        scene.rename("auth.log", "auth.log.2");
+        fs::write(scene.path("auth.log.1"), "3\n").unwrap();
+        scene.date("auth.log.2", older);
+        scene.date("auth.log.1", newer);
+        scene.told = scene.told.map(|told| told.plus(Duration::from_secs(ahead)));
+        scene.append("4\n");
+        scene.restart();
+        assert_eq!(scene.lines(), "2 3 4", "{ahead}");
+    }
+}
+
+#[test]
+fn a_copy_that_a_pattern_names_is_no_new_file_while_the_original_is_read() {
+    let mut scene = stopped(Begin::Start, &"x\n".repeat(600));
+    scene.append("2\n");
+    fs::copy(scene.path("auth.log"), scene.path("auth.log.1")).unwrap();
+    scene.restart();
+    assert_eq!(scene.lines(), "2");
+    let (path, past) = (scene.path("auth.log.1"), PathPast::default());
+    let copy = Tail::new(path, rules(), scene.held.clone(), (Begin::Start, false), past);
+    let _original = std::mem::replace(&mut scene.tail, copy);
+    assert_eq!(scene.lines(), "");
+}
+
+#[test]
+fn what_there_is_no_room_to_unpack_is_tried_again() {
+    let mut scene = stopped(Begin::Start, "1\n");
+    scene.append("2\n");
+    scene.rename("auth.log", "auth.log.2");
+    fs::write(scene.path("auth.log.1"), "3\n").unwrap();
+    scene.compress("auth.log.1");
+    scene.append("4\n");
+    for _ in 0..2 {
+        scene.restart();
+        scene.tail.rules.temporary = scene.path("none");
+        let told = scene.lines();
+        assert!(["2", ""].contains(&told.as_str()), "{told}");
+        assert!(scene.tail.trouble.as_ref().unwrap().contains("auth.log.1.gz cannot be unpacked"));
+        scene.told = Some(SystemClock.now());
+    }
+    scene.tail.rules.temporary = std::env::temp_dir();
+    scene.pass(limits::UNPACK_RETRY_TIME);
+    assert_eq!(scene.lines(), "3 4");
+    assert_eq!(scene.tail.trouble, None);
+    scene.restart();
+    assert_eq!(scene.lines(), "");
 }
