@@ -48,8 +48,10 @@ impl Stream {
 
     /// Tells the peer that it is to end, and goes on reading: a sender that looks sees the end of what comes from us. An error
     /// is that the peer has gone, which reading will find out.
-    pub(super) fn part(&mut self) {
-        self.close();
+    ///
+    /// In TLS, too, that is the end of the socket alone (RFC 5425 section 4.4 wants a close_notify before it): rsyslog looks at
+    /// the socket, not at the session, takes an alert that waits there for a sign of life, and writes on.
+    pub(super) fn part(&self) {
         let parted = match self {
             Self::Tcp(stream) => shutdown(&*stream, Shutdown::Write),
             Self::Tls(session) => shutdown(session.socket(), Shutdown::Write),

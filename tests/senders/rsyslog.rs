@@ -40,3 +40,20 @@ fn every_form_in_which_rsyslog_forwards_gives_the_same_record() {
         server.stop();
     }
 }
+
+#[test]
+fn what_we_tell_of_rsyslog_keeps_records_while_the_server_is_away() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut seen = 0;
+    for file in ["README.md", "contrib/rsyslog.conf", "docs/listeners.md"] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        for action in text.split("action(").skip(1) {
+            let action = action.split(")\n").next().unwrap();
+            for option in ["queue.type=", "queue.saveOnShutdown=\"on\"", "action.resumeRetryCount=\"-1\""] {
+                assert!(action.contains(option), "{file}: no {option} in {action}");
+            }
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 4);
+}

@@ -9,6 +9,9 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
 /// A server that runs as a child.
 pub(crate) struct Server {
@@ -106,6 +109,37 @@ pub(crate) fn reported(home: &Path) -> BTreeMap<String, usize> {
         }
     }
     counts
+}
+
+/// Logs by this way, while a server stops and starts again some times; checks that each record was reported.
+pub(crate) fn nothing_is_lost_through_restarts(home: &Path, configuration: &str, log: impl Fn(&str) + Send) {
+    let mut server = Server::start(home, configuration, &[]);
+    let logged = thread::scope(|scope| {
+        let (enough, is_enough) = channel::<()>();
+        let logging = scope.spawn(move || {
+            let mut logged: usize = 0;
+            // Some two thousand a second, also while the server stops.
+            while is_enough.recv_timeout(Duration::from_micros(400)) == Err(RecvTimeoutError::Timeout) {
+                log(&format!("record {logged}"));
+                logged += 1;
+            }
+            log("the last");
+            logged
+        });
+        for _ in 0..3 {
+            server.next("ReportRecord");
+            server.stop();
+            server = Server::start(home, configuration, &[]);
+        }
+        server.next("ReportRecord");
+        drop(enough);
+        server.until_reported("the last");
+        server.stop();
+        logging.join().unwrap()
+    });
+    let reported = reported(home);
+    let lost: Vec<_> = (0..logged).filter(|n| !reported.contains_key(&format!("record {n}"))).collect();
+    assert!(lost.is_empty(), "of {logged}: {lost:?}");
 }
 
 /// What this machine is called.

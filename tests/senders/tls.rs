@@ -2,7 +2,8 @@
 
 use crate::child::{fed, output};
 use crate::pki::{Authority, Identity};
-use crate::server::{Rsyslog, Server, configuration, has};
+use crate::port::Port;
+use crate::server::{Rsyslog, Server, configuration, has, nothing_is_lost_through_restarts};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
@@ -62,6 +63,34 @@ fn rsyslog_sends_over_tls_with_a_certificate() {
     drop(sender);
     server.stop();
     assert_eq!(peers(&capture), vec!["127.0.0.1,name=web-1.example"; 20]);
+}
+
+#[test]
+fn rsyslog_loses_nothing_over_tls_when_the_server_stops_and_starts_again() {
+    // The second is of the package rsyslog-gnutls.
+    for driver in ["ossl", "gtls"] {
+        if !has(&["rsyslogd", &format!("lmnsd_{driver}.so")]) {
+            continue;
+        }
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path();
+        let authority = Authority::new("fleet CA");
+        let ca = authority.write(home, "ca");
+        authority.vouch("collector.example").write(home, "server");
+        let port = Port::hold();
+        let configuration = configuration(&listener(home).replace(":0", &format!(":{}", port.number)));
+        let global =
+            format!("DefaultNetstreamDriver=\"{driver}\" DefaultNetstreamDriverCAFile=\"{}\"", ca.display());
+        let way_out = format!(
+            "action(type=\"omfwd\" target=\"127.0.0.1\" port=\"{}\" protocol=\"tcp\" TCP_Framing=\"octet-counted\" \
+             template=\"RSYSLOG_SyslogProtocol23Format\" StreamDriver=\"{driver}\" StreamDriverMode=\"1\" \
+             StreamDriverAuthMode=\"anon\" queue.type=\"LinkedList\" queue.size=\"100000\" \
+             action.resumeRetryCount=\"-1\" action.resumeInterval=\"1\" action.resumeIntervalMax=\"1\")",
+            port.number
+        );
+        let sender = Rsyslog::start(home, &global, &way_out);
+        nothing_is_lost_through_restarts(home, &configuration, |message| sender.log(message));
+    }
 }
 
 #[test]
