@@ -299,6 +299,24 @@ fn datagrams_of_this_machine_tell_who_sent_them() {
 }
 
 #[test]
+fn what_a_process_could_send_is_received_also_while_the_listener_stops() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("log");
+    for _ in 0..20 {
+        let rig = Rig::start(Address::UnixDatagram(path.clone()), |_| {});
+        let senders = [0, 1].map(|_| {
+            let process = UnixDatagram::unbound().unwrap();
+            process.connect(&path).unwrap();
+            std::thread::spawn(move || (0..).take_while(|_| process.send(b"<14>x").is_ok()).count())
+        });
+        rig.wait(100);
+        let (records, _) = rig.stop();
+        let sent: usize = senders.into_iter().map(|sender| sender.join().unwrap()).sum();
+        assert_eq!(records.len(), sent);
+    }
+}
+
+#[test]
 fn streams_of_this_machine_tell_who_sent_them() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("log");

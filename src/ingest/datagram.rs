@@ -20,6 +20,7 @@ use super::udp::KernelDrops;
 use crate::batch::{FrameSpan, Origin};
 use crate::limits;
 use crate::span::Span;
+use rustix::net::{Shutdown, shutdown};
 use socket2::Socket;
 use std::collections::HashMap;
 use std::io;
@@ -57,24 +58,36 @@ impl Default for Options {
 #[derive(Debug)]
 pub(super) enum DatagramSocket {
     Udp(UdpSocket),
-    Unix(UnixDatagram),
+    Unix {
+        socket: UnixDatagram,
+        /// Whether the service manager holds it, too: what comes at last waits there for the next start.
+        is_inherited: bool,
+    },
 }
 
 impl DatagramSocket {
     async fn readable(&self) -> io::Result<()> {
         match self {
             Self::Udp(socket) => socket.readable().await,
-            Self::Unix(socket) => socket.readable().await,
+            Self::Unix { socket, .. } => socket.readable().await,
         }
     }
 
     /// Takes what there is: with `at_end`, what the kernel holds, whether or not the runtime has heard of it.
     fn receive(&self, scoop: &mut Scoop, at_end: bool) -> io::Result<Vec<Datagram>> {
-        let mut take = || scoop.take(self.as_fd(), matches!(self, Self::Unix(_)));
+        let mut take = || scoop.take(self.as_fd(), matches!(self, Self::Unix { .. }));
         match self {
             _ if at_end => take(),
             Self::Udp(socket) => socket.try_io(Interest::READABLE, take),
-            Self::Unix(socket) => socket.try_io(Interest::READABLE, take),
+            Self::Unix { socket, .. } => socket.try_io(Interest::READABLE, take),
+        }
+    }
+
+    /// Takes no more in, where a sender is told of that: what has been sent without an error is there to be read.
+    fn refuse_more(&self) {
+        if let Self::Unix { socket, is_inherited: false } = self {
+            // Where it fails, the end comes without a word, as with UDP.
+            shutdown(socket, Shutdown::Read).ok();
         }
     }
 }
@@ -83,7 +96,7 @@ impl AsFd for DatagramSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Udp(socket) => socket.as_fd(),
-            Self::Unix(socket) => socket.as_fd(),
+            Self::Unix { socket, .. } => socket.as_fd(),
         }
     }
 }
@@ -192,6 +205,9 @@ impl Receiver {
             if room.is_some() {
                 self.pass_on_held(room).await;
                 continue;
+            }
+            if stopping {
+                self.socket.refuse_more();
             }
             // First the leave, then the datagrams: until there is one they are better off in the kernel.
             let permit = self.permit().await;

@@ -258,7 +258,8 @@ fn sockets(options: &Options, mut given: Vec<Socket>) -> io::Result<(Sockets, Ad
             let socket = next()?;
             datagram::prepare(&socket, &options.name, &options.datagrams);
             rustix::net::sockopt::set_socket_passcred(&socket, true)?;
-            Sockets::Datagram(vec![DatagramSocket::Unix(UnixDatagram::from_std(socket.into())?)])
+            let socket = UnixDatagram::from_std(socket.into())?;
+            Sockets::Datagram(vec![DatagramSocket::Unix { socket, is_inherited: file.is_none() }])
         }
         Scheme::Udp => {
             let sockets = given.map(|socket| {

@@ -53,9 +53,9 @@ impl Stream {
     /// the socket, not at the session, takes an alert that waits there for a sign of life, and writes on.
     pub(super) fn part(&self) {
         let parted = match self {
-            Self::Tcp(stream) => shutdown(&*stream, Shutdown::Write),
+            Self::Tcp(stream) => shutdown(stream, Shutdown::Write),
             Self::Tls(session) => shutdown(session.socket(), Shutdown::Write),
-            Self::Unix(stream) => shutdown(&*stream, Shutdown::Write),
+            Self::Unix(stream) => shutdown(stream, Shutdown::Write),
         };
         parted.ok();
     }

@@ -1,8 +1,8 @@
 //! Floor 1: frames of a byte stream (RFC 6587).
 //!
 //! A frame is octet-counted or ends at a delimiter. Two things are the same in every mode: empty delimited frames
-//! (blank lines, or the LF that some senders put after a counted frame) are passed over, and where the delimiter is
-//! LF, one CR before it is not part of the frame.
+//! (blank lines, or the LF that some senders put after a counted frame; where only counts are taken, an LF between frames)
+//! are passed over, and where the delimiter is LF, one CR before it is not part of the frame.
 //!
 //! Invariants: however a stream is cut into calls, the frames are the same; no byte is searched twice, but for the
 //! ten that may hold a count; a count from the network is at most nine digits before anything is computed from it.
@@ -21,7 +21,7 @@ pub enum Mode {
     /// Frame by frame: a count, or else up to the delimiter.
     #[default]
     Auto,
-    /// Counts only; anything else is an error, be it the blank line that [`Mode::Auto`] passes over.
+    /// Counts only, and the LF that some senders put behind a counted frame; anything else is an error.
     OctetCounted,
     /// Up to the delimiter only; digits mean nothing.
     Delimited,
@@ -230,6 +230,9 @@ impl Framer {
         match Count::of(rest) {
             Count::Is { len, header } => Ok(self.next_counted(rest, len, header)),
             Count::IsNot(..) if self.mode == Mode::Auto => Ok(self.next_delimited(rest)),
+            Count::IsNot(FramingErrorKind::NoCount(b'\n'), _) => {
+                Ok(Some(Found { start: 0, len: 0, truncated: false, consumed: 1 }))
+            }
             Count::IsNot(kind, place) => Err((kind, place)),
             Count::Undecided => Ok(None),
         }

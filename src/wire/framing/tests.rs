@@ -61,6 +61,10 @@ fn oracle(options: &Options, stream: &[u8]) -> (Frames, Option<FramingError>) {
             at += digits + 1 + body.len();
             continue;
         }
+        if options.mode == Mode::OctetCounted && rest[0] == b'\n' {
+            at += 1;
+            continue;
+        }
         if options.mode == Mode::OctetCounted {
             let (kind, place) = match rest.get(digits) {
                 _ if rest[0] == b'0' => (FramingErrorKind::LeadingZero, 0),
@@ -111,6 +115,7 @@ fn streams_become_frames() {
         (options(Mode::Delimited, b"\n", 8), b"3 abc\n12 \n", &["3 abc", "12 "]),
         (options(Mode::OctetCounted, b"\n", 8), b"3 a\nb2 cd", &["a\\nb", "cd"]),
         (options(Mode::OctetCounted, b"\n", 8), b"3 abc12", &["abc"]),
+        (options(Mode::OctetCounted, b"\0", 8), b"3 a\nb\n2 cd\n\n1 e\n", &["a\\nb", "cd", "e"]),
         (options(Mode::Auto, b"\n", 0), b"abc\n", &["a…"]),
     ];
     for (options, stream, expected) in cases {
@@ -124,7 +129,7 @@ fn streams_become_frames() {
 fn what_is_no_count_is_said_with_its_place() {
     let cases: &[(&[u8], &str)] = &[
         (b"3 abc<1>x", "byte 5 of the stream: expected an octet count, found `<`"),
-        (b"3 abc\n", "byte 5 of the stream: expected an octet count, found `\\n`"),
+        (b"3 abc\n\r\n", "byte 6 of the stream: expected an octet count, found `\\r`"),
         (b"03 abc", "byte 0 of the stream: the octet count begins with zero"),
         (b"1 a1234567890 a", "byte 12 of the stream: the octet count has more than 9 digits"),
         (b"1 a\x31\x32\xff", "byte 5 of the stream: expected a blank after the octet count, found `\\xff`"),
