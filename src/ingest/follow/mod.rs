@@ -95,28 +95,8 @@ pub struct Environment {
 
 /// Follows the files of a section until the server stops.
 pub async fn run(options: Options, environment: Environment) {
-    let rules = Rules {
-        lines: options.lines.clone(),
-        max_message_size: options.max_message_size,
-        quiet: limits::QUIET_LINE_TIME,
-        rotated: limits::ROTATED_FILE_TIME,
-        temporary: std::env::temp_dir(),
-    };
     let watch = Watch::new(&options.name);
-    let held = Held::new(environment.past.places(&options.patterns));
-    let (reads, begun) = (Semaphore::new(limits::FILE_READS), Semaphore::new(0));
-    let section = Section {
-        shared: Arc::new(Shared { environment, rules, reads, begun, options }),
-        held,
-        tails: BTreeMap::new(),
-        seen: BTreeMap::new(),
-        tasks: JoinSet::new(),
-        first: None,
-        late: BTreeSet::new(),
-        is_short: false,
-        is_noted: false,
-    };
-    section.run(watch).await;
+    Section::new(options, environment).run(watch).await;
 }
 
 /// Notes which patterns the run before followed that are none of these: what such a one names when somebody follows it
@@ -175,6 +155,29 @@ struct Section {
 }
 
 impl Section {
+    fn new(options: Options, environment: Environment) -> Self {
+        let rules = Rules {
+            lines: options.lines.clone(),
+            max_message_size: options.max_message_size,
+            quiet: limits::QUIET_LINE_TIME,
+            rotated: limits::ROTATED_FILE_TIME,
+            temporary: std::env::temp_dir(),
+        };
+        let held = Held::new(environment.past.places(&options.patterns));
+        let (reads, begun) = (Semaphore::new(limits::FILE_READS), Semaphore::new(0));
+        Self {
+            shared: Arc::new(Shared { environment, rules, reads, begun, options }),
+            held,
+            tails: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            first: None,
+            late: BTreeSet::new(),
+            is_short: false,
+            is_noted: false,
+        }
+    }
+
     async fn run(mut self, mut watch: Watch) {
         while self.look(&mut watch).await {}
         while self.tasks.join_next().await.is_some() {}
@@ -353,3 +356,6 @@ async fn read(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
