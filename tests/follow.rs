@@ -34,11 +34,15 @@ impl Server {
     }
 
     fn start_with(home: &Path, paths: &[&str], from: &str) -> Self {
+        Self::start_looking(home, paths, from, "1s")
+    }
+
+    fn start_looking(home: &Path, paths: &[&str], from: &str, poll: &str) -> Self {
         let paths: Vec<_> = paths.iter().map(|path| format!("\"{}/{path}\"", home.display())).collect();
         let config = home.join("correlator.toml");
         let text = format!(
             "[listeners.none]\naddress = \"unix-datagram://{}/none\"\n[files.logs]\npath = [{}]\nfrom = \"{from}\"\n\
-             poll = \"1s\"\n[apps.ssh.modules.sshd]\ntype = \"sshd\"\n[apps.ssh.modules.sshd.events]\n",
+             poll = \"{poll}\"\n[apps.ssh.modules.sshd]\ntype = \"sshd\"\n[apps.ssh.modules.sshd.events]\n",
             home.display(),
             paths.join(", ")
         );
@@ -78,6 +82,13 @@ impl Server {
             let mut contents = segments.filter_map(|segment| fs::read(segment.path()).ok());
             contents.any(|content| memchr::memmem::find(&content, path.as_bytes()).is_some()).then_some(())
         });
+    }
+
+    /// What it tells of itself.
+    fn status(&self) -> serde_json::Value {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+        command.args(["status", "--format", "json", "--data-dir"]).arg(self.home.join("data"));
+        serde_json::from_slice(&command.env_clear().output().unwrap().stdout).unwrap()
     }
 
     /// How often each session was started that the journal tells of, once it tells of the last.
@@ -373,6 +384,45 @@ fn the_status_tells_how_far_files_have_been_read() {
     writer.file.write_all(b"2026-02-01T00:").unwrap();
     let text = status("text");
     assert!(text.contains(&format!("logs  {path}: at {length}, 14 bytes behind, last record 20")), "{text}");
+}
+
+#[test]
+fn a_link_into_another_directory_is_followed_at_once_and_told_of_like_its_file() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("logs")).unwrap();
+    fs::create_dir(home.path().join("pods")).unwrap();
+    let mut writer = Writer::new(home.path().join("pods/web.log"));
+    for link in ["a.log", "b.log"] {
+        std::os::unix::fs::symlink(&writer.path, home.path().join("logs").join(link)).unwrap();
+    }
+    // Only the kernel can tell of what comes.
+    let server = Server::start_looking(home.path(), &["logs/*.log"], "beginning", "10m");
+    writer.write(5);
+    server.expect(writer.next);
+    writer.write(5);
+    server.expect(writer.next);
+    let length = fs::metadata(&writer.path).unwrap().len();
+    let expected = [length, length].map(serde_json::Value::from);
+    wait_for("both names at the end", || {
+        let status = server.status();
+        let positions = status["files"].as_array().unwrap().iter().map(|file| file["position"].clone());
+        (positions.collect::<Vec<_>>() == expected).then_some(())
+    });
+}
+
+#[test]
+fn files_for_which_there_is_no_room_are_counted() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("many")).unwrap();
+    for number in 0..1030 {
+        fs::write(home.path().join(format!("many/{number}.log")), "").unwrap();
+    }
+    let server = Server::start(home.path(), "many/*.log");
+    let problems = ["files `logs`: 6 files are not followed, because so many others are"];
+    wait_for("the word of it", || {
+        let status = server.status();
+        (status["problems"] == serde_json::json!(problems) && status["healthy"] == false).then_some(())
+    });
 }
 
 #[test]

@@ -1,9 +1,15 @@
 //! Floor 8: the program's own log, on standard error.
 
 use crate::config::{LogFormat, LogOptions};
+use crate::event::render::readable;
+use std::fmt;
 use std::io::{self, IsTerminal};
+use tracing::field::Field;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 /// The variable that selects what is logged, as in `debug` or `correlator::ingest=debug`.
 const VARIABLE: &str = "CORRELATOR_LOG";
@@ -23,7 +29,7 @@ pub(super) fn start(options: LogOptions) {
         .with_target(false)
         .with_ansi(io::stderr().is_terminal());
     let started = match options.format {
-        LogFormat::Text => log.try_init(),
+        LogFormat::Text => log.fmt_fields(fields()).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
     // A log that was started before goes on, which only tests in one process can bring about.
@@ -31,6 +37,22 @@ pub(super) fn start(options: LogOptions) {
     if let Some(refused) = refused {
         tracing::warn!("{VARIABLE} selects nothing and is left out: {refused}");
     }
+}
+
+/// Writes the fields of a line. Names of files, and what peers and systems say, may hold what forges a line or moves the
+/// cursor: all values are made readable here, so that nobody has to think of it where something is logged.
+fn fields() -> impl for<'w> FormatFields<'w> + Send + Sync + 'static {
+    debug_fn(|writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug| {
+        let mut text = Vec::new();
+        readable(&mut text, format!("{value:?}").as_bytes());
+        let text = String::from_utf8_lossy(&text);
+        match field.name() {
+            "message" => writer.write_str(&text),
+            name if writer.has_ansi_escapes() => write!(writer, "\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m{text}"),
+            name => write!(writer, "{name}={text}"),
+        }
+    })
+    .delimited(" ")
 }
 
 /// What is logged by default with what the variable adds to it, or the default alone, and what is wrong with the variable.
@@ -56,6 +78,36 @@ fn selects_nothing(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// Where a test's log goes.
+    #[derive(Clone, Default)]
+    struct Told(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Told {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_name_of_a_file_forges_a_line_of_the_log() {
+        let told = Told::default();
+        let writer = told.clone();
+        let log = tracing_subscriber::fmt().with_ansi(false).without_time().with_target(false);
+        let log = log.fmt_fields(fields()).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(log, || {
+            let path = std::path::Path::new("/x\x1b[2J\n2026 WARN ü.json");
+            tracing::warn!(path = %path.display(), files = "a\nb", count = 3, "cannot follow {}", path.display());
+        });
+        let told = String::from_utf8(told.0.lock().unwrap().clone()).unwrap();
+        let name = r"/x\x1b[2J\n2026 WARN ü.json";
+        assert_eq!(told, format!(" WARN cannot follow {name} path={name} files=\"a\\nb\" count=3\n"));
+    }
 
     #[test]
     fn a_variable_that_selects_nothing_silences_nothing() {

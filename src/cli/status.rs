@@ -126,7 +126,9 @@ fn hosts(text: &mut String, status: &Status) -> std::fmt::Result {
     }
     for (count, what) in [(status.ahead, "after"), (status.behind, "before")] {
         if count > 0 {
-            writeln!(text, "  {count} records have times too far {what} their arrival")?;
+            let (records, whose) =
+                if count == 1 { ("record has a time", "its") } else { ("records have times", "their") };
+            writeln!(text, "  {count} {records} too far {what} {whose} arrival")?;
         }
     }
     Ok(())
@@ -188,6 +190,11 @@ mod tests {
             text
         };
         assert_eq!(told(&status), "hosts         9 known, 3 heard in this run\n");
+        (status.ahead, status.behind) = (1, 2);
+        assert!(told(&status).contains(
+            "  1 record has a time too far after its arrival\n  2 records have times too far before their arrival\n"
+        ));
+        (status.ahead, status.behind) = (0, 0);
         (status.silent_hosts, status.silent) = (5, vec![silent("web1"), silent("d\u{1b}b")]);
         let expected = "hosts         9 known, 3 heard in this run, 5 silent\n  silent  web1, last heard noon\n  \
                         silent  d\\x1bb, last heard noon\n  … and 3 more\n";

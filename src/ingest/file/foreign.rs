@@ -9,14 +9,14 @@ pub(in crate::ingest) fn what(start: &[u8]) -> Option<String> {
         Content::Capture | Content::DamagedCapture => Some("it is a capture".to_owned()),
         Content::Packed(packing) => Some(compressed(packing.name())),
         Content::Compressed(format) => Some(compressed(format)),
-        Content::Utf16 => Some("it is text in UTF-16, and cannot be followed".to_owned()),
+        Content::Utf16 => Some("it is text in UTF-16".to_owned()),
         Content::Export => {
-            Some("it is in the journal's export format, and cannot be followed; `-o json` can".to_owned())
+            Some("it is in the journal's export format; what `-o json` writes can be followed".to_owned())
         }
         Content::Binary(_) | Content::Frames(_) => None,
     }
 }
 
 fn compressed(format: &str) -> String {
-    format!("it is compressed ({format}): nothing is ever appended to it; `correlator replay` reads it")
+    format!("it is compressed ({format}); `correlator replay` reads it")
 }

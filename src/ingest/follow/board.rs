@@ -5,7 +5,7 @@
 
 use crate::journal::FileId;
 use crate::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Default)]
 pub struct Board {
     rows: Mutex<BTreeMap<PathBuf, Row>>,
+    /// How many files of each section are not followed, for want of room.
+    left_out: Mutex<BTreeMap<String, usize>>,
     /// Held by whoever looks at the files.
     look: Mutex<()>,
 }
@@ -25,6 +27,8 @@ pub struct Row {
     pub section: String,
     /// The file and how far it has been read; nothing while it is not there.
     pub position: Option<(FileId, u64)>,
+    /// The file, where it is read by another name.
+    pub same: Option<FileId>,
     /// Bytes that are left of what the path named before.
     pub left_of_old: u64,
     /// When the last record was read.
@@ -48,9 +52,28 @@ impl Board {
         self.lock().remove(path);
     }
 
-    /// All rows, in the order of their paths.
+    /// All rows, in the order of their paths. Of a file with several names, each tells how far it has been read.
     pub fn rows(&self) -> Vec<(PathBuf, Row)> {
-        self.lock().iter().map(|(path, row)| (path.clone(), row.clone())).collect()
+        let mut rows: Vec<_> = self.lock().iter().map(|(path, row)| (path.clone(), row.clone())).collect();
+        let read: HashMap<_, _> =
+            rows.iter().filter_map(|(_, row)| Some((row.position?.0, row.clone()))).collect();
+        for (_, row) in &mut rows {
+            if let Some(other) = row.same.and_then(|same| read.get(&same)) {
+                (row.position, row.last_record) = (other.position, other.last_record);
+            }
+        }
+        rows
+    }
+
+    /// Says how many files of a section are left out, because so many are followed.
+    pub(super) fn leave_out(&self, section: &str, count: usize) {
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner).insert(section.to_owned(), count);
+    }
+
+    /// How many files of each section are left out, where there are any.
+    pub fn left_out(&self) -> Vec<(String, usize)> {
+        let all = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter(|(_, count)| **count > 0).map(|(name, count)| (name.clone(), *count)).collect()
     }
 
     /// Bytes that are left of each of these files. Blocks for as long as a file system does not answer; whoever comes

@@ -141,6 +141,10 @@ struct Section {
     held: Held,
     /// What wakes the task of each path.
     tails: BTreeMap<PathBuf, Arc<Notify>>,
+    /// What those of the paths name that are links.
+    targets: BTreeMap<PathBuf, PathBuf>,
+    /// How many files were left out at the last look, for want of room, and whether a directory was too large.
+    left_out: (usize, bool),
     /// The paths that the run before knew and that have been followed in this one, and what of that still holds.
     seen: BTreeMap<PathBuf, PathPast>,
     tasks: JoinSet<(PathBuf, PathPast)>,
@@ -169,6 +173,8 @@ impl Section {
             shared: Arc::new(Shared { environment, rules, reads, begun, options }),
             held,
             tails: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            left_out: (0, false),
             seen: BTreeMap::new(),
             tasks: JoinSet::new(),
             first: None,
@@ -223,35 +229,34 @@ impl Section {
     }
 
     fn wake(&self, files: &BTreeSet<PathBuf>, all: bool) {
-        let concerned = self.tails.iter().filter(|(path, _)| all || files.contains(*path));
+        let is_changed = |path: &PathBuf| {
+            files.contains(path) || self.targets.get(path).is_some_and(|target| files.contains(target))
+        };
+        let concerned = self.tails.iter().filter(|(path, _)| all || is_changed(path));
         concerned.for_each(|(_, wake)| wake.notify_one());
     }
 
     /// Starts to follow what is not followed yet.
     fn follow(&mut self, found: Found) {
         let (name, environment) = (&self.shared.options.name, &self.shared.environment);
-        if found.cut {
+        self.targets = found.targets;
+        if found.cut && !self.left_out.1 {
             tracing::warn!(files = name, "a directory has more entries than are looked at");
         }
         let is_first = self.first.is_none();
         let keeps_backlog = self.shared.options.from_beginning && !self.shared.options.deliver_backlog;
-        let mut count = 0;
+        let (mut count, mut left_out) = (0, 0);
         self.is_short |= is_first && found.cut;
         self.late.retain(|path| found.paths.contains(path));
-        let mut paths = found
-            .paths
-            .into_iter()
-            .filter(|path| !self.tails.contains_key(path))
-            .collect::<Vec<_>>()
-            .into_iter();
-        while let Some(path) = paths.next() {
+        for path in found.paths.into_iter().filter(|path| !self.tails.contains_key(path)).collect::<Vec<_>>()
+        {
             let Ok(permit) = Arc::clone(&environment.files).try_acquire_owned() else {
-                tracing::warn!(files = name, path = %path.display(), "too many files are followed; this one is not, for now");
+                left_out += 1;
                 if is_first {
                     self.is_short = true;
-                    self.late.extend(std::iter::once(path).chain(paths));
+                    self.late.insert(path);
                 }
-                break;
+                continue;
             };
             let was_there = is_first || self.late.remove(&path);
             let begin = match &self.shared.options {
@@ -275,6 +280,11 @@ impl Section {
             self.tails.insert(path, wake);
             count += 1;
         }
+        if left_out > self.left_out.0 {
+            tracing::warn!(files = name, left_out, "too many files are followed; so many are not, for now");
+        }
+        environment.board.leave_out(name, left_out);
+        self.left_out = (left_out, found.cut);
         self.first.get_or_insert(count);
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::limits;
 use globset::{Glob, GlobMatcher};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
@@ -31,6 +31,8 @@ pub(super) struct Found {
     pub(super) paths: BTreeSet<PathBuf>,
     /// The directories in which more may appear.
     pub(super) directories: BTreeSet<PathBuf>,
+    /// What those of them name that are links.
+    pub(super) targets: BTreeMap<PathBuf, PathBuf>,
     /// Whether there was more than is looked at.
     pub(super) cut: bool,
 }
@@ -109,7 +111,23 @@ impl Pattern {
             }
             reached = next;
         }
-        found.paths.extend(reached.into_iter().filter(|path| !is_wild || path.is_file()));
+        for path in reached.into_iter().filter(|path| !is_wild || path.is_file()) {
+            found.resolve(&path);
+            found.paths.insert(path);
+        }
+    }
+}
+
+impl Found {
+    /// Adds what a path names that is a link: it changes in a directory of its own.
+    fn resolve(&mut self, path: &Path) {
+        if path.is_symlink()
+            && let Ok(target) = path.canonicalize()
+            && let Some(directory) = target.parent()
+        {
+            self.directories.insert(directory.to_owned());
+            self.targets.insert(path.to_owned(), target);
+        }
     }
 }
 

@@ -65,6 +65,8 @@ pub(super) struct Tail {
     begin: Begin,
     /// Since when the path has named nothing.
     missing: Option<Instant>,
+    /// The file that the path names, if it is being read by another name.
+    same: Option<FileId>,
     /// What was last said to be wrong.
     trouble: Option<String>,
 }
@@ -103,6 +105,7 @@ impl Tail {
             backlogs,
             begin,
             missing: None,
+            same: None,
             trouble: None,
         }
     }
@@ -162,6 +165,7 @@ impl Tail {
     /// Tells how far the path has been read, after a step.
     pub(super) fn tell(&self, row: &mut Row, step: &Step) {
         row.position = self.current.as_ref().map(|current| (current.id(), current.place().offset));
+        row.same = self.same;
         row.left_of_old = self.old.iter().map(Old::left).sum();
         row.trouble.clone_from(&self.trouble);
         if let Step::Lines(Some(lines), _) = step
@@ -291,6 +295,7 @@ impl Tail {
 
     /// Opens what the path names; tells whether there is something to read, or to say.
     fn open(&mut self, now: Instant) -> io::Result<bool> {
+        self.same = None;
         let claimed = match claim(&self.path, &self.held) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let is_first = self.missing.is_none();
@@ -304,7 +309,10 @@ impl Tail {
             claimed => claimed?,
         };
         // By another name it is being read already.
-        let Some((file, metadata, claim)) = claimed else { return Ok(false) };
+        let Some((file, metadata, claim)) = claimed else {
+            self.same = std::fs::metadata(&self.path).ok().map(|metadata| id(&metadata));
+            return Ok(false);
+        };
         self.missing = None;
         let (own, mut others): (Vec<_>, Vec<_>) =
             self.past.marks.iter().cloned().partition(|mark| mark.id == claim.id);

@@ -33,6 +33,10 @@ impl Desk {
         };
         self.take_in(&mut status);
         status.files = files(&self.board).await;
+        status.problems.extend(self.board.left_out().into_iter().map(|(name, count)| {
+            let files = if count == 1 { "file is" } else { "files are" };
+            format!("files `{name}`: {count} {files} not followed, because so many others are")
+        }));
         let mut refused: Vec<_> = self.notices.totals();
         refused.sort_by_key(|(.., count)| Reverse(*count));
         refused.truncate(limits::STATUS_PEERS);

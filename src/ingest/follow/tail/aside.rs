@@ -76,7 +76,7 @@ impl Tail {
             Ok(Sought::Nowhere) => {
                 tracing::warn!(
                     %path, at = place.offset,
-                    "the file that was read in the run before is not there any more; what was written behind this place is lost"
+                    "the file that was read in the run before is not there any more; if it went on behind this place, that is lost"
                 );
                 self.backlogs.passed(mark.id, u64::MAX);
                 self.news.push(self.gone(mark.id));
