@@ -65,7 +65,9 @@ fn latencies(records: u64, rate: u64, durability: &str) -> Vec<f64> {
     let out = BufReader::new(child.stdout.take().unwrap());
     let reader = thread::spawn(move || {
         for line in out.lines().map_while(Result::ok) {
-            let Some(rest) = line.split("\"user\":\"u").nth(1) else { continue };
+            // More sessions than are kept end some: only the beginnings are what is waited for.
+            let begins = line.contains("\"SSHDSessionStarted\"");
+            let Some(rest) = line.split("\"user\":\"u").nth(1).filter(|_| begins) else { continue };
             let number = rest.split('"').next().and_then(|number| number.parse::<usize>().ok());
             number.into_iter().for_each(|number| tell.send((number, Instant::now())).unwrap());
         }
