@@ -17,6 +17,7 @@ use crate::batch::Origin;
 use crate::limits;
 use rustix::net::{SocketFlags, accept_with};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -34,13 +35,11 @@ impl Door {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                keep_alive(&stream);
-                Ok((Incoming::Tcp(stream), Peer::Host(address.ip().to_canonical())))
+                Ok(Incoming::tcp(stream, address))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                let peer = credentials(&stream);
-                Ok((Incoming::Unix(stream), peer))
+                Ok(Incoming::unix(stream))
             }
         }
     }
@@ -51,13 +50,12 @@ impl Door {
         match self {
             Self::Tcp(listener) => {
                 let stream = TcpStream::from_std(accept_with(listener, flags).ok()?.into()).ok()?;
-                let peer = Peer::Host(stream.peer_addr().ok()?.ip().to_canonical());
-                Some((Incoming::Tcp(stream), peer))
+                let address = stream.peer_addr().ok()?;
+                Some(Incoming::tcp(stream, address))
             }
             Self::Unix(listener) => {
                 let stream = UnixStream::from_std(accept_with(listener, flags).ok()?.into()).ok()?;
-                let peer = credentials(&stream);
-                Some((Incoming::Unix(stream), peer))
+                Some(Incoming::unix(stream))
             }
         }
     }
@@ -68,6 +66,18 @@ impl Door {
 enum Incoming {
     Tcp(TcpStream),
     Unix(UnixStream),
+}
+
+impl Incoming {
+    fn tcp(stream: TcpStream, address: SocketAddr) -> (Self, Peer) {
+        keep_alive(&stream);
+        (Self::Tcp(stream), Peer::Host(address.ip().to_canonical()))
+    }
+
+    fn unix(stream: UnixStream) -> (Self, Peer) {
+        let peer = credentials(&stream);
+        (Self::Unix(stream), peer)
+    }
 }
 
 /// The process at the other end (SO_PEERCRED), as it was when it connected.

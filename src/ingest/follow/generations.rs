@@ -94,8 +94,12 @@ impl Beside<'_> {
             return Ok(Sought::Nowhere);
         }
         let is_copy = |entry: &&Entry| entry.is_longer && entry.id != original;
-        let plain = entries.iter().filter(is_copy).filter(|entry| entry.length >= place.offset);
-        for copy in plain.chain(self.packed(&entries)) {
+        let packed = self.packed(&entries);
+        // What is unpacked for that is unpacked once.
+        let is_twice = |entry: &&Entry| packed.iter().any(|packed| packed.path == entry.path);
+        let others = entries.iter().filter(|entry| is_copy(entry) && !is_twice(entry));
+        let others = others.filter(|entry| entry.length >= place.offset);
+        for copy in others.chain(packed.iter().copied()) {
             match self.open_at(copy, place, false) {
                 Ok(Sought::Found(found)) => return Ok(Sought::Found(found)),
                 Err(error) if copy.is_packed => {

@@ -25,9 +25,7 @@ impl Tail {
             let beside = Beside { path: &self.path, held: &self.held, since };
             match mark.place.map(|place| beside.find(place, Some(mark.id), mark.id)) {
                 Some(Ok(Sought::Found(one))) => {
-                    if one.claim.id != mark.id {
-                        self.moved(mark.id, one.claim.id);
-                    }
+                    self.moved(mark.id, one.claim.id);
                     found.push(one);
                     continue;
                 }
@@ -67,9 +65,7 @@ impl Tail {
         let place = mark.place?;
         match (Beside { path: &self.path, held: &self.held, since }).find(place, Some(mark.id), mark.id) {
             Ok(Sought::Found(found)) => {
-                if found.claim.id != mark.id {
-                    self.moved(mark.id, found.claim.id);
-                }
+                self.moved(mark.id, found.claim.id);
                 return Some(found);
             }
             Ok(Sought::Elsewhere) => {}
@@ -88,10 +84,12 @@ impl Tail {
         None
     }
 
-    /// Notes that a file is gone on with in another one, which has the same content.
+    /// Notes that a file is gone on with in another one, which has the same content, unless it is the same.
     pub(super) fn moved(&mut self, from: FileId, to: FileId) {
-        self.backlogs.moved(from, to);
-        self.news.push(self.gone(from));
+        if from != to {
+            self.backlogs.moved(from, to);
+            self.news.push(self.gone(from));
+        }
     }
 
     /// Goes on with files that the path named before, and behind them with those that were put aside since the run before
