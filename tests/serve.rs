@@ -236,6 +236,42 @@ fn stopping_reads_what_has_arrived_and_tells_the_totals() {
     assert_eq!(replayed, ended.events, "a replay gives the same events, with the same ids");
 }
 
+/// A server that reads its configuration from a pipe, and waits there until the test writes it.
+fn starting(home: &Path) -> (Guard, fs::File) {
+    let pipe = home.join("correlator.toml");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+    command.args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"]).arg(home.join("data"));
+    command.arg("--config").arg(&pipe).stdout(Stdio::null()).stderr(Stdio::piped());
+    let child = Guard::start(&mut command);
+    // This waits until the server reads.
+    (child, fs::OpenOptions::new().write(true).open(pipe).unwrap())
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_while_it_starts_stops_in_good_order() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let home = tempfile::tempdir().unwrap();
+        let (mut child, mut pipe) = starting(home.path());
+        let said = child.said();
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        pipe.write_all(b"[apps.a.modules.s]\ntype = \"sshd\"\n").unwrap();
+        drop(pipe);
+        let said = said.map(|line| line + "\n").collect::<String>();
+        assert_eq!(child.ended().code(), Some(0), "{signal:?}: {said}");
+        assert!(said.contains("stopping: ") && said.contains("\nreceived      0\n"), "{said}");
+    }
+}
+
+#[test]
+fn a_second_signal_while_a_server_starts_ends_it_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut child, _never_written) = starting(home.path());
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.ended().code(), Some(0));
+}
+
 #[test]
 fn what_a_sender_writes_until_it_sees_the_end_survives_a_stop() {
     let home = tempfile::tempdir().unwrap();

@@ -12,7 +12,7 @@ mod signals;
 
 use self::backend::Backend;
 use self::control::{Control, Desk};
-use self::ending::Ending;
+use self::ending::{Ending, Stop};
 use self::service::Service;
 use self::signals::Signals;
 use super::text::{exposure, lacking, lacking_room, secrets_in_plain};
@@ -76,6 +76,9 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     // First of all, while there is one thread.
     let inherited = Inherited::take();
+    // Before anything that takes time: one that comes while the server starts stops it in good order, too.
+    let (hang_up, hang_ups) = crossbeam_channel::bounded(1);
+    let stop = Stop::watch(Signals::new(hang_up)?)?;
     let settings = args.config.load_following(&args.app, &args.listen, &args.follow)?;
     logging::start(settings.server.log);
     let credentials::Ready { secrets, waiting } = credentials::find(&settings)?;
@@ -109,13 +112,14 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     };
     service::starting("reading the journal");
     let (backend, ends) = Backend::start(&settings, &identity, &options, &secrets)?;
-    // Waited for from here on, so that one that comes while the server starts is not lost.
-    let (hang_up, hang_ups) = crossbeam_channel::bounded(1);
-    let mut signals = Signals::new(hang_up)?;
     let outputs = Outputs { events: ends.events, recorder, rejects: Arc::new(rejects), state: ends.state };
     let bound = bound.with_answering(ends.answering);
+    let mut known = stop.known();
     let live =
         Live::start(bound, options, outputs, SystemClock, ends.reading).map_err(anyhow::Error::from)?;
+    let ending = Arc::new(ending(&settings, &live, &backend));
+    *known = Some(Arc::clone(&ending));
+    drop(known);
     certificates::watch(live.papers().to_vec(), hang_ups, backend.errands())?;
     shed::watch(Arc::clone(live.notices()), backend.errands(), backend.runtime());
     let desk = desk(&settings, &identity, &live, backend.handlers());
@@ -127,10 +131,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     }
     let service = Service::ready(&report::listening(live.addresses()), backend.vitals(live.pulse()))?;
 
-    signals.first();
+    stop.told();
     service.stopping();
-    let ending = Arc::new(ending(&settings, &live, &backend));
-    end_in_time(signals, Arc::clone(&ending))?;
     tracing::info!("stopping: reading what has arrived, delivering what was raised");
     drop(control);
     live.stop_and(|| {
@@ -178,20 +180,6 @@ fn desk(settings: &Settings, identity: &Identity, live: &Live, handlers: control
         board: Arc::clone(live.board()),
         handlers,
     }
-}
-
-/// Ends the process when its threads do not, as on a full disk, where they would wait for room for ever; or when another
-/// signal comes: whoever sends it does not want to wait.
-fn end_in_time(mut signals: Signals, ending: Arc<Ending>) -> Result<(), Failure> {
-    let end = move || {
-        let why = match signals.another_within(limits::STOP_TIME) {
-            true => "a second signal ends the server at once",
-            false => "the server does not get to its end in time",
-        };
-        ending.at_once(why, signals.runtime());
-    };
-    std::thread::Builder::new().name("end".to_owned()).spawn(end).context("cannot start a thread")?;
-    Ok(())
 }
 
 /// Says what was not delivered: lost, or left in the journal for the next start.

@@ -5,16 +5,73 @@
 
 use super::backend::totals;
 use super::control::{Handlers, present};
+use super::signals::Signals;
 use super::{report, say_what_is_left};
-use crate::cli::Exit;
+use crate::cli::{Exit, Failure};
 use crate::config::LogFormat;
 use crate::dispatch::Totals;
 use crate::ingest::Notices;
 use crate::journal::Standings;
+use crate::limits;
 use crate::pipeline::{Ledger, Present, Reach};
+use anyhow::Context;
+use crossbeam_channel::{Receiver, bounded};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use tokio::runtime::Runtime;
+
+/// What is known of the end of a server: nothing before it receives anything.
+type Known = Mutex<Option<Arc<Ending>>>;
+
+/// The thread that waits for the signals to stop.
+pub(super) struct Stop {
+    first: Receiver<()>,
+    known: Arc<Known>,
+}
+
+impl Stop {
+    /// Waits for the first signal; then ends the process when its threads do not, as on a full disk, where they would wait
+    /// for room for ever, or when another signal comes: whoever sends it does not want to wait.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub(super) fn watch(mut signals: Signals) -> Result<Self, Failure> {
+        let (tell, first) = bounded(1);
+        let known = Arc::<Known>::default();
+        let ending = Arc::clone(&known);
+        let watch = move || {
+            signals.first();
+            // A server that failed to start is not there to be told.
+            tell.send(()).ok();
+            let why = match signals.another_within(limits::STOP_TIME) {
+                true => "a second signal ends the server at once",
+                false => "the server does not get to its end in time",
+            };
+            // While the server begins to receive, this waits until it is known what of it has to be told.
+            match &*ending.lock().unwrap_or_else(PoisonError::into_inner) {
+                Some(ending) => ending.at_once(why, signals.runtime()),
+                None => {
+                    tracing::warn!("{why}; it has not begun to receive anything");
+                    std::process::exit(i32::from(Exit::Done as u8));
+                }
+            }
+        };
+        thread::Builder::new().name("end".to_owned()).spawn(watch).context("cannot start a thread")?;
+        Ok(Self { first, known })
+    }
+
+    /// What is known of the end, to be set by whoever makes the server receive, and held meanwhile.
+    pub(super) fn known(&self) -> MutexGuard<'_, Option<Arc<Ending>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the server is told to stop.
+    pub(super) fn told(&self) {
+        // The thread tells it before it ends.
+        self.first.recv().ok();
+    }
+}
 
 /// What is known of a server while it ends.
 pub(super) struct Ending {
