@@ -119,6 +119,22 @@ fn check_tries_what_permissions_do_not_tell() {
 }
 
 #[test]
+fn check_tells_of_all_certificates_and_of_the_address_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tls.toml");
+    let text = "[listeners.tls]\naddress = \"tls://192.0.2.1:6514\"\ncertificate = \"/no/certificate.pem\"\n\
+                key = \"/no/key.pem\"\nclient_ca = \"/no/ca.pem\"\n[apps.a.modules.s]\ntype = \"sshd\"\n";
+    fs::write(&path, text).unwrap();
+    let data = directory.path().join("data");
+    let (code, _, err) =
+        run(&["check", "--config", path.to_str().unwrap(), "--data-dir", data.to_str().unwrap()]);
+    for wrong in ["/no/certificate.pem", "/no/key.pem", "/no/ca.pem", "no interface of this machine"] {
+        assert!(err.contains(wrong), "{wrong}: {err}");
+    }
+    assert_eq!(code, 1);
+}
+
+#[test]
 fn a_listener_that_is_open_to_everybody_is_warned_about_once() {
     let listen = ["--listen", "tcp://0.0.0.0:5140", "--listen", "tcp://0.0.0.0:5141"];
     let (_, _, err) = run(&[&["check", "--app", "fleet", "--data-dir", "/proc/x"][..], &listen].concat());

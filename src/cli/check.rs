@@ -134,7 +134,7 @@ impl Findings {
     fn addresses(&mut self, settings: &Settings) {
         self.warnings.extend(settings.listeners.iter().filter_map(exposure));
         for options in settings.listeners.iter().flat_map(|listener| listener.options()) {
-            if let Err(error) = Bound::check(options) {
+            for error in Bound::check(&options) {
                 let in_use = error.reason.kind() == ErrorKind::AddrInUse;
                 let messages = if in_use { &mut self.warnings } else { &mut self.errors };
                 messages.push(error.to_string());

@@ -169,16 +169,15 @@ impl Bound {
         }
     }
 
-    /// Checks whether an address could be bound now; leaves nothing behind.
-    ///
-    /// # Errors
-    /// As [`Self::new`] has them.
-    pub fn check(options: Options) -> Result<(), BindError> {
-        papers(&options).and_then(|_| bind(&options)).map(drop).map_err(|reason| BindError {
-            name: options.name,
-            address: options.address,
-            reason,
-        })
+    /// Checks whether an address could be bound now; leaves nothing behind. Gives what is in the way: its certificates,
+    /// the address, or both.
+    pub fn check(options: &Options) -> Vec<BindError> {
+        let wrong = [papers(options).err(), bind(options).err()];
+        let told = |reason| {
+            let Options { name, address, .. } = options.clone();
+            BindError { name, address, reason }
+        };
+        wrong.into_iter().flatten().map(told).collect()
     }
 
     /// The listener's name.

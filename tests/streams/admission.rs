@@ -193,6 +193,18 @@ fn files_that_cannot_be_used_are_named_before_anything_is_accepted() {
         assert!(said.contains("`lan`") && said.contains("/nonexistent.pem"), "{said}");
         let said = refused(&|tls| tls.certificate = None);
         assert!(said.contains("TLS needs `certificate`"), "{said}");
+        let said = refused(&|tls| {
+            tls.certificate = Some("/nonexistent-certificate.pem".into());
+            tls.key = Some("/nonexistent-key.pem".into());
+            tls.client_ca = Some("/nonexistent-ca.pem".into());
+        });
+        let files = ["-certificate", "-key", "-ca"].map(|name| format!("/nonexistent{name}.pem: "));
+        assert!(files.iter().all(|file| said.matches(file).count() == 1), "all of them at once: {said}");
+        let said = refused(&|tls| {
+            tls.key = Some(of_other.clone());
+            tls.client_ca = Some("/nonexistent-ca.pem".into());
+        });
+        assert!(said.contains("other.key cannot be shown") && said.contains("/nonexistent-ca.pem"), "{said}");
         fs::set_permissions(&of_other, fs::Permissions::from_mode(0o644)).unwrap();
         let said = refused(&|tls| tls.key = Some(of_other.clone()));
         assert!(said.contains("run `chmod o= "), "{said}");

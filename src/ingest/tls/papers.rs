@@ -8,7 +8,7 @@ use crate::credentials::{PemError, pem};
 use crate::limits;
 use crate::time::Timestamp;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{ServerConfig, SupportedProtocolVersion, version};
@@ -62,6 +62,34 @@ pub enum PapersError {
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),
+    /// More than one of these.
+    #[error("{}", told(.0))]
+    Several(
+        /// All that is wrong.
+        Vec<PapersError>,
+    ),
+}
+
+fn told(wrong: &[PapersError]) -> String {
+    wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Everything that is wrong with the papers.
+#[derive(Default)]
+struct Wrong(Vec<PapersError>);
+
+impl Wrong {
+    /// Takes what is right, and keeps what is wrong.
+    fn sift<T>(&mut self, read: Result<T, impl Into<PapersError>>) -> Option<T> {
+        read.map_err(|error| self.0.push(error.into())).ok()
+    }
+
+    fn error(mut self) -> PapersError {
+        match (self.0.pop(), self.0.is_empty()) {
+            (Some(only), true) => only,
+            (last, _) => PapersError::Several(self.0.into_iter().chain(last).collect()),
+        }
+    }
 }
 
 /// What became of a look at the files.
@@ -197,27 +225,62 @@ fn look(options: &Options) -> Vec<Look> {
 }
 
 fn terms(options: &Options) -> Result<Terms, PapersError> {
-    let certificate = options.certificate.as_deref().ok_or(PapersError::Lacks("certificate"))?;
-    let key = options.key.as_deref().ok_or(PapersError::Lacks("key"))?;
-    let chain = pem::certificates(certificate)?;
-    guarded(key)?;
-    let secret = pem::private_key(key)?;
-    let mut dated: Vec<_> = chain.iter().filter_map(|found| self::dated(certificate, found)).collect();
+    let mut wrong = Wrong::default();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let (clients, authorities) = clients(options, &provider)?;
-    dated.extend(authorities);
+    let shown = shown(options, &mut wrong);
+    let clients = wrong.sift(clients(options, &provider));
+    // Whether the certificate goes with the key is told also where clients cannot be verified.
+    let (verifier, authorities) = clients.unwrap_or_default();
+    let mut dated = Vec::new();
+    let config = shown.and_then(|shown| {
+        dated.extend(shown.chain.iter().filter_map(|found| self::dated(shown.certificate, found)));
+        dated.extend(authorities);
+        wrong.sift(config(options, provider, shown, verifier.as_ref()))
+    });
+    match config {
+        Some(config) if wrong.0.is_empty() => {
+            Ok(Terms { config: Arc::new(config), clients: verifier, dated })
+        }
+        _ => Err(wrong.error()),
+    }
+}
 
+/// What is shown to clients.
+struct Shown<'a> {
+    certificate: &'a Path,
+    chain: Vec<CertificateDer<'static>>,
+    key: &'a Path,
+    secret: PrivateKeyDer<'static>,
+}
+
+fn shown<'a>(options: &'a Options, wrong: &mut Wrong) -> Option<Shown<'a>> {
+    let certificate = wrong.sift(options.certificate.as_deref().ok_or(PapersError::Lacks("certificate")));
+    let key = wrong.sift(options.key.as_deref().ok_or(PapersError::Lacks("key")));
+    let chain = certificate.and_then(|file| wrong.sift(pem::certificates(file)));
+    let guarded = key.and_then(|file| wrong.sift(guarded(file)).map(|()| file));
+    let secret = guarded.and_then(|file| wrong.sift(pem::private_key(file)));
+    Some(Shown { certificate: certificate?, chain: chain?, key: key?, secret: secret? })
+}
+
+/// What TLS is set up by.
+fn config(
+    options: &Options,
+    provider: Arc<CryptoProvider>,
+    shown: Shown<'_>,
+    clients: Option<&Arc<Clients>>,
+) -> Result<ServerConfig, PapersError> {
     let versions: &[&SupportedProtocolVersion] = match options.min_version {
         MinVersion::Tls12 => &[&version::TLS13, &version::TLS12],
         MinVersion::Tls13 => &[&version::TLS13],
     };
     let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions)?;
-    let builder = match &clients {
+    let builder = match clients {
         Some(clients) => {
             builder.with_client_cert_verifier(Arc::clone(clients) as Arc<dyn ClientCertVerifier>)
         }
         None => builder.with_no_client_auth(),
     };
+    let Shown { certificate, chain, key, secret } = shown;
     let mut config = builder.with_single_cert(chain, secret).map_err(|reason| PapersError::Mismatch {
         certificate: certificate.to_owned(),
         key: key.to_owned(),
@@ -226,7 +289,7 @@ fn terms(options: &Options) -> Result<Terms, PapersError> {
     // A session that is resumed is not verified again: it would outlive the certificate and a change of what is permitted.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(Terms { config: Arc::new(config), clients, dated })
+    Ok(config)
 }
 
 /// Who is let in, if clients are asked for certificates, and what is known of the authorities' certificates.
