@@ -99,7 +99,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let (recorder, capture) = recorder.unzip();
     let rejected = settings.server.data_dir.join("rejected.jsonl");
     let rejects = RejectFile::open(rejected.clone());
-    let rejects = rejects.with_context(|| format!("cannot open {}", rejected.display()))?;
+    let rejects = Arc::new(rejects.with_context(|| format!("cannot open {}", rejected.display()))?);
 
     let options = Options {
         workers: worker_threads(settings.server.workers, BUSY_BESIDE),
@@ -112,7 +112,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     };
     service::starting("reading the journal");
     let (backend, ends) = Backend::start(&settings, &identity, &options, &secrets)?;
-    let outputs = Outputs { events: ends.events, recorder, rejects: Arc::new(rejects), state: ends.state };
+    let outputs =
+        Outputs { events: ends.events, recorder, rejects: Arc::clone(&rejects) as _, state: ends.state };
     let bound = bound.with_answering(ends.answering);
     let mut known = stop.known();
     let live =
@@ -122,7 +123,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     drop(known);
     certificates::watch(live.papers().to_vec(), hang_ups, backend.errands())?;
     shed::watch(Arc::clone(live.notices()), backend.errands(), backend.runtime());
-    let desk = desk(&settings, &identity, &live, backend.handlers());
+    let desk = desk(&settings, &identity, &live, (backend.handlers(), rejects));
     let control = Control::start(desk, backend.runtime())?;
     report::started(&settings, &identity, live.addresses(), capture.as_deref());
     if let Some(heartbeat) = heartbeat {
@@ -164,7 +165,12 @@ fn ending(settings: &Settings, live: &Live, backend: &Backend) -> Ending {
 }
 
 /// What commands are answered by.
-fn desk(settings: &Settings, identity: &Identity, live: &Live, handlers: control::Handlers) -> Desk {
+fn desk(
+    settings: &Settings,
+    identity: &Identity,
+    live: &Live,
+    (handlers, rejects): (control::Handlers, Arc<RejectFile>),
+) -> Desk {
     let listening = |(name, address): &(String, Address)| super::control::Listening {
         name: name.clone(),
         address: address.to_string(),
@@ -178,6 +184,7 @@ fn desk(settings: &Settings, identity: &Identity, live: &Live, handlers: control
         ledger: live.ledger(),
         notices: Arc::clone(live.notices()),
         board: Arc::clone(live.board()),
+        rejects,
         handlers,
     }
 }

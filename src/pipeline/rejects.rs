@@ -12,7 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Appends a JSON object per rejected frame to a file: `time`, `number`, `listener`, `peer`, `reason`, `detail` and
 /// `bytes`, the beginning of the frame, in which bytes that are not UTF-8 stand as `\xNN`. Instead of those that are left
@@ -22,22 +22,25 @@ use std::sync::{Mutex, PoisonError};
 pub struct RejectFile {
     path: PathBuf,
     state: Mutex<State>,
+    /// Beside the state, which is held while something is written: whoever asks what is wrong waits for no disk.
+    failing: Mutex<Option<Failing>>,
 }
 
 #[derive(Debug)]
 struct State {
     file: File,
     size: u64,
-    failing: Option<Failing>,
 }
 
 /// What is known while nothing can be written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Failing {
     /// When it was last tried.
     tried: Timestamp,
     /// Frames that are missing since it fails.
     left_out: u64,
+    /// What the system said the last time.
+    why: String,
 }
 
 impl RejectFile {
@@ -47,7 +50,19 @@ impl RejectFile {
     /// When it cannot be opened.
     pub fn open(path: PathBuf) -> io::Result<Self> {
         let (file, size) = open(&path)?;
-        Ok(Self { path, state: Mutex::new(State { file, size, failing: None }) })
+        Ok(Self { path, state: Mutex::new(State { file, size }), failing: Mutex::default() })
+    }
+
+    /// What is wrong, while the file cannot be written.
+    pub fn trouble(&self) -> Option<String> {
+        let Failing { tried, left_out, why } = self.failing().clone()?;
+        let frames = if left_out == 1 { "frame is" } else { "frames are" };
+        let path = self.path.display();
+        Some(format!("{path} could not be written at {tried}, {left_out} rejected {frames} left out: {why}"))
+    }
+
+    fn failing(&self) -> MutexGuard<'_, Option<Failing>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Appends a line that stands for so many frames. While that fails it is tried again after a while, as the disk may
@@ -55,29 +70,33 @@ impl RejectFile {
     fn keep(&self, now: Timestamp, frames: u64, line: &[u8]) {
         let path = self.path.display();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(mut failing) = state.failing else {
+        let known = self.failing().clone();
+        let Some(mut failing) = known else {
             if let Err(error) = self.append(&mut state, line) {
                 tracing::error!(%path, %error, "rejected frames are not kept until the file can be written");
-                state.failing = Some(Failing { tried: now, left_out: frames });
+                *self.failing() = Some(Failing { tried: now, left_out: frames, why: error.to_string() });
             }
             return;
         };
         if now >= failing.tried.plus(limits::REJECTED_RETRY) {
             failing.tried = now;
-            if self.resume(&mut state, failing, line).is_ok() {
-                tracing::info!(%path, left_out = failing.left_out, "rejected frames are kept again");
-                state.failing = None;
-                return;
+            match self.resume(&mut state, &failing, line) {
+                Ok(()) => {
+                    tracing::info!(%path, left_out = failing.left_out, "rejected frames are kept again");
+                    *self.failing() = None;
+                    return;
+                }
+                Err(error) => failing.why = error.to_string(),
             }
         }
         failing.left_out = failing.left_out.saturating_add(frames);
-        state.failing = Some(failing);
+        *self.failing() = Some(failing);
     }
 
     /// Opens the file again, and appends how many frames are missing, and a line.
-    fn resume(&self, state: &mut State, failing: Failing, line: &[u8]) -> io::Result<()> {
+    fn resume(&self, state: &mut State, failing: &Failing, line: &[u8]) -> io::Result<()> {
         (state.file, state.size) = open(&self.path)?;
-        let Failing { tried, left_out } = failing;
+        let Failing { tried, left_out, .. } = failing;
         let mut lines = format!("{{\"time\":\"{tried}\",\"left_out\":{left_out}}}\n").into_bytes();
         lines.extend_from_slice(line);
         self.append(state, &lines)
@@ -216,11 +235,17 @@ mod tests {
         symlink("/dev/full", &path).unwrap();
         let rejects = Arc::new(RejectFile::open(path.clone()).unwrap());
         let later = |seconds| BEGIN.plus(limits::REJECTED_RETRY * seconds);
+        assert_eq!(rejects.trouble(), None);
         take(&rejects, &[junk(1, BEGIN, 1), junk(2, later(1), 2)]);
+        let trouble = rejects.trouble().unwrap();
+        let told =
+            format!("could not be written at {}, 3 rejected frames are left out: No space left", later(1));
+        assert!(trouble.contains(&told), "{trouble}");
         fs::remove_file(&path).unwrap();
         take(&rejects, &[junk(4, later(1).plus(Duration::from_secs(1)), 8)]);
         assert!(!path.exists(), "it was tried again too soon");
         take(&rejects, &[junk(12, later(2), 1), junk(13, later(2), 1)]);
+        assert_eq!(rejects.trouble(), None, "it is over");
         let text = fs::read_to_string(path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");

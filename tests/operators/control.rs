@@ -1,7 +1,7 @@
 //! `status`, `events retry` and `events drop`: what a running server is asked over its socket.
 
 use crate::child::wait_for;
-use crate::server::{Server, failures, listed, objects, run};
+use crate::server::{Server, correlator, failures, listed, objects, run};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -69,6 +69,26 @@ fn the_status_tells_a_lying_peer_from_honest_ones_and_the_books_balance() {
     server.stop();
     assert!(!data.join("control.sock").exists());
     assert!(run(&data, 3, &["status"]).1.contains("no server runs on"));
+}
+
+#[test]
+fn a_file_of_rejected_frames_that_cannot_be_written_is_a_problem() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    fs::create_dir(&data).unwrap();
+    std::os::unix::fs::symlink("/dev/full", data.join("rejected.jsonl")).unwrap();
+    let server = Server::start(&data, &[]);
+    assert_eq!(status(&data, 0)["healthy"], true, "nothing was to be written yet");
+    server.send_raw("127.0.0.1", b"<999>1 - liar sshd 1 - - x\n");
+    let status = wait_for("what is wrong", || {
+        let told = correlator(&data, &["status", "--format", "json"]);
+        (told.status.code() == Some(1)).then(|| objects(&String::from_utf8(told.stdout).unwrap()).remove(0))
+    });
+    let problem = status["problems"][0].as_str().unwrap();
+    assert_eq!(status["healthy"], false, "{status}");
+    assert!(problem.contains("rejected.jsonl could not be written at "), "{problem}");
+    assert!(problem.contains(", 1 rejected frame is left out: No space left on device"), "{problem}");
+    server.stop();
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::dispatch::DurableDispatch;
 use crate::ingest::Notices;
 use crate::ingest::follow::Board;
 use crate::limits;
-use crate::pipeline::{Errand, Ledger, Present};
+use crate::pipeline::{Errand, Ledger, Present, RejectFile};
 use crate::time::Timestamp;
 use anyhow::{Context, bail};
 use std::fs;
@@ -35,6 +35,7 @@ pub(in crate::cli) struct Desk {
     pub(in crate::cli) ledger: Arc<Mutex<Ledger>>,
     pub(in crate::cli) notices: Arc<Notices>,
     pub(in crate::cli) board: Arc<Board>,
+    pub(in crate::cli) rejects: Arc<RejectFile>,
     pub(in crate::cli) handlers: Handlers,
 }
 

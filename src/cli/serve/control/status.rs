@@ -37,6 +37,7 @@ impl Desk {
             let files = if count == 1 { "file is" } else { "files are" };
             format!("files `{name}`: {count} {files} not followed, because so many others are")
         }));
+        status.problems.extend(self.rejects.trouble());
         let mut refused: Vec<_> = self.notices.totals();
         refused.sort_by_key(|(.., count)| Reverse(*count));
         refused.truncate(limits::STATUS_PEERS);
