@@ -16,6 +16,7 @@ use correlator::batch::Batch;
 use correlator::ingest::{Bound, Environment, Intake, Notices, Options, Refusal, Sink};
 use correlator::wire::framing;
 use proptest::prelude::*;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -33,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Collect {
     frames: Mutex<Vec<Frame>>,
     permits: Arc<Semaphore>,
+    /// A peer that writes something as soon as something was read.
+    restless: Mutex<Option<std::net::TcpStream>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +49,9 @@ impl Sink for Collect {
         let mut frames = self.frames.lock().unwrap();
         for frame in &batch.frames {
             frames.push(Frame { bytes: frame.span.of(&batch.bytes).to_vec(), truncated: frame.truncated });
+        }
+        if let Some(peer) = &mut *self.restless.lock().unwrap() {
+            peer.write_all(b"<14>on and on\n").unwrap();
         }
         self.permits.add_permits(1);
         0
@@ -71,7 +77,9 @@ impl Rig {
     fn start_with(connections: usize, change: impl FnOnce(&mut Options)) -> Self {
         let connections = Arc::new(Semaphore::new(connections));
         let permits = Arc::new(Semaphore::new(4));
-        let sink = Arc::new(Collect { frames: Mutex::default(), permits: Arc::clone(&permits) });
+        let sink =
+            Collect { frames: Mutex::default(), permits: Arc::clone(&permits), restless: Mutex::default() };
+        let sink = Arc::new(sink);
         let notices = Arc::new(Notices::default());
         let (stop, stopped) = watch::channel(false);
         let environment = Environment {
@@ -83,7 +91,8 @@ impl Rig {
         let mut options = Options::new("lan", "127.0.0.1:0".parse::<SocketAddr>().unwrap());
         change(&mut options);
         let listener = Bound::new(options).unwrap();
-        let address = listener.address().socket().unwrap();
+        // A Unix socket has a path instead.
+        let address = listener.address().socket().unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
         let running = tokio::spawn(listener.run(environment));
         Self { address, sink, notices, permits, connections, stop, running }
     }

@@ -61,12 +61,12 @@ pub(super) struct Connection {
 enum Parting {
     /// The server does not stop.
     None,
-    /// The sender has been told; what has come by now is read. No longer than until then is waited for more.
+    /// The sender has been told; what has come by now is read, until then at most. No longer is waited for more, either.
     Told(Instant),
     /// What still comes is read, until then at most, or until nothing has come for a while.
     Last { until: Instant, quiet: Instant },
-    /// What has come by now is read, and that is all.
-    Over,
+    /// What has come by now is read, and that is all: no more bytes than this, as there may always be more.
+    Over(usize),
 }
 
 /// What is kept of an incomplete frame between two reads.
@@ -208,8 +208,10 @@ impl Connection {
         match read {
             Ok(count) if count > 0 => {
                 buffer.advance(count);
-                if let Parting::Last { quiet, .. } = &mut self.parting {
-                    *quiet = Instant::now() + limits::PARTING_QUIET;
+                match &mut self.parting {
+                    Parting::Last { quiet, .. } => *quiet = Instant::now() + limits::PARTING_QUIET,
+                    Parting::Over(left) => *left = left.saturating_sub(count),
+                    Parting::None | Parting::Told(_) => {}
                 }
                 self.frames(permit, buffer).await?;
                 return self.answer().await;
@@ -237,12 +239,17 @@ impl Connection {
             return;
         }
         self.parting = match &self.speech {
-            Speech::Relp(_) => Parting::Over,
+            Speech::Relp(_) => self.over(),
             Speech::Syslog(_) => {
                 self.stream.part();
                 Parting::Told(Instant::now() + limits::PARTING_TIME)
             }
         };
+    }
+
+    /// The end of the parting. One byte more is asked for than there is, which finds the end of the stream behind it.
+    fn over(&mut self) -> Parting {
+        Parting::Over(self.stream.held().saturating_add(1))
     }
 
     /// Waits for what a peer still says that was told of the end.
@@ -253,7 +260,7 @@ impl Connection {
         {
             return ready.map(|()| Wake::Ready).map_err(Over::from);
         }
-        self.parting = Parting::Over;
+        self.parting = self.over();
         Ok(Wake::Stop)
     }
 
@@ -261,7 +268,13 @@ impl Connection {
     async fn wake(&mut self) -> Result<Wake, Over> {
         match self.parting {
             Parting::None => {}
-            Parting::Told(_) | Parting::Over => return Ok(Wake::Stop),
+            // Where there is always something to read, nothing else looks at the clock.
+            Parting::Told(until) if Instant::now() >= until => {
+                self.parting = self.over();
+                return Ok(Wake::Stop);
+            }
+            Parting::Over(0) => return Err(Over::Stopped),
+            Parting::Told(_) | Parting::Over(_) => return Ok(Wake::Stop),
             Parting::Last { until, quiet } => return self.last_words(until, quiet).await,
         }
         let (deadline, rest) = (self.deadline, self.rest);

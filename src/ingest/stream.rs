@@ -3,8 +3,10 @@
 //! Invariant: nothing is held while a stream waits; bytes are read only into what the caller brings.
 
 use super::tls::Session;
+use rustix::io::ioctl_fionread;
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 use std::io;
+use std::os::fd::AsFd;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -34,6 +36,15 @@ impl Stream {
             Self::Tls(session) => session.read(room, at_end),
             Self::Unix(stream) if at_end => held(&*stream, room),
             Self::Unix(stream) => stream.try_read(room),
+        }
+    }
+
+    /// Bytes that can be read now, at most. Nothing where that cannot be told.
+    pub(super) fn held(&mut self) -> usize {
+        match self {
+            Self::Tcp(stream) => waiting(&*stream),
+            Self::Tls(session) => waiting(session.socket()).saturating_add(session.held()),
+            Self::Unix(stream) => waiting(&*stream),
         }
     }
 
@@ -68,7 +79,13 @@ impl Stream {
     }
 }
 
+/// Bytes that the kernel holds of a socket.
+fn waiting(socket: impl AsFd) -> usize {
+    let bytes = ioctl_fionread(socket).unwrap_or_default();
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
 /// Reads what the kernel holds of a socket.
-pub(super) fn held(socket: impl std::os::fd::AsFd, room: &mut [u8]) -> io::Result<usize> {
+pub(super) fn held(socket: impl AsFd, room: &mut [u8]) -> io::Result<usize> {
     Ok(recv(socket, room, RecvFlags::DONTWAIT)?.0)
 }

@@ -1,11 +1,12 @@
 //! Stopping while peers send.
 
-use super::{PATIENCE, Rig, block_on, send, whole};
+use super::{Frame, PATIENCE, Rig, block_on, send, whole};
+use correlator::ingest::Address;
 use correlator::limits::{DRAIN_TIME, PARTING_TIME};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::time::{Duration, Instant};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::time::{interval, timeout};
@@ -47,6 +48,33 @@ fn stopping_reads_connections_that_wait_in_the_kernel() {
     assert_eq!(frames.len(), 20);
 }
 
+/// Writes records until the other side tells the end; says so after a hundred, and how many there were at last.
+async fn write_until_told<S: AsyncWrite + Unpin>(
+    peer: &mut S,
+    look: fn(&S, &mut [u8]) -> io::Result<usize>,
+    begun: oneshot::Sender<()>,
+) -> usize {
+    let (mut begun, mut sent, mut pace) = (Some(begun), 0, interval(Duration::from_millis(1)));
+    while let Err(error) = look(peer, &mut [0]) {
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        peer.write_all(format!("<14>record {sent}\n").as_bytes()).await.unwrap();
+        sent += 1;
+        if sent == 100 {
+            begun.take().unwrap().send(()).unwrap();
+        }
+        // Some of them come one by one, after whatever the listener reads at its stop.
+        if sent % 10 == 0 {
+            pace.tick().await;
+        }
+    }
+    sent
+}
+
+fn records_and_the_last(sent: usize) -> Vec<Frame> {
+    let records = (0..sent).map(|sent| whole(format!("<14>record {sent}").as_bytes()));
+    records.chain([whole(b"<14>the last")]).collect()
+}
+
 #[test]
 fn a_sender_that_heeds_the_end_loses_nothing_by_a_stop() {
     block_on(async {
@@ -54,19 +82,7 @@ fn a_sender_that_heeds_the_end_loses_nothing_by_a_stop() {
         let (begun, has_begun) = oneshot::channel();
         let mut peer = TcpStream::connect(rig.address).await.unwrap();
         let sender = tokio::spawn(async move {
-            let (mut begun, mut sent, mut pace) = (Some(begun), 0, interval(Duration::from_millis(1)));
-            while let Err(error) = peer.try_read(&mut [0]) {
-                assert_eq!(error.kind(), ErrorKind::WouldBlock);
-                peer.write_all(format!("<14>record {sent}\n").as_bytes()).await.unwrap();
-                sent += 1;
-                if sent == 100 {
-                    begun.take().unwrap().send(()).unwrap();
-                }
-                // Some of them come one by one, after whatever the listener reads at its stop.
-                if sent % 10 == 0 {
-                    pace.tick().await;
-                }
-            }
+            let sent = write_until_told(&mut peer, TcpStream::try_read, begun).await;
             let refused = TcpStream::connect(peer.peer_addr().unwrap()).await;
             assert!(refused.is_err(), "a new connection would wait for nobody");
             peer.write_all(b"<14>the last\n").await.unwrap();
@@ -74,9 +90,43 @@ fn a_sender_that_heeds_the_end_loses_nothing_by_a_stop() {
         });
         has_begun.await.unwrap();
         let frames = rig.stop().await;
-        let sent = sender.await.unwrap();
-        let expected: Vec<_> = (0..sent).map(|sent| whole(format!("<14>record {sent}").as_bytes())).collect();
-        assert_eq!(frames, [expected, vec![whole(b"<14>the last")]].concat());
+        assert_eq!(frames, records_and_the_last(sender.await.unwrap()));
+    });
+}
+
+#[test]
+fn a_process_of_this_machine_that_heeds_the_end_loses_nothing_by_a_stop() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("log");
+    block_on(async {
+        let rig = Rig::start(|options| options.address = Address::Unix(path.clone()));
+        let (begun, has_begun) = oneshot::channel();
+        let mut peer = UnixStream::connect(&path).await.unwrap();
+        let sender = tokio::spawn(async move {
+            let sent = write_until_told(&mut peer, UnixStream::try_read, begun).await;
+            assert!(UnixStream::connect(&path).await.is_err(), "a new connection would wait for nobody");
+            peer.write_all(b"<14>the last\n").await.unwrap();
+            sent
+        });
+        has_begun.await.unwrap();
+        let frames = rig.stop().await;
+        assert_eq!(frames, records_and_the_last(sender.await.unwrap()));
+    });
+}
+
+#[test]
+fn what_a_sender_wrote_that_was_made_to_wait_survives_a_stop() {
+    block_on(async {
+        let rig = Rig::start(|_| {});
+        let mut peer = TcpStream::connect(rig.address).await.unwrap();
+        // One answered connection more proves that it has been accepted.
+        send(rig.address, &[b"4 last"]).await;
+        let all = rig.permits.clone().acquire_many_owned(4).await.unwrap();
+        peer.write_all("<14>waits\n".repeat(1000).as_bytes()).await.unwrap();
+        rig.stop.send_replace(true);
+        assert_eq!(rig.sink.frames.lock().unwrap().len(), 1, "nothing is read without a permit");
+        drop(all);
+        assert_eq!(rig.stop().await.len(), 1 + 1000);
     });
 }
 
@@ -107,5 +157,18 @@ fn a_stop_waits_for_senders_that_heed_nothing_no_longer_than_its_time() {
         let took = begun.elapsed();
         assert!(took >= PARTING_TIME && took < DRAIN_TIME, "{took:?}");
         sender.await.unwrap();
+    });
+}
+
+#[test]
+fn a_stop_waits_no_longer_for_a_sender_whose_socket_is_never_empty() {
+    block_on(async {
+        let rig = Rig::start(|_| {});
+        let mut peer = std::net::TcpStream::connect(rig.address).unwrap();
+        peer.set_nodelay(true).unwrap();
+        *rig.sink.restless.lock().unwrap() = Some(peer.try_clone().unwrap());
+        peer.write_all(b"<14>begin\n").unwrap();
+        // Without an end of its own it would be read for ever.
+        assert!(rig.stop().await.len() > 1);
     });
 }

@@ -5,6 +5,7 @@ use correlator::ingest::{Address, Options, Refusal};
 use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 
 fn options() -> Options {
@@ -134,6 +135,29 @@ fn a_stop_answers_what_was_taken_before_it_ends_the_session() {
         assert_eq!(sender.answer().await, "2 rsp 6 200 OK\n");
         assert_eq!(sender.answer().await, "0 serverclose 0\n");
         assert_eq!(texts(&stopping.await.unwrap()), ["taken"]);
+    });
+}
+
+/// In RELP nothing is half-closed at a stop: what has come is taken and answered, and what comes later is sent again.
+#[test]
+fn a_stop_takes_and_answers_what_waits_in_the_kernel() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (tell, durable) = watch::channel(0);
+        let rig = Rig::start_with(options(), Some(durable));
+        let mut sender = Sender::open(rig.address).await;
+        // On one thread the listener does nothing before the next await.
+        for record in 2..52 {
+            let frame = format!("{record} syslog 6 record\n");
+            assert_eq!(sender.stream.try_write(frame.as_bytes()).unwrap(), frame.len());
+        }
+        let stopping = tokio::spawn(rig.stop());
+        tell.send_replace(50);
+        for transaction in 2..52 {
+            assert_eq!(sender.answer().await, format!("{transaction} rsp 6 200 OK\n"));
+        }
+        assert_eq!(sender.answer().await, "0 serverclose 0\n");
+        assert_eq!(texts(&stopping.await.unwrap()), ["record"; 50]);
     });
 }
 

@@ -43,6 +43,15 @@ impl Session {
         &self.stream
     }
 
+    /// Bytes that it holds itself, decrypted or not.
+    pub(in crate::ingest) fn held(&mut self) -> usize {
+        let encrypted = self.encrypted.as_ref();
+        let encrypted = encrypted.map_or(0, |(buffer, done)| buffer.as_ref().len().saturating_sub(*done));
+        // What is wrong with the session, reading will find out.
+        let decrypted = self.session.process_new_packets().map_or(0, |state| state.plaintext_bytes_to_read());
+        encrypted.saturating_add(decrypted)
+    }
+
     /// Reads what there is, as far as there is room: with `at_end`, what the kernel holds, whether or not the runtime has
     /// heard of it. An end that the peer did not announce is an error of the kind `UnexpectedEof`.
     pub(in crate::ingest) fn read(&mut self, room: &mut [u8], at_end: bool) -> io::Result<usize> {
