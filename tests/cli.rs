@@ -111,6 +111,34 @@ fn check_tells_what_senders_are_limited_to() {
 }
 
 #[test]
+fn no_name_of_a_file_forges_a_line_of_what_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = directory.path().join("a.log\nerror: forged\x1b[2J");
+    let name = name.to_str().unwrap();
+    let gone = format!("{name}/gone");
+    fs::write(name, "").unwrap();
+    for args in [
+        &["replay", &gone][..],
+        &["explain", &gone],
+        &["check", "--config", &gone],
+        &["check", "--app", "fleet", "--listen", "tcp://127.0.0.1:0", "--data-dir", name],
+        &["serve", "--app", "fleet", "--listen", "tcp://127.0.0.1:0", "--data-dir", name],
+        &["capture", "verify", name],
+        &["capture", "list", name],
+        &["capture", "import", name, "--output", name],
+        &["journal", "verify", "--data-dir", name],
+        &["events", "list", "--data-dir", name],
+        &["status", "--data-dir", name],
+        &["flood", "check", &gone],
+    ] {
+        let (_, out, err) = run(args);
+        let said = out + &err;
+        assert!(said.contains(r"a.log\nerror: forged\x1b[2J"), "{args:?}: {said}");
+        assert!(!said.contains('\x1b') && !said.contains("\nerror: forged"), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn check_tries_what_permissions_do_not_tell() {
     let (code, _, err) =
         run(&["check", "--app", "fleet", "--data-dir", "/proc/x", "--listen", "tcp://127.0.0.1:0"]);

@@ -1,5 +1,6 @@
 //! Floor 8: how a command ends: exit codes, and failures on their way to standard error.
 
+use super::text::readable;
 use crate::causes::in_full;
 use crate::config::Problems;
 use std::io::{self, Write};
@@ -63,7 +64,8 @@ impl Failure {
         if self.is_report {
             writeln!(to, "{}", self.error)
         } else {
-            writeln!(to, "error: {}", self.message())
+            // Names of files, and what systems say, may hold what forges a line or moves the cursor.
+            writeln!(to, "error: {}", readable(&self.message()))
         }
         .ok();
         self.exit
@@ -118,6 +120,12 @@ mod tests {
             report(Failure::usage("no such thing")),
             (Exit::Usage, "error: no such thing\n".to_owned())
         );
+    }
+
+    #[test]
+    fn no_name_of_a_file_forges_a_line() {
+        let error = anyhow::anyhow!("cannot read {}", std::path::Path::new("x\x1b[2J\nerror: ü").display());
+        assert_eq!(report(error.into()).1, "error: cannot read x\\x1b[2J\\nerror: ü\n");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Floor 8: a bar that shows how far long work has come, on a terminal and nowhere else.
 
+use super::text::readable;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A progress bar on standard error; hidden where that is no terminal.
@@ -37,7 +38,7 @@ impl Progress {
         self.0.suspend(|| {
             use std::io::Write;
             // Where standard error is closed, nobody wants to know.
-            writeln!(std::io::stderr(), "{line}").ok();
+            writeln!(std::io::stderr(), "{}", readable(line)).ok();
         });
     }
 }

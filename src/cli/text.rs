@@ -7,6 +7,8 @@ use crate::journal::disk_use;
 use crate::limits;
 use rustix::fs::statvfs;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 /// Text that came from elsewhere, safe for a terminal.
@@ -14,6 +16,13 @@ pub(super) fn readable(text: &str) -> String {
     let mut out = Vec::new();
     render::readable(&mut out, text.as_bytes());
     String::from_utf8(out).unwrap_or_default()
+}
+
+/// A path, safe for a terminal.
+pub(super) fn shown(path: &Path) -> String {
+    let mut out = Vec::new();
+    render::readable(&mut out, path.as_os_str().as_bytes());
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// A length of time, in its two largest units.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a problem names the place that the operator wrote, never one that the program derived.
 
+use crate::event::render::readable;
 use std::fmt;
 use std::sync::Arc;
 
@@ -71,14 +72,21 @@ impl Problem {
     }
 }
 
+/// What names of files and values say, without what forges a line or moves the cursor.
+fn told(text: &impl ToString) -> String {
+    let mut out = Vec::new();
+    readable(&mut out, text.to_string().as_bytes());
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.message)?;
+        write!(f, "error: {}", told(&self.message))?;
         match (&self.place, &self.hint) {
             (None, None) => Ok(()),
-            (Some(place), None) => write!(f, "\n  --> {place}"),
-            (None, Some(hint)) => write!(f, "\n  --> {hint}"),
-            (Some(place), Some(hint)) => write!(f, "\n  --> {place}   {hint}"),
+            (Some(place), None) => write!(f, "\n  --> {}", told(place)),
+            (None, Some(hint)) => write!(f, "\n  --> {}", told(hint)),
+            (Some(place), Some(hint)) => write!(f, "\n  --> {}   {}", told(place), told(hint)),
         }
     }
 }
@@ -139,3 +147,15 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_of_a_file_forges_a_line() {
+        let place = Place::File { file: "a\x1b[2J\n.toml".into(), line: 3 };
+        let problem = Problem::new(&place, "x\ny").hint("expected `z\r`");
+        assert_eq!(problem.to_string(), "error: x\\ny\n  --> a\\x1b[2J\\n.toml:3   expected `z\\r`");
+    }
+}

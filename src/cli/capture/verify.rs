@@ -1,6 +1,7 @@
 //! Floor 8: `correlator capture verify`: whether a capture is as it was written.
 
 use super::super::progress::Progress;
+use super::super::text::{readable, shown};
 use super::super::{Exit, Failure};
 use crate::capture::{End, OpenError, Reader};
 use crate::segment;
@@ -37,7 +38,7 @@ fn verify(path: &Path) -> Result<(String, bool), Failure> {
         Ok(reader) => reader,
         Err(error @ OpenError::Segment(segment::OpenError::Header { .. })) => {
             let cause = error.source().map(ToString::to_string).unwrap_or_default();
-            return Ok((format!("{}: {cause}\n", path.display()), false));
+            return Ok((format!("{}: {}\n", shown(path), readable(&cause)), false));
         }
         Err(error) => return Err(Failure::new(Exit::Environment, error)),
     };
@@ -54,7 +55,7 @@ fn verify(path: &Path) -> Result<(String, bool), Failure> {
             Err(damage) => {
                 damages += 1;
                 // Writing to a string cannot fail.
-                writeln!(report, "{damage}").unwrap_or_default();
+                writeln!(report, "{}", readable(&damage.to_string())).unwrap_or_default();
             }
         }
     }
@@ -69,7 +70,7 @@ fn verify(path: &Path) -> Result<(String, bool), Failure> {
     writeln!(
         report,
         "{}: {verdict}: {}, {}, {}, {}; stream {}, run {}, begun {}, {end}, by {}",
-        path.display(),
+        shown(path),
         counted(records, "record"),
         counted(ticks, "tick"),
         counted(blocks, "block"),

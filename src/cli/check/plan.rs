@@ -1,7 +1,7 @@
 //! Floor 8: what would run, as `check` tells it: a line for each part of the configuration, in its order.
 
 use crate::cli::apps::{handlers, modules};
-use crate::cli::text::lasting;
+use crate::cli::text::{lasting, readable, shown};
 use crate::config::{Files, FirstLine, Listener, Settings};
 use crate::correlate::hosts;
 use crate::detect::senders::Source;
@@ -13,13 +13,13 @@ use std::io::{self, Write};
 /// # Errors
 /// When it cannot be written.
 pub(super) fn write(out: &mut impl Write, settings: &Settings) -> io::Result<()> {
-    writeln!(out, "configuration  {}", settings.source)?;
-    writeln!(out, "data           {}", settings.server.data_dir.display())?;
+    writeln!(out, "configuration  {}", readable(&settings.source.to_string()))?;
+    writeln!(out, "data           {}", shown(&settings.server.data_dir))?;
     writeln!(out, "timezone       {}", settings.server.timezone.name)?;
     writeln!(out, "workers        {}", worker_threads(settings.server.workers, BUSY_BESIDE))?;
     for listener in &settings.listeners {
         for address in &listener.addresses {
-            writeln!(out, "listener       {}  {address}", listener.name)?;
+            writeln!(out, "listener       {}  {}", listener.name, readable(&address.to_string()))?;
         }
         if let Some(limit) = limit(listener) {
             writeln!(out, "rate limit     {}  {limit}", listener.name)?;
@@ -53,7 +53,7 @@ fn limit(listener: &Listener) -> Option<String> {
 }
 
 fn followed(files: &Files) -> String {
-    let paths = files.patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let paths = join(files.patterns.iter().map(|pattern| readable(&pattern.to_string())));
     let format = if files.format.is_empty() { String::new() } else { format!(", format {}", files.format) };
     let from = match (files.from, files.deliver_backlog) {
         (FirstLine::End, _) => "from the end",

@@ -1,5 +1,6 @@
 //! Floor 8: `correlator credentials remove`: forgets a secret.
 
+use crate::cli::text::readable;
 use crate::cli::{ConfigArgs, Exit, Failure};
 use crate::credentials::{CredentialName, StoreKind, Stores, Why};
 use std::io::{self, Write};
@@ -39,7 +40,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             Err(lack) if matches!(lack.why, Why::Nothing | Why::Absent) => {}
             Err(lack) => {
                 failed = true;
-                writeln!(err, "error: {place}: {lack}")?;
+                writeln!(err, "error: {}", readable(&format!("{place}: {lack}")))?;
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Floor 8: `correlator credentials set`: keeps a secret.
 
 use super::need::all;
+use crate::cli::text::readable;
 use crate::cli::{ConfigArgs, Exit, Failure};
 use crate::config::Settings;
 use crate::credentials::{CredentialName, Secret, StoreKind, Stores};
@@ -56,7 +57,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
                 "warning: {place} is asked first, and has a value of this name, which is the one that counts"
             )?;
         }
-        Err(answers) => writeln!(err, "warning: it is not found again: {answers}")?,
+        Err(answers) => {
+            writeln!(err, "warning: it is not found again: {}", readable(&answers.to_string()))?;
+        }
     }
     if let Some(note) = unused(name, &settings) {
         writeln!(err, "warning: {note}")?;

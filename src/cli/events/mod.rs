@@ -7,6 +7,7 @@ mod pick;
 mod row;
 mod show;
 
+use super::text::readable;
 use super::{ConfigArgs, Exit, Failure};
 use crate::causes::in_full;
 use crate::config::Settings;
@@ -77,7 +78,7 @@ fn audit(settings: &Settings) -> Result<Audit, Failure> {
 /// Warns of what cannot be read; with how that ends a command that has read everything else.
 fn warn(flaws: &[Flaw]) -> Exit {
     for flaw in flaws {
-        let text = format!("warning: {}\n", in_full(flaw));
+        let text = format!("warning: {}\n", readable(&in_full(flaw)));
         // Where standard error is closed, the exit code must do.
         io::Write::write_all(&mut io::stderr(), text.as_bytes()).ok();
     }

@@ -2,6 +2,7 @@
 
 use crate::causes::in_full;
 use crate::cli::events::load;
+use crate::cli::text::{readable, shown};
 use crate::cli::{ConfigArgs, Exit, Failure, Format};
 use crate::journal::{Report, verify};
 use serde_json::json;
@@ -40,13 +41,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 
 fn text(out: &mut impl Write, report: &Report, data: &Path) -> io::Result<()> {
     for flaw in &report.flaws {
-        writeln!(out, "{}", in_full(flaw))?;
+        writeln!(out, "{}", readable(&in_full(flaw)))?;
     }
     for (path, bytes) in &report.torn {
         writeln!(
             out,
             "{}: a crash has cut off a block of which nobody was told; {bytes} bytes do not count",
-            path.display()
+            shown(path)
         )?;
     }
     let verdict = if report.flaws.is_empty() { "sound" } else { "damaged" };
@@ -54,7 +55,7 @@ fn text(out: &mut impl Write, report: &Report, data: &Path) -> io::Result<()> {
     writeln!(
         out,
         "{}: {verdict}: {segments} segments with {blocks} blocks, {inputs} inputs, {events} events, {snapshots} snapshots",
-        data.display()
+        shown(data)
     )
 }
 

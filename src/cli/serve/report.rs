@@ -1,5 +1,6 @@
 //! Floor 8: what `serve` tells its operator, on standard error: where it listens, and at the end the totals.
 
+use crate::cli::text::{readable, shown};
 use crate::config::{LogFormat, Settings, Source};
 use crate::dispatch::Totals;
 use crate::ingest::{Address, Refusal};
@@ -44,24 +45,28 @@ fn start_text(
     let mut text = String::new();
     let built_in = matches!(settings.source, Source::BuiltIn);
     let apps: Vec<&str> = settings.apps.iter().map(|app| app.app.name.as_str()).collect();
-    let source =
-        if built_in { "no configuration found; built-in".into() } else { settings.source.to_string() };
+    let source = if built_in {
+        "no configuration found; built-in".into()
+    } else {
+        readable(&settings.source.to_string())
+    };
     writeln!(text, "correlator {}  {source} {}", env!("CARGO_PKG_VERSION"), apps.join(", "))?;
-    let data = settings.server.data_dir.display();
+    let data = shown(&settings.server.data_dir);
     writeln!(text, "data       {data}  (stream {}, run {})", identity.stream, identity.run)?;
     for handler in settings.active_handlers() {
         let (kind, destination) = (handler.options.type_name(), handler.options.destination());
-        writeln!(text, "handler    {} ({kind}, {destination})", handler.name)?;
+        writeln!(text, "handler    {} ({kind}, {})", handler.name, readable(&destination))?;
     }
     if let Some(capture) = capture {
-        writeln!(text, "capture    {}", capture.display())?;
+        writeln!(text, "capture    {}", shown(capture))?;
     }
     let local = addresses.iter().all(|(_, address)| address.is_local());
-    let urls: Vec<String> = addresses.iter().map(|(_, address)| address.to_string()).collect();
+    let urls: Vec<String> = addresses.iter().map(|(_, address)| readable(&address.to_string())).collect();
     let only = if local { "   this machine only" } else { "" };
     writeln!(text, "listening  {}{only}", urls.join("  "))?;
     for files in &settings.files {
-        let patterns: Vec<String> = files.patterns.iter().map(ToString::to_string).collect();
+        let patterns: Vec<String> =
+            files.patterns.iter().map(|pattern| readable(&pattern.to_string())).collect();
         writeln!(text, "following  {}", patterns.join("  "))?;
     }
     let first = addresses.first().and_then(|(_, address)| address.socket());
