@@ -15,12 +15,19 @@ use std::collections::BTreeMap;
 pub(super) type Refused = BTreeMap<(NameId, NameId), Timestamp>;
 
 impl Hosts {
+    /// Takes a record of a sender that may not speak for its host; whether that changed anything.
     pub(super) fn refuse(&mut self, heard: &Heard<'_>, sink: &mut Sink<'_>) -> bool {
         let account = heard.origin.account().as_bytes();
         let host = self.names.find(heard.note.host.hash, heard.host);
         let known = self.names.find_named(account).zip(host);
-        if known.is_some_and(|pair| self.is_told(pair, heard.now)) || !self.may_tell(account, heard.now) {
+        if known.is_some_and(|pair| self.is_told(pair, heard.now)) {
             return false;
+        }
+        if !self.has_room(account) {
+            let has_forgotten = self.forget_refused(heard.now);
+            if !self.has_room(account) {
+                return has_forgotten;
+            }
         }
         let pair = (self.names.hold_named(account), self.names.hold(heard.note.host.hash, heard.host));
         if self.refused.insert(pair, heard.now).is_some() {
@@ -42,13 +49,6 @@ impl Hosts {
     }
 
     /// Whether there is room for one more name of a sender.
-    fn may_tell(&mut self, account: &[u8], now: Timestamp) -> bool {
-        if !self.has_room(account) {
-            self.forget_refused(now);
-        }
-        self.has_room(account)
-    }
-
     fn has_room(&self, account: &[u8]) -> bool {
         let of_sender = self.names.find_named(account).map_or(0, |peer| {
             self.refused.range((peer, NameId::NONE)..).take_while(|((other, _), _)| *other == peer).count()
@@ -58,9 +58,9 @@ impl Hosts {
             && !self.names.is_full()
     }
 
-    /// Forgets what may be told again.
-    fn forget_refused(&mut self, now: Timestamp) {
-        let names = &mut self.names;
+    /// Forgets what may be told again; whether there was anything.
+    fn forget_refused(&mut self, now: Timestamp) -> bool {
+        let (names, before) = (&mut self.names, self.refused.len());
         self.refused.retain(|(peer, host), told| {
             let stays = now < told.plus(limits::SENDER_TOLD_INTERVAL);
             if !stays {
@@ -69,5 +69,6 @@ impl Hosts {
             }
             stays
         });
+        self.refused.len() < before
     }
 }

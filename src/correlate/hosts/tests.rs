@@ -169,6 +169,22 @@ fn a_sender_that_makes_names_up_is_told_of_a_few_times() {
     assert_eq!(tell(options, &names).len(), limits::MAX_REFUSED_NAMES_PER_SENDER);
 }
 
+#[test]
+fn a_record_by_which_old_names_are_forgotten_is_kept_also_where_there_is_no_room_for_its_own() {
+    let mut machine = Machine::new(sources(&[("192.0.2.0/24", &[])]));
+    machine.fold(1, &[said(0.0, A, "of-a")]);
+    for name in 0..u32::try_from(limits::MAX_REFUSED_NAMES_PER_SENDER).unwrap() {
+        machine.fold(u64::from(name) + 2, &[said(DAY - 100.0 + f64::from(name), B, &format!("of-b-{name}"))]);
+    }
+    let before = machine.known();
+    machine.fold(100, &[said(DAY + 1.0, B, "one-more")]);
+    let after = machine.known();
+    assert!(after != before, "what was told of A a day ago is forgotten");
+    assert_eq!(machine.kept.last(), Some(&100), "a recovery forgets it, too");
+    machine.fold(101, &[said(DAY + 2.0, B, "one-more")]);
+    assert_eq!((machine.known() == after, machine.kept.last()), (true, Some(&100)));
+}
+
 /// Two senders that speak in turn, `count` times each, every half minute.
 fn in_turn(host: &str, count: u32) -> Vec<Said> {
     let turn = |n: u32| said(f64::from(n) * 30.0, if n.is_multiple_of(2) { A } else { B }, host);
