@@ -59,8 +59,8 @@ impl Packed {
         Ok(Some(last))
     }
 
-    /// Unpacks the rest behind those last bytes into a file in this directory. What stands before them is a hole, and
-    /// nobody needs it. Tells also what is wrong with what comes behind.
+    /// Unpacks the rest behind those last bytes into a file in this directory, `most` bytes and what is read at once with
+    /// the last of them. What stands before is a hole, and nobody needs it. Tells also what is wrong with what comes behind.
     ///
     /// # Errors
     /// When that cannot be written.
@@ -68,6 +68,7 @@ impl Packed {
         mut self,
         last: &[u8],
         directory: &Path,
+        most: u64,
     ) -> io::Result<(File, Option<io::Error>)> {
         let file = nameless(directory)?;
         file.write_all_at(last, self.at - last.len() as u64)?;
@@ -76,8 +77,7 @@ impl Packed {
             part.clear();
             match self.content.read(limits::READ_SIZE, &mut part) {
                 Ok(0) => return Ok((file, None)),
-                Ok(_) if self.at - begin >= limits::MAX_UNPACKED_LOG => {
-                    let most = limits::MAX_UNPACKED_LOG;
+                Ok(_) if self.at - begin >= most => {
                     let error =
                         io::Error::other(format!("it holds more than {most} bytes that are not read"));
                     return Ok((file, Some(error)));
@@ -120,7 +120,7 @@ mod tests {
         let mut log = packed(&content);
         let last = log.pass_to(700_001, 1024).unwrap().unwrap();
         assert_eq!(last, &content[700_001 - 1024..700_001]);
-        let (mut file, trouble) = log.rest(&last, &std::env::temp_dir()).unwrap();
+        let (mut file, trouble) = log.rest(&last, &std::env::temp_dir(), u64::MAX).unwrap();
         assert!(trouble.is_none());
         assert_eq!(file.metadata().unwrap().len(), content.len() as u64);
         let mut rest = Vec::new();
@@ -129,6 +129,19 @@ mod tests {
         assert!(rest == content[700_001 - 1024..]);
         assert!(packed(b"short").pass_to(6, 1024).unwrap().is_none());
         assert_eq!(packed(&content).start(), &content[..limits::FILE_SAMPLE]);
+    }
+
+    #[test]
+    fn no_more_is_unpacked_than_there_may_be() {
+        let whole = 4 * limits::READ_SIZE as u64;
+        let content = vec![b'x'; usize::try_from(whole).unwrap()];
+        for (most, length) in [(whole, whole), (whole - 1, whole), (1, limits::READ_SIZE as u64)] {
+            let (file, trouble) = packed(&content).rest(b"", &std::env::temp_dir(), most).unwrap();
+            assert_eq!(file.metadata().unwrap().len(), length, "{most}");
+            assert_eq!(trouble.is_some(), length < whole, "{most}");
+        }
+        let trouble = packed(&content).rest(b"", &std::env::temp_dir(), 1).unwrap().1.unwrap();
+        assert_eq!(trouble.to_string(), "it holds more than 1 bytes that are not read");
     }
 
     #[test]

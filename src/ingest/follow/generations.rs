@@ -7,6 +7,7 @@
 
 use super::held::{Claim, Held};
 use super::open_file::{id, is_known, known, open_listed};
+use super::pattern;
 use crate::ingest::file::packed::Packed;
 use crate::journal::{FileId, Place};
 use crate::limits;
@@ -169,7 +170,8 @@ impl Beside<'_> {
             return false;
         }
         let start = start(&found.file);
-        let is_copy = starts.iter().any(|known| known.starts_with(&start));
+        // What is empty, or cannot be unpacked, is no copy of anything.
+        let is_copy = !start.is_empty() && starts.iter().any(|known| known.starts_with(&start));
         if is_copy {
             tracing::warn!(path = %self.path.display(), file = %found.path.display(),
                 "a file begins as another one does, and is taken for a copy of that; it is passed over");
@@ -191,7 +193,12 @@ impl Beside<'_> {
 
     fn entries(&self) -> io::Result<Vec<Entry>> {
         let own = self.path.file_name().unwrap_or_default();
-        let listed = fs::read_dir(self.path.parent().unwrap_or(Path::new("/")))?;
+        let directory = self.path.parent().unwrap_or(Path::new("/"));
+        let (listed, is_cut) = pattern::entries(directory)?;
+        if is_cut && self.held.says_cut() {
+            tracing::warn!(directory = %directory.display(), most = limits::MAX_LISTED_FILES,
+                "a directory has more entries than are looked at; what rotation has put aside may not be found");
+        }
         let entry = |entry: fs::DirEntry| {
             let metadata = entry.metadata().ok().filter(Metadata::is_file)?;
             let name = entry.file_name();
@@ -208,7 +215,7 @@ impl Beside<'_> {
                 is_packed: bare != suffix,
             })
         };
-        Ok(listed.flatten().take(limits::MAX_LISTED_FILES).filter_map(entry).collect())
+        Ok(listed.into_iter().filter_map(entry).collect())
     }
 }
 
@@ -231,7 +238,7 @@ impl Found {
         });
         let (file, trouble) = match passed {
             Ok(Some((packed, last))) => {
-                let (file, trouble) = packed.rest(&last, directory)?;
+                let (file, trouble) = packed.rest(&last, directory, limits::MAX_UNPACKED_LOG)?;
                 (Some(file), trouble)
             }
             Ok(None) => (None, Some(io::ErrorKind::UnexpectedEof.into())),
@@ -280,6 +287,10 @@ fn rank(suffix: &[u8]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::io::Write;
+    use std::time::{Duration, SystemTime};
 
     #[test]
     fn a_name_that_has_come_to_lead_elsewhere_is_not_opened() {
@@ -292,6 +303,92 @@ mod tests {
         assert!(open_listed(&other, listed).unwrap().is_none());
         std::os::unix::fs::symlink(&own, &link).unwrap();
         open_listed(&link, listed).unwrap_err();
+    }
+
+    /// A directory with a log, and what is told of it.
+    struct Scene {
+        home: tempfile::TempDir,
+        path: PathBuf,
+        held: Held,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("auth.log");
+            Self { home, path, held: Held::default() }
+        }
+
+        /// A generation that was written so many seconds after the run before.
+        fn write(&self, name: &str, content: &[u8], seconds: u64) {
+            let mut file = File::create(self.home.path().join(name)).unwrap();
+            file.write_all(content).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1000 + seconds)).unwrap();
+        }
+
+        fn beside(&self) -> Beside<'_> {
+            Beside { path: &self.path, held: &self.held, since: Some(Timestamp::from_micros(1_000_000_000)) }
+        }
+
+        /// The names of the generations that were written since.
+        fn missed(&self) -> Vec<String> {
+            let live = File::open(&self.path).ok();
+            let missed = self.beside().missed(&[], live.as_ref()).unwrap();
+            missed.iter().map(|found| found.path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+        }
+    }
+
+    fn gzip(content: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn what_has_nothing_in_it_is_no_copy() {
+        let scene = Scene::new();
+        scene.write("auth.log", b"1\n", 10);
+        scene.write("auth.log.1.gz", &gzip(b""), 5);
+        // Only who unpacks it finds that it is damaged, and says so.
+        scene.write("auth.log.2.gz", b"\x1f\x8b\x08damaged", 4);
+        scene.write("auth.log.3.gz", &gzip(b"1\n"), 3);
+        assert_eq!(scene.missed(), ["auth.log.2.gz", "auth.log.1.gz"]);
+    }
+
+    #[test]
+    fn of_too_many_generations_the_oldest_are_left_out() {
+        let scene = Scene::new();
+        for number in 0..limits::MAX_MISSED_FILES as u64 + 2 {
+            scene.write(&format!("auth.log.{number}"), format!("{number}\n").as_bytes(), 1000 - number);
+        }
+        let missed = scene.missed();
+        assert_eq!(missed.len(), limits::MAX_MISSED_FILES);
+        let oldest = format!("auth.log.{}", limits::MAX_MISSED_FILES - 1);
+        assert_eq!([&missed[0], &missed[missed.len() - 1]], [&oldest, "auth.log.0"]);
+    }
+
+    #[test]
+    fn a_place_is_looked_for_in_so_many_compressed_files_and_no_more() {
+        let scene = Scene::new();
+        let trials = limits::MAX_UNPACKED_TRIALS as u64;
+        // Longer than it is packed, so that it is not taken for a file that is not.
+        let content = |number: u64| format!("{}{number} was read up to here\n", "x".repeat(2000));
+        for number in 1..trials + 2 {
+            scene.write(&format!("auth.log.{number}.gz"), &gzip(content(number).as_bytes()), 1000 - number);
+        }
+        let find = |number| {
+            let (known, hash) = known(content(number).as_bytes());
+            let place = Place { offset: content(number).len() as u64, known, hash, mid_line: false };
+            let original = FileId { device: 0, inode: 0 };
+            matches!(scene.beside().find(place, None, original), Ok(Sought::Found(_)))
+        };
+        assert_eq!([1, trials, trials + 1].map(find), [true, true, false]);
+    }
+
+    #[test]
+    fn that_a_directory_is_not_looked_at_as_a_whole_is_said_once() {
+        let held = Held::default();
+        assert_eq!([held.says_cut(), held.clone().says_cut()], [true, false]);
     }
 
     #[test]

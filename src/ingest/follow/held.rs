@@ -6,11 +6,16 @@
 use crate::journal::{FileId, Place};
 use crate::limits;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The files that are read, and how far those have been that are not read any more.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Held(Arc<Mutex<HashMap<FileId, State>>>);
+pub(super) struct Held {
+    files: Arc<Mutex<HashMap<FileId, State>>>,
+    /// Whether it was said that beside one of them there are more files than are looked at.
+    is_cut: Arc<AtomicBool>,
+}
 
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -32,7 +37,12 @@ impl Held {
     /// Begins with what is known of files that nobody reads yet.
     pub(super) fn new(places: HashMap<FileId, Place>) -> Self {
         let left = places.into_iter().map(|(id, place)| (id, State::Left(place)));
-        Self(Arc::new(Mutex::new(left.collect())))
+        Self { files: Arc::new(Mutex::new(left.collect())), is_cut: Arc::default() }
+    }
+
+    /// Whether nobody has said yet that there are more files than are looked at; the caller does.
+    pub(super) fn says_cut(&self) -> bool {
+        !self.is_cut.swap(true, Relaxed)
     }
 
     /// Takes a file, unless somebody else reads it; tells how far it was read before.
@@ -62,7 +72,7 @@ impl Held {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<FileId, State>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -166,6 +166,7 @@ impl Section {
             quiet: limits::QUIET_LINE_TIME,
             rotated: limits::ROTATED_FILE_TIME,
             temporary: std::env::temp_dir(),
+            list: |directory| std::fs::read_dir(directory).map(drop),
         };
         let held = Held::new(environment.past.places(&options.patterns));
         let (reads, begun) = (Semaphore::new(limits::FILE_READS), Semaphore::new(0));

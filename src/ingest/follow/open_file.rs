@@ -37,6 +37,8 @@ pub(super) struct Rules {
     pub(super) rotated: Duration,
     /// Where compressed files are unpacked.
     pub(super) temporary: PathBuf,
+    /// Tries to list a directory.
+    pub(super) list: fn(&Path) -> io::Result<()>,
 }
 
 impl Rules {

@@ -11,6 +11,7 @@ use crate::journal::{FileId, Mark, Place};
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// What the path begins with by which a pattern is noted.
 const NOTED: &str = "followed:";
@@ -33,6 +34,8 @@ pub(super) struct PathPast {
     pub(super) told: Option<Timestamp>,
     /// Whether its files were looked for while the path named nothing, as far as that could be.
     pub(super) is_sought: bool,
+    /// Since when its directory cannot be listed, while nothing of it has been read in this run.
+    pub(super) blind: Option<Instant>,
 }
 
 impl Past {
@@ -52,7 +55,11 @@ impl Past {
     pub(super) fn of(&self, path: &Path) -> PathPast {
         let backlog = backlogs::noted_by(path);
         let marks = self.marks.iter().filter(|mark| mark.path == path || mark.path == backlog);
-        PathPast { marks: marks.cloned().collect(), told: self.told.get(path).copied(), is_sought: false }
+        PathPast {
+            marks: marks.cloned().collect(),
+            told: self.told.get(path).copied(),
+            ..PathPast::default()
+        }
     }
 
     /// How far files had been read that these patterns name or have named, by whatever name each has now.

@@ -7,7 +7,8 @@ use globset::{Glob, GlobMatcher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs;
+use std::fs::{self, DirEntry};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -145,12 +146,25 @@ impl Part {
 
 /// The names in a directory, as many as are looked at; none where it cannot be listed.
 fn names(directory: &Path, cut: &mut bool) -> Vec<OsString> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    let mut names: Vec<_> =
-        entries.flatten().take(limits::MAX_LISTED_FILES + 1).map(|entry| entry.file_name()).collect();
-    *cut |= names.len() > limits::MAX_LISTED_FILES;
-    names.truncate(limits::MAX_LISTED_FILES);
-    names
+    let Ok((entries, is_cut)) = entries(directory) else { return Vec::new() };
+    *cut |= is_cut;
+    entries.iter().map(DirEntry::file_name).collect()
+}
+
+/// The entries of a directory, as many as are looked at, and whether there are more.
+///
+/// # Errors
+/// When it cannot be listed.
+pub(super) fn entries(directory: &Path) -> io::Result<(Vec<DirEntry>, bool)> {
+    Ok(at_most(limits::MAX_LISTED_FILES, fs::read_dir(directory)?.flatten()))
+}
+
+/// So many of all, and whether there are more.
+fn at_most<T>(most: usize, all: impl Iterator<Item = T>) -> (Vec<T>, bool) {
+    let mut some: Vec<_> = all.take(most + 1).collect();
+    let is_cut = some.len() > most;
+    some.truncate(most);
+    (some, is_cut)
 }
 
 #[cfg(test)]
@@ -190,6 +204,13 @@ mod tests {
             let (found_paths, found_directories) = found(home.path(), pattern);
             assert_eq!(found_paths, *paths, "{pattern}");
             assert_eq!(found_directories, *directories, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_looked_at_of_a_directory_is_known_to_be_there() {
+        for (all, is_cut) in [(0, false), (3, false), (4, true), (5, true)] {
+            assert_eq!(at_most(3, 0..all), ((0..all.min(3)).collect(), is_cut), "{all}");
         }
     }
 

@@ -185,8 +185,11 @@ impl Tail {
     /// Notes where to begin in a file that was there before it was followed and cannot be read yet. So that is known in the
     /// next run, too.
     fn fix_beginning(&mut self, error: &io::Error) {
-        // What is no text may become so only when it is written anew.
-        if self.begin == Begin::Start || error.kind() == io::ErrorKind::InvalidData {
+        // What is no text may become so only when it is written anew; of what was read before, more is known.
+        if self.begin == Begin::Start
+            || error.kind() == io::ErrorKind::InvalidData
+            || !self.past.marks.is_empty()
+        {
             return;
         }
         let Some(metadata) = std::fs::metadata(&self.path).ok().filter(Metadata::is_file) else { return };
@@ -314,6 +317,7 @@ impl Tail {
             return Ok(false);
         };
         self.missing = None;
+        self.wait_for_directory(now)?;
         let (own, mut others): (Vec<_>, Vec<_>) =
             self.past.marks.iter().cloned().partition(|mark| mark.id == claim.id);
         let noted = claim.place.or_else(|| own.first().and_then(|mark| mark.place));

@@ -10,6 +10,8 @@ use crate::ingest::follow::generations::{Beside, Found, Sought};
 use crate::journal::{FileId, Mark, Place};
 use crate::time::Timestamp;
 use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::time::Instant;
 
 impl Tail {
@@ -38,6 +40,24 @@ impl Tail {
         if is_sought && self.resume(found, since, None, now) {
             self.past.told = None;
         }
+    }
+
+    /// Waits for a while for a directory that cannot be listed: what was put aside in it since the run before is read first, and
+    /// would be passed over now. Where that is forbidden, it does not pass.
+    ///
+    /// # Errors
+    /// While it cannot be listed.
+    pub(super) fn wait_for_directory(&mut self, now: Instant) -> io::Result<()> {
+        if self.past.told.is_none() || self.past.marks.is_empty() {
+            return Ok(());
+        }
+        let directory = self.path.parent().unwrap_or(Path::new("/"));
+        let Err(error) = (self.rules.list)(directory) else { return Ok(()) };
+        let since = *self.past.blind.get_or_insert(now);
+        if error.kind() == io::ErrorKind::PermissionDenied || now >= since + self.rules.rotated {
+            return Ok(());
+        }
+        Err(io::Error::new(error.kind(), format!("its directory cannot be listed: {error}")))
     }
 
     /// Finds the copy that was made of a file before it was cut at this place.

@@ -34,6 +34,7 @@ fn rules() -> Rules {
         quiet: QUIET,
         rotated: ROTATED,
         temporary: std::env::temp_dir(),
+        list: |_| Ok(()),
     }
 }
 
@@ -68,7 +69,7 @@ impl Scene {
         let places = marks.iter().filter_map(|mark| mark.place.map(|place| (mark.id, place)));
         self.held = Held::new(places.filter(|(_, place)| place.known > 0).collect());
         let keeps_backlog = begin == Begin::Backlog;
-        let past = PathPast { marks, told: self.told, is_sought: false };
+        let past = PathPast { marks, told: self.told, ..PathPast::default() };
         self.tail =
             Tail::new(self.path("auth.log"), rules(), self.held.clone(), (begin, keeps_backlog), past);
     }

@@ -247,7 +247,7 @@ fn where_a_file_begins_that_cannot_be_read_yet_is_known_in_the_next_run() {
         scene.append("lf\nb\n");
         // Followed before, so what is not known is new.
         let (marks, keeps_backlog) = (scene.marks.clone(), begin == Begin::Backlog);
-        let past = PathPast { marks, told: None, is_sought: false };
+        let past = PathPast { marks, ..PathPast::default() };
         let begin = (Begin::Start, keeps_backlog);
         scene.tail = Tail::new(scene.path("auth.log"), rules(), scene.held.clone(), begin, past);
         assert_eq!(scene.lines(), told, "{begin:?}");
@@ -426,4 +426,34 @@ fn what_there_is_no_room_to_unpack_is_tried_again() {
     assert_eq!(scene.tail.trouble, None);
     scene.restart();
     assert_eq!(scene.lines(), "");
+}
+
+#[test]
+fn what_was_put_aside_waits_for_a_directory_that_cannot_be_listed_for_now() {
+    for (kind, is_listed_again, told) in [
+        (io::ErrorKind::TimedOut, true, ["", "2 3 4"]),
+        (io::ErrorKind::TimedOut, false, ["", "2 3 4"]),
+        (io::ErrorKind::PermissionDenied, false, ["2 3 4", ""]),
+    ] {
+        let mut scene = stopped(Begin::Start, "1\n");
+        scene.append("2\n");
+        scene.rename("auth.log", "auth.log.2");
+        fs::write(scene.path("auth.log.1"), "3\n").unwrap();
+        scene.append("4\n");
+        scene.restart();
+        scene.tail.rules.list = match kind {
+            io::ErrorKind::TimedOut => |_| Err(io::ErrorKind::TimedOut.into()),
+            _ => |_| Err(io::ErrorKind::PermissionDenied.into()),
+        };
+        assert_eq!(scene.lines(), told[0], "{kind}");
+        let is_told = scene.tail.trouble.as_ref().is_some_and(|why| why.contains("cannot be listed"));
+        assert_eq!(is_told, told[0].is_empty(), "{kind}");
+        if is_listed_again {
+            scene.tail.rules.list = rules().list;
+        } else {
+            // No longer than for a while is it waited for.
+            scene.pass(ROTATED);
+        }
+        assert_eq!((scene.lines().as_str(), &scene.tail.trouble), (told[1], &None), "{kind}");
+    }
 }
