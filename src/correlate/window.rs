@@ -32,12 +32,15 @@ pub(super) struct Tally {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Window {
     tallies: SmallVec<[Tally; 2]>,
+    /// The sum of their counts.
+    total: u64,
 }
 
 impl Window {
     /// A window of these tallies, which are in the order of time.
     pub(super) fn of(tallies: impl IntoIterator<Item = Tally>) -> Self {
-        Self { tallies: tallies.into_iter().collect() }
+        let tallies: SmallVec<_> = tallies.into_iter().collect();
+        Self { total: sum(&tallies), tallies }
     }
 
     /// What it counted, in the order of time.
@@ -52,14 +55,17 @@ impl Window {
             return Counted::Late;
         }
         let start = newest.map_or(at, |newest| newest.max(at)).minus(span);
-        let gone = self.tallies.iter().take_while(|tally| tally.at <= start).count();
-        self.tallies.drain(..gone);
+        if self.oldest().is_some_and(|oldest| oldest <= start) {
+            let gone = self.tallies.iter().take_while(|tally| tally.at <= start).count();
+            self.total -= self.tallies.drain(..gone).map(|tally| u64::from(tally.count)).sum::<u64>();
+        }
         if self.tallies.len() >= limits::WINDOW_ENTRIES {
             self.join_neighbours();
         }
         let place = self.tallies.iter().rposition(|tally| tally.at <= at).map_or(0, |before| before + 1);
         self.tallies.insert(place, Tally { at, number, count });
-        Counted::Within(self.total())
+        self.total += u64::from(count);
+        Counted::Within(self.total)
     }
 
     /// Halves the number of entries; what is joined counts as long as its newer half.
@@ -80,10 +86,7 @@ impl Window {
         }
         self.tallies.truncate(joined);
         self.tallies.extend(carried);
-    }
-
-    fn total(&self) -> u64 {
-        self.tallies.iter().map(|tally| u64::from(tally.count)).sum()
+        self.total = sum(&self.tallies);
     }
 
     /// How many lie within the window that ends at `now`.
@@ -109,8 +112,12 @@ impl Window {
 
     /// Forgets everything, and gives back what memory it had beside its entry.
     pub(super) fn clear(&mut self) {
-        self.tallies = SmallVec::new();
+        *self = Self::default();
     }
+}
+
+fn sum(tallies: &[Tally]) -> u64 {
+    tallies.iter().map(|tally| u64::from(tally.count)).sum()
 }
 
 /// Says when a count that crosses its limit is worth an event: once, and again at each doubling, until it is reset
@@ -161,6 +168,13 @@ impl Crossing {
 pub(super) struct Seen<K> {
     /// The key.
     pub(super) key: K,
+    /// When and how often it was seen.
+    pub(super) counts: Counts,
+}
+
+/// When and how often a key of a [`Recent`] set was seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counts {
     /// When it was last seen.
     pub(super) newest: Timestamp,
     /// How often it counted.
@@ -170,10 +184,14 @@ pub(super) struct Seen<K> {
 }
 
 /// Which keys were seen of late: exact up to `cap` of them, then the one that came first makes room.
+///
+/// The keys stand together: each is compared whenever one is noted, and the rest of one alone is looked at.
 #[derive(Clone, Debug)]
 pub(super) struct Recent<K> {
-    pub(super) seen: SmallVec<[Seen<K>; 1]>,
-    /// The place in `seen` that makes room next.
+    keys: SmallVec<[K; 1]>,
+    /// Of each key, at its place.
+    counts: SmallVec<[Counts; 1]>,
+    /// The place that makes room next.
     pub(super) replace: u32,
     /// How many had to make room while they still counted.
     pub(super) replaced: u32,
@@ -182,7 +200,8 @@ pub(super) struct Recent<K> {
 
 impl<K> Default for Recent<K> {
     fn default() -> Self {
-        Self { seen: SmallVec::new(), replace: 0, replaced: 0, newest: Timestamp::MIN }
+        let (keys, counts) = (SmallVec::new(), SmallVec::new());
+        Self { keys, counts, replace: 0, replaced: 0, newest: Timestamp::MIN }
     }
 }
 
@@ -210,27 +229,52 @@ impl<K: Copy + PartialEq> Recent<K> {
     /// Notes a key at a time and adds to its count.
     pub(super) fn note(&mut self, key: K, at: Timestamp, add: u32, memory: Memory) -> Noted<K> {
         self.newest = self.newest.max(at);
-        if let Some(seen) = self.seen.iter_mut().find(|seen| seen.key == key) {
-            let before = seen.newest;
+        if let Some(counts) = self.counts_mut(key) {
+            let before = counts.newest;
             if before.plus(memory.count) <= at {
-                (seen.count, seen.unforgiven) = (0, 0);
+                (counts.count, counts.unforgiven) = (0, 0);
             }
-            seen.newest = before.max(at);
-            seen.count = seen.count.saturating_add(add);
-            seen.unforgiven = seen.unforgiven.saturating_add(add);
+            counts.newest = before.max(at);
+            counts.count = counts.count.saturating_add(add);
+            counts.unforgiven = counts.unforgiven.saturating_add(add);
             return Noted::Known(before);
         }
-        let new = Seen { key, newest: at, count: add, unforgiven: add };
-        if self.seen.len() < memory.cap {
-            self.seen.push(new);
+        let new = Counts { newest: at, count: add, unforgiven: add };
+        if self.keys.len() < memory.cap {
+            self.put(Seen { key, counts: new });
             return Noted::New(None);
         }
         let place = self.replace as usize;
         self.replace = if place + 1 < memory.cap { self.replace + 1 } else { 0 };
-        let old = self.seen.get_mut(place).map(|slot| std::mem::replace(slot, new));
+        let old_key = self.keys.get_mut(place).map(|slot| std::mem::replace(slot, key));
+        let old = self.counts.get_mut(place).map(|slot| std::mem::replace(slot, new));
         let counts = old.is_some_and(|old| old.newest > self.newest.minus(memory.window));
         self.replaced = if counts { self.replaced.saturating_add(1) } else { 0 };
-        Noted::New(old.map(|old| old.key))
+        Noted::New(old_key)
+    }
+
+    fn place(&self, key: K) -> Option<usize> {
+        self.keys.iter().position(|known| *known == key)
+    }
+
+    fn counts_mut(&mut self, key: K) -> Option<&mut Counts> {
+        self.place(key).and_then(|place| self.counts.get_mut(place))
+    }
+
+    /// Whether a key is remembered.
+    pub(super) fn holds(&self, key: K) -> bool {
+        self.place(key).is_some()
+    }
+
+    /// Puts a key that is not there behind the others.
+    pub(super) fn put(&mut self, Seen { key, counts }: Seen<K>) {
+        self.keys.push(key);
+        self.counts.push(counts);
+    }
+
+    /// All keys that are remembered.
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = Seen<K>> {
+        self.keys.iter().zip(&self.counts).map(|(&key, &counts)| Seen { key, counts })
     }
 
     /// The newest time that was noted.
@@ -244,21 +288,20 @@ impl<K: Copy + PartialEq> Recent<K> {
     }
 
     /// The keys seen since `start`.
-    pub(super) fn since(&self, start: Timestamp) -> impl Iterator<Item = &Seen<K>> {
-        self.seen.iter().filter(move |seen| seen.newest > start)
+    pub(super) fn since(&self, start: Timestamp) -> impl Iterator<Item = Seen<K>> {
+        self.iter().filter(move |seen| seen.counts.newest > start)
     }
 
     /// Forgives a key what it counted until now.
     pub(super) fn forgive(&mut self, key: K) {
-        if let Some(seen) = self.seen.iter_mut().find(|seen| seen.key == key) {
-            seen.unforgiven = 0;
+        if let Some(counts) = self.counts_mut(key) {
+            counts.unforgiven = 0;
         }
     }
 
     /// Takes all keys out, and gives back what memory they had beside their entry.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = K> {
-        (self.replace, self.replaced, self.newest) = (0, 0, Timestamp::MIN);
-        std::mem::take(&mut self.seen).into_iter().map(|seen| seen.key)
+        std::mem::take(self).keys.into_iter()
     }
 }
 

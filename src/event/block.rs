@@ -1,6 +1,7 @@
 //! Floor 1: events in blocks of flat columns: a handful of allocations for thousands of events, shared by all
 //! handlers, and of a shape that can be archived as it is.
 
+use super::catalogue::Places;
 use super::{Cell, EventId, Field, FieldType, Kind, Severity, StreamId, Value};
 use crate::limits;
 use crate::span::Span;
@@ -149,7 +150,7 @@ impl EventBlock {
         self.cells.resize(cells + head.kind.spec().fields.len(), Cell::Null);
         let evidence = Span::new(offset(self.evidence.len()), 0);
         self.rows.push(Row { head, cells: offset(cells), evidence, is_backlog: false });
-        EventWriter { kind: head.kind, cells, block: self }
+        EventWriter { places: head.kind.places(), cells, block: self }
     }
 }
 
@@ -164,23 +165,26 @@ fn offset(len: usize) -> u32 {
 /// serves every kind.
 #[derive(Debug)]
 pub struct EventWriter<'a> {
-    kind: Kind,
+    places: &'static Places,
     cells: usize,
     block: &'a mut EventBlock,
 }
 
 impl EventWriter<'_> {
-    fn cell(&mut self, field: Field) -> Option<&mut Cell> {
-        let place = self.kind.place(field)?;
-        self.block.cells.get_mut(self.cells + place)
-    }
-
+    #[inline]
     fn put(&mut self, field: Field, value: Cell) -> &mut Self {
-        debug_assert!(field.spec().ty.admits(&value), "{field:?} cannot hold {value:?}");
-        if let Some(cell) = self.cell(field) {
-            *cell = value;
+        if let Some(place) = self.places.of(field) {
+            self.put_at(place, field, value);
         }
         self
+    }
+
+    #[inline]
+    fn put_at(&mut self, place: usize, field: Field, value: Cell) {
+        debug_assert!(field.spec().ty.admits(&value), "{field:?} cannot hold {value:?}");
+        if let Some(cell) = self.block.cells.get_mut(self.cells + place) {
+            *cell = value;
+        }
     }
 
     fn intern(&mut self, text: &[u8]) -> Span {
@@ -190,12 +194,13 @@ impl EventWriter<'_> {
     }
 
     /// Puts text.
+    #[inline]
     pub fn text(&mut self, field: Field, text: &[u8]) -> &mut Self {
-        if self.kind.place(field).is_none() {
-            return self;
+        if let Some(place) = self.places.of(field) {
+            let span = self.intern(text);
+            self.put_at(place, field, Cell::Text(span));
         }
-        let span = self.intern(text);
-        self.put(field, Cell::Text(span))
+        self
     }
 
     /// Puts a number.
@@ -225,7 +230,7 @@ impl EventWriter<'_> {
 
     /// Puts a list of texts, up to [`limits::MAX_LIST_ITEMS`] of them.
     pub fn texts<'t>(&mut self, field: Field, texts: impl IntoIterator<Item = &'t [u8]>) -> &mut Self {
-        if self.kind.place(field).is_none() {
+        if self.places.of(field).is_none() {
             return self;
         }
         let start = self.block.items.len();
@@ -238,7 +243,7 @@ impl EventWriter<'_> {
 
     /// Puts a list of addresses, up to [`limits::MAX_LIST_ITEMS`] of them.
     pub fn addrs(&mut self, field: Field, addrs: impl IntoIterator<Item = IpAddr>) -> &mut Self {
-        if self.kind.place(field).is_none() {
+        if self.places.of(field).is_none() {
             return self;
         }
         let start = self.block.items.len();

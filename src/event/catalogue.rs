@@ -56,9 +56,9 @@ macro_rules! kinds {
             }
 
             /// Where each field stands in the schema, by the field's code.
-            const fn places(self) -> &'static [u8; 256] {
+            pub(super) const fn places(self) -> &'static Places {
                 match self {
-                    $(Self::$kind => const { &places(&[$(Field::$field),*]) },)*
+                    $(Self::$kind => const { &Places::new(&[$(Field::$field),*]) },)*
                 }
             }
         }
@@ -69,18 +69,32 @@ macro_rules! kinds {
     (@own) => { false };
 }
 
+/// Where each field stands in a schema, by the field's code.
+#[derive(Debug)]
+pub(super) struct Places([u8; 256]);
+
 /// Marks a field that a schema lacks.
 const ABSENT: u8 = u8::MAX;
 
-#[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "evaluated at compile time")]
-const fn places(fields: &[Field]) -> [u8; 256] {
-    let mut places = [ABSENT; 256];
-    let mut index = 0;
-    while index < fields.len() {
-        places[fields[index] as usize] = index as u8;
-        index += 1;
+impl Places {
+    #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "evaluated at compile time")]
+    const fn new(fields: &[Field]) -> Self {
+        let mut places = [ABSENT; 256];
+        let mut index = 0;
+        while index < fields.len() {
+            places[fields[index] as usize] = index as u8;
+            index += 1;
+        }
+        Self(places)
     }
-    places
+
+    /// Where a field stands; nothing where the schema lacks it.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "a table of 256 entries, indexed by a byte")]
+    pub(super) fn of(&self, field: Field) -> Option<usize> {
+        let place = self.0[usize::from(field as u8)];
+        (place != ABSENT).then_some(usize::from(place))
+    }
 }
 
 impl Kind {
@@ -91,10 +105,8 @@ impl Kind {
 
     /// Where a field stands in the schema.
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "a table of 256 entries, indexed by a byte")]
     pub fn place(self, field: Field) -> Option<usize> {
-        let place = self.places()[usize::from(field as u8)];
-        (place != ABSENT).then_some(usize::from(place))
+        self.places().of(field)
     }
 }
 

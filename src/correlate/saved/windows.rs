@@ -3,11 +3,10 @@
 //! Invariant: what is read keeps to the caps of `limits`.
 
 use super::columns::{Column, Damaged, length};
-use crate::correlate::window::{Memory, Recent, Seen, Tally, Window};
+use crate::correlate::window::{Counts, Memory, Recent, Seen, Tally, Window};
 use crate::limits;
 use crate::time::Timestamp;
 use rkyv::{Archive, Deserialize, Serialize};
-use smallvec::SmallVec;
 
 /// The columns.
 #[derive(Debug, Archive, Serialize, Deserialize)]
@@ -59,17 +58,17 @@ impl Windows {
     }
 
     /// Appends a set, and gives its keys to be put in order.
-    pub(in crate::correlate) fn put_recent<K: Copy>(
+    pub(in crate::correlate) fn put_recent<K: Copy + PartialEq>(
         &mut self,
         recent: &Recent<K>,
         mut put: impl FnMut(K),
     ) -> RecentRow {
-        for &Seen { key, newest, count, unforgiven } in &recent.seen {
+        for Seen { key, counts: Counts { newest, count, unforgiven } } in recent.iter() {
             put(key);
             self.seen.push(SeenRow { newest, count, unforgiven });
         }
         let Recent { replace, replaced, newest, .. } = *recent;
-        RecentRow { newest, seen: length(recent.seen.len()), replace, replaced }
+        RecentRow { newest, seen: length(recent.iter().len()), replace, replaced }
     }
 }
 
@@ -105,20 +104,21 @@ impl WindowsIn {
         mut spare: impl FnMut(K),
     ) -> Result<Recent<K>, Damaged> {
         let rows = self.seen.take(row.seen, memory.cap)?;
-        let mut seen: SmallVec<[Seen<K>; 1]> = SmallVec::with_capacity(rows.len());
+        let RecentRow { newest, replace, replaced, .. } = *row;
+        let mut recent = Recent::default();
+        (recent.newest, recent.replace, recent.replaced) = (newest, replace, replaced);
         for SeenRow { newest, count, unforgiven } in rows {
             let key = key()?;
-            if seen.iter().any(|seen| seen.key == key) {
+            if recent.holds(key) {
                 spare(key);
             } else {
-                seen.push(Seen { key, newest, count, unforgiven });
+                recent.put(Seen { key, counts: Counts { newest, count, unforgiven } });
             }
         }
-        let RecentRow { newest, replace, replaced, .. } = *row;
         if replace as usize >= memory.cap {
             return Err(Damaged("a set makes room where it has none"));
         }
-        Ok(Recent { seen, replace, replaced, newest })
+        Ok(recent)
     }
 
     /// Takes the end of the columns.

@@ -88,7 +88,7 @@ impl Module {
             return;
         }
         connection.end = (EndReason::Closed, event.head().time);
-        for fact in connection.pending.drain(..) {
+        for fact in connection.take_pending() {
             fact.names().into_iter().for_each(|name| self.names.release(name));
         }
         self.drop_denials(id);

@@ -55,13 +55,16 @@ impl Module {
             Method::None => {}
             Method::Publickey => {
                 connection.facts.add(Facts::ATTEMPTED);
-                connection.root_refused = None;
+                if let Some(rare) = &mut connection.rare {
+                    rare.root_refused = None;
+                }
                 connection.key_failures = connection.key_failures.saturating_add(entry.repeat);
             }
             method => {
                 let typed = method == Method::KeyboardInteractive;
-                let by_pam = connection.pam_failed.take_if(|_| typed);
-                let before = [by_pam, connection.root_refused.take()];
+                let before = connection.rare.as_mut().map_or([None; 2], |rare| {
+                    [rare.pam_failed.take_if(|_| typed), rare.root_refused.take()]
+                });
                 let counted = before.into_iter().flatten().any(|at| input.time.since(at) <= SAME_FAILURE);
                 self.fail(id, entry.repeat.saturating_sub(u32::from(counted)), input, sink);
             }
@@ -82,7 +85,7 @@ impl Module {
         let connection = self.connections.get_mut(id);
         connection.tried(Method::KeyboardInteractive);
         connection.add_evidence(input.number);
-        connection.pam_failed = Some(input.time);
+        connection.rare_mut().pam_failed = Some(input.time);
         self.fail(id, input.view.entry.repeat, input, sink);
     }
 
@@ -103,7 +106,7 @@ impl Module {
         if !connection.facts.add(Facts::ROOT_REFUSED) {
             return;
         }
-        connection.root_refused = Some(input.time);
+        connection.rare_mut().root_refused = Some(input.time);
         connection.add_evidence(input.number);
         let fact = self.fact(Kind::SSHDRootLoginRefused, input);
         self.tell(id, fact, sink);

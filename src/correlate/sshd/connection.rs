@@ -4,6 +4,7 @@ use crate::correlate::names::NameId;
 use crate::detect::Method;
 use crate::event::{Kind, Severity};
 use crate::time::Timestamp;
+use smallvec::SmallVec;
 use std::net::IpAddr;
 
 /// How far a connection has come; also the queue that it waits in for its deadline.
@@ -166,7 +167,7 @@ impl Facts {
 }
 
 /// What is to be said of one fact before its connection's part of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fact {
     /// The event's kind.
     pub(super) kind: Kind,
@@ -252,47 +253,92 @@ pub(super) struct Connection {
     pub(super) auth: NameId,
     /// The key that succeeded, as sshd describes it.
     pub(super) key: NameId,
-    /// An address that was claimed and contradicts what is known.
-    pub(super) claimed: NameId,
-    /// Why it looks like a probe, and the peer's text.
-    pub(super) probe: [NameId; 2],
     /// Methods that were tried, a bit for each.
     pub(super) methods: u16,
-    /// Ways of misusing a key that were told, a bit for each.
-    pub(super) misuse: u8,
     pub(super) failures: u32,
     pub(super) key_failures: u32,
     /// Time of the first record.
     pub(super) start: Timestamp,
     /// When the login was accepted, or the session opened.
     pub(super) accepted: Timestamp,
-    /// When PAM's own message last counted a failure that sshd may tell of once more.
-    pub(super) pam_failed: Option<Timestamp>,
-    /// When the refusal of root counted a failure that sshd may tell of once more.
-    pub(super) root_refused: Option<Timestamp>,
     /// Time of the newest record.
     pub(super) last: Timestamp,
     /// What ends it, and when: of meaning from [`Phase::Ending`] on.
     pub(super) end: (EndReason, Timestamp),
-    /// Bytes sent and received.
-    pub(super) bytes: Option<(u64, u64)>,
     /// Which of the module's connections it is.
     pub(super) serial: u64,
     /// Arrival of its first record.
     pub(super) created: Timestamp,
     /// Arrival from which its phase's deadline counts.
     pub(super) queued: Timestamp,
-    /// Numbers of the inputs that matter.
-    pub(super) evidence: Vec<u64>,
-    /// Facts that wait for the address.
-    pub(super) pending: Vec<Fact>,
-    /// A refusal of the account, which sshd's own message or the connection's end confirms.
-    pub(super) denial: Option<Box<Fact>>,
+    /// Numbers of the inputs that matter; most connections have no more than stand here.
+    pub(super) evidence: SmallVec<[u64; 4]>,
+    /// What few connections have.
+    pub(super) rare: Option<Box<Rare>>,
     pub(super) queue: Link,
     pub(super) age: Link,
 }
 
+/// What few connections have; apart from the others, of which a storm touches thousands.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Rare {
+    /// An address that was claimed and contradicts what is known.
+    pub(super) claimed: NameId,
+    /// Why it looks like a probe, and the peer's text.
+    pub(super) probe: [NameId; 2],
+    /// Ways of misusing a key that were told, a bit for each.
+    pub(super) misuse: u8,
+    /// When PAM's own message last counted a failure that sshd may tell of once more.
+    pub(super) pam_failed: Option<Timestamp>,
+    /// When the refusal of root counted a failure that sshd may tell of once more.
+    pub(super) root_refused: Option<Timestamp>,
+    /// Bytes sent and received.
+    pub(super) bytes: Option<(u64, u64)>,
+    /// Facts that wait for the address.
+    pub(super) pending: Vec<Fact>,
+    /// A refusal of the account, which sshd's own message or the connection's end confirms.
+    pub(super) denial: Option<Fact>,
+}
+
+impl Rare {
+    /// What a connection has that has nothing of it.
+    const NOTHING: &Self = &Self {
+        claimed: NameId::NONE,
+        probe: [NameId::NONE; 2],
+        misuse: 0,
+        pam_failed: None,
+        root_refused: None,
+        bytes: None,
+        pending: Vec::new(),
+        denial: None,
+    };
+
+    /// Whether there is anything.
+    pub(super) fn is_something(&self) -> bool {
+        self != Self::NOTHING
+    }
+}
+
 impl Connection {
+    pub(super) fn rare(&self) -> &Rare {
+        self.rare.as_deref().unwrap_or(Rare::NOTHING)
+    }
+
+    /// The same, to be added to.
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Takes out the facts that wait for the address.
+    pub(super) fn take_pending(&mut self) -> Vec<Fact> {
+        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.pending)).unwrap_or_default()
+    }
+
+    /// Takes out the refusal of the account.
+    pub(super) fn take_denial(&mut self) -> Option<Fact> {
+        self.rare.as_mut()?.denial.take()
+    }
+
     pub(super) fn monitor(&self) -> u32 {
         self.pids[0]
     }

@@ -15,7 +15,8 @@ use crate::limits;
 impl Module {
     /// Puts all that is known of a connection; the event's schema selects.
     pub(super) fn describe(&self, connection: &Connection, event: &mut EventWriter<'_>) {
-        let Connection { facts, user, auth, claimed, .. } = *connection;
+        let Connection { facts, user, auth, .. } = *connection;
+        let claimed = connection.rare().claimed;
         self.describe_client(connection, event);
         if user.is_some() {
             event.text(Field::User, self.names.text(user));
@@ -104,8 +105,8 @@ impl Module {
     pub(super) fn tell(&mut self, id: Id, fact: Fact, sink: &mut Sink<'_>) {
         let connection = self.connections.get_mut(id);
         let waits = connection.addr.is_none() && connection.phase != Phase::Ended;
-        if waits && connection.pending.len() < limits::MAX_PENDING_FACTS {
-            connection.pending.push(fact);
+        if waits && connection.rare().pending.len() < limits::MAX_PENDING_FACTS {
+            connection.rare_mut().pending.push(fact);
             return;
         }
         self.tell_now(id, fact, sink);
@@ -113,11 +114,9 @@ impl Module {
 
     /// Tells the facts that have waited.
     pub(super) fn tell_pending(&mut self, id: Id, sink: &mut Sink<'_>) {
-        let mut pending = std::mem::take(&mut self.connections.get_mut(id).pending);
-        for fact in pending.drain(..) {
+        for fact in self.connections.get_mut(id).take_pending() {
             self.tell_now(id, fact, sink);
         }
-        self.connections.get_mut(id).pending = pending;
     }
 
     fn tell_now(&mut self, id: Id, fact: Fact, sink: &mut Sink<'_>) {

@@ -6,7 +6,7 @@
 //!
 //! Invariant: each connection is told of once.
 
-use super::connection::{Connection, EndReason, Facts, Phase};
+use super::connection::{Connection, EndReason, Fact, Facts, Phase, Rare};
 use super::table::Id;
 use super::thresholds::Failure;
 use super::{Input, Module};
@@ -232,7 +232,7 @@ impl Module {
             .duration(Field::Duration, finish.since(connection.accepted))
             .text(Field::EndReason, reason.name().as_bytes())
             .evidence(connection.evidence.iter().copied());
-        if let Some((sent, received)) = connection.bytes {
+        if let Some((sent, received)) = connection.rare().bytes {
             event.count(Field::BytesSent, sent).count(Field::BytesReceived, received);
         }
     }
@@ -273,12 +273,12 @@ impl Module {
     /// Tells of a connection that ended before authentication.
     fn tell_probe(&mut self, id: Id, time: Timestamp, sink: &mut Sink<'_>) {
         let connection = self.connections.get(id);
-        let unknown = connection.addr.is_none() && !connection.probe[0].is_some();
+        let unknown = connection.addr.is_none() && !connection.rare().probe[0].is_some();
         let silent = connection.facts.has(Facts::PAM_ONLY) || connection.facts.has(Facts::IGNORED);
         if unknown || silent {
             return;
         }
-        let [reason, detail] = connection.probe.map(|name| self.names.text(name));
+        let [reason, detail] = connection.rare().probe.map(|name| self.names.text(name));
         let reason = if reason.is_empty() { connection.end.0.name().as_bytes() } else { reason };
         let trusted = connection.facts.has(Facts::TRUSTED);
         let Some(mut event) = sink.raise(Raise { trusted, ..Raise::new(Kind::SSHDProtocolProbe, time) })
@@ -287,7 +287,7 @@ impl Module {
         };
         self.describe(connection, &mut event);
         event.text(Field::Reason, reason).evidence(connection.evidence.iter().copied());
-        if connection.probe[1].is_some() {
+        if connection.rare().probe[1].is_some() {
             event.text(Field::Detail, detail);
         }
     }
@@ -316,14 +316,13 @@ impl Module {
 
     /// Forgets an ended connection.
     pub(super) fn discard(&mut self, id: Id) {
-        let connection = self.connections.get_mut(id);
-        let Connection { host, user, auth, key, claimed, probe, .. } = *connection;
-        for fact in connection.pending.drain(..).chain(connection.denial.take().map(|fact| *fact)) {
-            fact.names().into_iter().for_each(|name| self.names.release(name));
-        }
-        self.connections.remove(id);
-        for name in [host, user, auth, key, claimed, probe[0], probe[1]] {
+        let Connection { host, user, auth, key, rare, .. } = self.connections.remove(id);
+        for name in [host, user, auth, key] {
             self.names.release(name);
+        }
+        if let Some(Rare { claimed, probe: [reached, text], pending, denial, .. }) = rare.map(|rare| *rare) {
+            let of_facts = pending.iter().chain(&denial).flat_map(Fact::names);
+            of_facts.chain([claimed, reached, text]).for_each(|name| self.names.release(name));
         }
     }
 }

@@ -173,7 +173,7 @@ impl Module {
         let Connection { addr: known, failures, last, .. } = *self.connections.get(id);
         self.connections.set_addr(id, addr, input.view.entry.port);
         self.connections.get_mut(id).facts.add(standing(&self.options, addr));
-        if !self.connections.get(id).pending.is_empty() {
+        if !self.connections.get(id).rare().pending.is_empty() {
             self.learn_user(id, input);
             self.tell_pending(id, sink);
         }

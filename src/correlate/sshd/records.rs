@@ -27,8 +27,9 @@ impl Module {
             _ => b"protocol error",
         };
         let connection = self.connections.get_mut(id);
-        if !connection.probe[0].is_some() && !connection.is_login() && connection.phase != Phase::Ended {
-            connection.probe = [self.names.hold_text(reason), self.names.hold_text(view.detail(1))];
+        if !connection.rare().probe[0].is_some() && !connection.is_login() && connection.phase != Phase::Ended {
+            let probe = [reason, view.detail(1)].map(|text| self.names.hold_text(text));
+            connection.rare_mut().probe = probe;
             connection.add_evidence(input.number);
         }
         let last = match entry.kind {
@@ -166,7 +167,8 @@ impl Module {
     pub(super) fn transferred(&mut self, input: &Input<'_>, sink: &mut Sink<'_>) {
         let Some(id) = self.find(input, sink) else { return };
         let received = std::str::from_utf8(input.view.detail(0)).ok().and_then(|text| text.parse().ok());
-        self.connections.get_mut(id).bytes = Some((input.view.entry.number, received.unwrap_or(0)));
+        let bytes = (input.view.entry.number, received.unwrap_or(0));
+        self.connections.get_mut(id).rare_mut().bytes = Some(bytes);
     }
 
     /// Takes a record that says nothing by itself, but that its connection is alive.

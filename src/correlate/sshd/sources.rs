@@ -22,8 +22,8 @@ pub(super) struct Source {
     /// The users it tried, with its failures for each.
     pub(super) users: Recent<NameId>,
     pub(super) enumeration: Crossing,
-    /// Its connections that did not authenticate in time.
-    pub(super) timeouts: Window,
+    /// Its connections that did not authenticate in time, where there were any.
+    pub(super) timeouts: Option<Box<Window>>,
 }
 
 /// What is remembered of one existing user.
@@ -118,38 +118,37 @@ impl<K: Copy + Eq + Hash, T: Default> Ledger<K, T> {
         self.table.len() >= self.cap
     }
 
-    fn find(&self, key: K) -> Option<u32> {
+    fn place(&self, key: K) -> Option<u32> {
         let hash = self.random.hash_one(key);
         self.table.find(hash, |&index| self.slots.get(index as usize).is_some_and(|s| s.key == key)).copied()
     }
 
     /// The entry of a key.
     pub(super) fn get(&self, key: K) -> Option<&T> {
-        self.find(key).and_then(|index| self.slots.get(index as usize)).map(|slot| &slot.entry)
+        self.place(key).and_then(|index| self.slots.get(index as usize)).map(|slot| &slot.entry)
     }
 
     /// The entry of a key, to be changed.
     pub(super) fn get_mut(&mut self, key: K) -> Option<&mut T> {
-        self.find(key).and_then(|index| self.at(index))
+        self.place(key).and_then(|index| self.at(index))
     }
 
-    /// The entry at a place that [`Ledger::place`] gave; of use until the next entry is taken out.
+    /// The entry at a place that [`Ledger::find`] or [`Ledger::add`] gave; of use until the next entry is taken out.
     pub(super) fn at(&mut self, place: u32) -> Option<&mut T> {
         self.slots.get_mut(place as usize).map(|slot| &mut slot.entry)
     }
 
-    /// The place of a key that speaks now, made if it is not there; the caller has made room.
-    pub(super) fn place(&mut self, key: K, now: Timestamp) -> u32 {
-        let index = self.find(key).unwrap_or_else(|| self.insert(key, now));
-        if let Some(slot) = self.slots.get_mut(index as usize) {
-            slot.last = slot.last.max(now);
-        }
-        index
+    /// The place of a key that speaks now, if it is there.
+    pub(super) fn find(&mut self, key: K, now: Timestamp) -> Option<u32> {
+        let index = self.place(key)?;
+        let slot = self.slots.get_mut(index as usize)?;
+        slot.last = slot.last.max(now);
+        Some(index)
     }
 
     /// The entry of a key that speaks now, made if it is not there; the caller has made room.
     pub(super) fn entry(&mut self, key: K, now: Timestamp) -> Option<&mut T> {
-        let place = self.place(key, now);
+        let place = self.find(key, now).unwrap_or_else(|| self.add(key, now));
         self.at(place)
     }
 
@@ -163,17 +162,18 @@ impl<K: Copy + Eq + Hash, T: Default> Ledger<K, T> {
 
     /// Adds an entry at the end of the queue, unless there is no room or the key is there.
     pub(super) fn restore(&mut self, key: K, standing: Standing) -> Option<&mut T> {
-        if self.is_full() || self.find(key).is_some() {
+        if self.is_full() || self.place(key).is_some() {
             return None;
         }
-        let index = self.insert(key, standing.last);
+        let index = self.add(key, standing.last);
         if let Some((_, due)) = self.queue.back_mut() {
             *due = standing.due;
         }
         self.at(index)
     }
 
-    fn insert(&mut self, key: K, now: Timestamp) -> u32 {
+    /// The place of a key that is not there, made; the caller has made room.
+    pub(super) fn add(&mut self, key: K, now: Timestamp) -> u32 {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { key, last: now, entry: T::default() });
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)

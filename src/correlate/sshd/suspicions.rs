@@ -43,9 +43,9 @@ impl Module {
             entry.number == 0 || connection.port == 0 || entry.number == u64::from(connection.port);
         let agrees = parsed.is_some() && parsed == connection.addr && port_agrees;
         let conflicts = parsed.is_some() && connection.addr.is_some() && !agrees;
-        if parsed.is_some() && !agrees && !connection.claimed.is_some() {
+        if parsed.is_some() && !agrees && !connection.rare().claimed.is_some() {
             let name = self.names.hold_text(claimed);
-            self.connections.get_mut(id).claimed = name;
+            self.connections.get_mut(id).rare_mut().claimed = name;
         }
         let cut = entry.flags.has(Flags::CUT) && !agrees;
         if (!conflicts && !cut) || !self.connections.get_mut(id).facts.add(Facts::SUSPICIOUS) {
@@ -91,13 +91,13 @@ impl Module {
     pub(super) fn account_refused(&mut self, input: &Input<'_>, sink: &mut Sink<'_>) {
         let Some(id) = self.open(input, sink) else { return };
         let connection = self.connections.get(id);
-        if connection.phase == Phase::Ended || connection.is_login() || connection.denial.is_some() {
+        if connection.phase == Phase::Ended || connection.is_login() || connection.rare().denial.is_some() {
             return;
         }
         let mut fact = self.fact(Kind::SSHDAccountDenied, input);
         fact.user = self.fact_user(input);
         fact.reason = self.names.hold_text(input.view.detail(0));
-        self.connections.get_mut(id).denial = Some(Box::new(fact));
+        self.connections.get_mut(id).rare_mut().denial = Some(fact);
     }
 
     /// Takes `Access denied for user NAME by PAM account configuration`, with which sshd ends the connection.
@@ -110,11 +110,11 @@ impl Module {
         }
         connection.facts.add(Facts::ATTEMPTED);
         connection.facts.add(Facts::BEYOND_KEYS);
-        if connection.denial.is_none() {
+        if connection.rare().denial.is_none() {
             let mut fact = self.fact(Kind::SSHDAccountDenied, input);
             fact.user = self.fact_user(input);
             fact.reason = self.names.hold_text(b"PAM account configuration");
-            self.connections.get_mut(id).denial = Some(Box::new(fact));
+            self.connections.get_mut(id).rare_mut().denial = Some(fact);
         }
         self.tell_denial(id, sink);
         self.finish(id, Ending::by(input, EndReason::AccountDenied), sink);
@@ -127,14 +127,14 @@ impl Module {
         if connection.facts.has(Facts::PAM_ONLY) || connection.is_login() {
             return;
         }
-        if let Some(fact) = connection.denial.take() {
-            self.tell(id, *fact, sink);
+        if let Some(fact) = connection.take_denial() {
+            self.tell(id, fact, sink);
         }
     }
 
     /// Forgets that the account was refused: the login was accepted all the same.
     pub(super) fn drop_denials(&mut self, id: Id) {
-        if let Some(fact) = self.connections.get_mut(id).denial.take() {
+        if let Some(fact) = self.connections.get_mut(id).take_denial() {
             fact.names().into_iter().for_each(|name| self.names.release(name));
         }
     }
@@ -172,10 +172,11 @@ impl Module {
         connection.facts.add(Facts::ATTEMPTED);
         connection.add_evidence(input.number);
         let bit = 1 << (misuse as u8);
-        if connection.misuse & bit != 0 {
+        let told = &mut connection.rare_mut().misuse;
+        if *told & bit != 0 {
             return;
         }
-        connection.misuse |= bit;
+        *told |= bit;
         let mut fact = Fact { severity, ..self.fact(Kind::SSHDKeyMisuse, input) };
         fact.user = self.fact_user(input);
         fact.reason = self.names.hold_text(if reason.is_empty() { b"refused certificate" } else { reason });

@@ -134,21 +134,15 @@ impl Connections {
         id
     }
 
-    /// Takes a connection away; what it held is for the caller to let go of.
-    pub(super) fn remove(&mut self, id: Id) {
+    /// Takes a connection out; what it held is for the caller to let go of.
+    pub(super) fn remove(&mut self, id: Id) -> Connection {
         self.forget_addr(id);
         for pid in self.get(id).pids {
             self.forget_pid(id, pid);
         }
         self.leave(id);
-        let slot = self.get_mut(id);
-        let (mut evidence, mut pending) =
-            (std::mem::take(&mut slot.evidence), std::mem::take(&mut slot.pending));
-        evidence.clear();
-        evidence.shrink_to(8);
-        pending.clear();
-        *slot = Connection { evidence, pending, ..Connection::default() };
         self.free.push(id);
+        std::mem::take(self.get_mut(id))
     }
 
     /// How many connections there have ever been.

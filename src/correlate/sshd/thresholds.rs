@@ -74,12 +74,17 @@ impl Module {
         let connection = self.connections.get(id);
         let Some(addr) = connection.addr.filter(|_| !connection.facts.has(Facts::IGNORED)) else { return };
         let key = SourceKey::new(addr, self.options.ipv6_prefix);
-        if self.sources.is_full() && self.sources.get(key).is_none() {
-            self.evict_source();
-        }
         let span = self.options.login_failure_window;
-        let limit = self.limit(self.connections.get(id).facts);
-        let place = self.sources.place(key, failure.now);
+        let limit = self.limit(connection.facts);
+        let place = match self.sources.find(key, failure.now) {
+            Some(place) => place,
+            None => {
+                if self.sources.is_full() {
+                    self.evict_source();
+                }
+                self.sources.add(key, failure.now)
+            }
+        };
         let Some(source) = self.sources.at(place) else { return };
         if failure.count > 0 {
             if source.failures.newest().is_some_and(|newest| newest.plus(span) <= failure.time) {
@@ -134,8 +139,11 @@ impl Module {
                 true
             }
         };
+        if !news {
+            return;
+        }
         let distinct = source.users.distinct(source.users.newest().minus(ENUMERATION_WINDOW));
-        if news && source.enumeration.crosses(distinct, ENUMERATION_LIMIT) {
+        if source.enumeration.crosses(distinct, ENUMERATION_LIMIT) {
             self.tell_enumeration(id, key, distinct, failure, sink);
         }
     }
@@ -144,22 +152,15 @@ impl Module {
     /// no part of an attack.
     fn note_target(&mut self, id: Id, key: SourceKey, failure: Failure, sink: &mut Sink<'_>) {
         let Connection { user, facts, .. } = *self.connections.get(id);
-        let beside = facts.has(Facts::INVALID_USER) || facts.has(Facts::TRUSTED);
-        if !user.is_some() || beside || self.names.text(user) == b"root" {
+        if !user.is_some() || facts.has(Facts::INVALID_USER) || facts.has(Facts::TRUSTED) {
             return;
         }
-        if self.targets.get(user).is_none() {
-            if self.targets.is_full() {
-                self.stats.evicted += 1;
-                self.quiet_until = Timestamp::MIN;
-                if let Some(evicted) = self.targets.evict() {
-                    clear_target(evicted, &mut self.names);
-                }
-            }
-            self.names.share(user);
-        }
-        let Some(target) = self.targets.entry(user, failure.now) else { return };
-        target.user = user;
+        let place = match self.targets.find(user, failure.now) {
+            Some(place) => place,
+            None if self.names.text(user) == b"root" => return,
+            None => self.add_target(user, failure.now),
+        };
+        let Some(target) = self.targets.at(place) else { return };
         if target.told.is_some_and(|told| failure.time < told.plus(DAY)) {
             return;
         }
@@ -169,6 +170,22 @@ impl Module {
             target.told = Some(failure.time);
             self.tell_distributed(id, start, failure, sink);
         }
+    }
+
+    /// Begins to remember a user.
+    fn add_target(&mut self, user: NameId, now: Timestamp) -> u32 {
+        if self.targets.is_full() {
+            self.stats.evicted += 1;
+            self.quiet_until = Timestamp::MIN;
+            if let Some(evicted) = self.targets.evict() {
+                clear_target(evicted, &mut self.names);
+            }
+        }
+        let place = self.targets.add(user, now);
+        if let Some(target) = self.targets.at(place) {
+            target.user = self.names.share(user);
+        }
+        place
     }
 
     fn tell_attempts(&mut self, id: Id, key: SourceKey, count: u64, time: Timestamp, sink: &mut Sink<'_>) {
@@ -181,7 +198,7 @@ impl Module {
         };
         let span = self.options.login_failure_window;
         let newest = source.failures.newest().unwrap_or(time);
-        let users = || source.users.since(newest.minus(span)).filter(|seen| seen.count > 0);
+        let users = || source.users.since(newest.minus(span)).filter(|seen| seen.counts.count > 0);
         self.describe_source(connection, key, &mut event);
         event
             .count(Field::Count, count)
@@ -215,8 +232,8 @@ impl Module {
             .count(Field::Limit, ENUMERATION_LIMIT)
             .duration(Field::Window, ENUMERATION_WINDOW)
             .texts(Field::Users, users().map(|seen| self.names.text(seen.key)))
-            .count(Field::Count, users().map(|seen| u64::from(seen.count)).sum())
-            .time(Field::Start, users().map(|seen| seen.newest).min().unwrap_or(failure.time))
+            .count(Field::Count, users().map(|seen| u64::from(seen.counts.count)).sum())
+            .time(Field::Start, users().map(|seen| seen.counts.newest).min().unwrap_or(failure.time))
             .time(Field::Finish, source.users.newest())
             .evidence([failure.number]);
     }
@@ -234,8 +251,8 @@ impl Module {
             .count(Field::Limit, DISTRIBUTED_LIMIT as u64)
             .duration(Field::Window, HOUR)
             .addrs(Field::Addrs, sources().map(|seen| seen.key.addr()))
-            .count(Field::Count, sources().map(|seen| u64::from(seen.count)).sum())
-            .time(Field::Start, sources().map(|seen| seen.newest).min().unwrap_or(failure.time))
+            .count(Field::Count, sources().map(|seen| u64::from(seen.counts.count)).sum())
+            .time(Field::Start, sources().map(|seen| seen.counts.newest).min().unwrap_or(failure.time))
             .time(Field::Finish, failure.time)
             .evidence([failure.number]);
     }
@@ -258,7 +275,7 @@ impl Module {
         let Some(mut event) = sink.raise(raise) else { return };
         self.describe(connection, &mut event);
         let others = self.sources.get(key).into_iter().flat_map(|source| source.users.since(past.start));
-        let others = others.filter(|seen| seen.unforgiven > 0 && seen.key != user).map(|seen| seen.key);
+        let others = others.filter(|seen| seen.counts.unforgiven > 0 && seen.key != user).map(|seen| seen.key);
         let own = (past.own > 0).then_some(user);
         event
             .count(Field::Count, past.own.saturating_add(past.others))
@@ -275,7 +292,8 @@ impl Module {
             self.evict_source();
         }
         let Some(source) = self.sources.entry(key, input.arrival) else { return (1, false) };
-        match source.timeouts.add(input.time, input.view.entry.repeat, input.number, TIMEOUT_WINDOW) {
+        let timeouts = source.timeouts.get_or_insert_default();
+        match timeouts.add(input.time, input.view.entry.repeat, input.number, TIMEOUT_WINDOW) {
             Counted::Within(count) => (count, count >= TIMEOUT_LIMIT),
             Counted::Late => {
                 self.stats.late += 1;
@@ -308,7 +326,7 @@ impl Module {
 /// Forgets what is remembered of a source.
 pub(super) fn clear_source(source: &mut Source, names: &mut Names) {
     source.failures.clear();
-    source.timeouts.clear();
+    source.timeouts = None;
     source.attempts.reset();
     source.enumeration.reset();
     source.users.drain().for_each(|user| names.release(user));
@@ -339,9 +357,9 @@ impl Past {
     fn of(source: &Source, user: NameId, now: Timestamp, limit: u64, span: Duration) -> Self {
         let start = now.minus(HOUR);
         let (mut own, mut others, mut users) = (0, 0, 0);
-        for seen in source.users.since(start).filter(|seen| seen.unforgiven > 0) {
+        for seen in source.users.since(start).filter(|seen| seen.counts.unforgiven > 0) {
             users += 1;
-            *(if seen.key == user { &mut own } else { &mut others }) += u64::from(seen.unforgiven);
+            *(if seen.key == user { &mut own } else { &mut others }) += u64::from(seen.counts.unforgiven);
         }
         let recent = source.failures.newest().is_some_and(|newest| newest > start);
         let over = source.failures.count(now, span) >= limit || (source.attempts.has_crossed() && recent);

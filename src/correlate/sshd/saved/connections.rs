@@ -6,7 +6,7 @@ use crate::correlate::names::NameId;
 use crate::correlate::saved::columns::{Column, Damaged, count, length};
 use crate::correlate::saved::texts::{TextsIn, TextsOut};
 use crate::correlate::sshd::Options;
-use crate::correlate::sshd::connection::{Connection, EndReason, Fact, Facts, Phase};
+use crate::correlate::sshd::connection::{Connection, EndReason, Fact, Facts, Phase, Rare};
 use crate::correlate::sshd::network::standing;
 use crate::correlate::sshd::table::Connections;
 use crate::event::{Kind, Severity};
@@ -101,7 +101,8 @@ impl SavedConnections {
     }
 
     fn put(&mut self, connection: &Connection, found: bool, texts: &mut TextsOut<'_>) {
-        for fact in connection.pending.iter().chain(connection.denial.as_deref()) {
+        let rare = connection.rare();
+        for fact in rare.pending.iter().chain(&rare.denial) {
             self.facts.push(FactRow {
                 time: fact.time,
                 number: fact.number,
@@ -120,27 +121,27 @@ impl SavedConnections {
             accepted: connection.accepted,
             last: connection.last,
             finish: connection.end.1,
-            pam_failed: connection.pam_failed,
-            root_refused: connection.root_refused,
-            bytes: connection.bytes,
+            pam_failed: rare.pam_failed,
+            root_refused: rare.root_refused,
+            bytes: rare.bytes,
             host: texts.put(connection.host),
             user: texts.put(connection.user),
             auth: texts.put(connection.auth),
             key: texts.put(connection.key),
-            claimed: texts.put(connection.claimed),
-            probe: connection.probe.map(|name| texts.put(name)),
+            claimed: texts.put(rare.claimed),
+            probe: rare.probe.map(|name| texts.put(name)),
             pids: connection.pids,
             failures: connection.failures,
             key_failures: connection.key_failures,
             evidence: length(connection.evidence.len()),
-            pending: length(connection.pending.len()),
+            pending: length(rare.pending.len()),
             addr: connection.addr,
             port: connection.port,
             facts: connection.facts.bits(),
             methods: connection.methods,
-            misuse: connection.misuse,
+            misuse: rare.misuse,
             reason: connection.end.0 as u8,
-            denied: connection.denial.is_some(),
+            denied: rare.denial.is_some(),
             counted: connection.counted,
             found,
         });
@@ -203,6 +204,16 @@ impl Columns<'_, '_> {
         }
         let pending = (0..row.pending).map(|_| self.fact()).collect::<Result<_, _>>()?;
         let evidence = self.evidence.take(row.evidence, limits::MAX_EVIDENCE)?.collect();
+        let rare = Rare {
+            claimed: self.texts.get(row.claimed)?,
+            probe: [self.texts.get(reached)?, self.texts.get(text)?],
+            misuse: row.misuse,
+            pam_failed: row.pam_failed,
+            root_refused: row.root_refused,
+            bytes: row.bytes,
+            pending,
+            denial: if row.denied { Some(self.fact()?) } else { None },
+        };
         Ok(Connection {
             host: self.texts.get(row.host)?,
             addr: row.addr,
@@ -214,25 +225,18 @@ impl Columns<'_, '_> {
             user: self.texts.get(row.user)?,
             auth: self.texts.get(row.auth)?,
             key: self.texts.get(row.key)?,
-            claimed: self.texts.get(row.claimed)?,
-            probe: [self.texts.get(reached)?, self.texts.get(text)?],
             methods: row.methods,
-            misuse: row.misuse,
             failures: row.failures,
             key_failures: row.key_failures,
             start: row.start,
             accepted: row.accepted,
-            pam_failed: row.pam_failed,
-            root_refused: row.root_refused,
             last: row.last,
             end: (reason, row.finish),
-            bytes: row.bytes,
             serial: row.serial,
             created: row.created,
             queued: row.queued,
             evidence,
-            pending,
-            denial: if row.denied { Some(Box::new(self.fact()?)) } else { None },
+            rare: rare.is_something().then(|| Box::new(rare)),
             ..Connection::default()
         })
     }

@@ -86,7 +86,8 @@ impl SavedSources {
     pub(super) fn of(module: &Module, texts: &mut TextsOut<'_>) -> Self {
         // Room for all at once: what grows by doubling touches twice as much memory.
         let tallies = |(_, _, source): (_, _, &Source)| {
-            source.failures.tallies().len() + source.timeouts.tallies().len()
+            let timeouts = source.timeouts.as_ref().map_or(0, |timeouts| timeouts.tallies().len());
+            source.failures.tallies().len() + timeouts
         };
         let count = module.sources.len();
         let mut windows = Windows::with_room(module.sources.queued().map(tallies).sum(), count);
@@ -99,7 +100,7 @@ impl SavedSources {
             users: windows.put_recent(&source.users, |user| users.push(texts.put(user))),
             addr: key.addr(),
             failures: windows.put_window(&source.failures),
-            timeouts: windows.put_window(&source.timeouts),
+            timeouts: source.timeouts.as_ref().map_or(0, |timeouts| windows.put_window(timeouts)),
         }));
         let targets = module.targets.queued().map(|(user, standing, target)| TargetRow {
             standing: standing.into(),
@@ -172,10 +173,11 @@ impl Columns<'_, '_> {
         let key = || users.next().and_then(|user| texts.get(user));
         let users = windows.recent(&row.users, USERS, key, |user| spare.push(user))?;
         spare.into_iter().for_each(|user: NameId| texts.names.release(user));
+        let (failures, timeouts) = (windows.window(row.failures)?, windows.window(row.timeouts)?);
         Ok(Source {
             users,
-            failures: windows.window(row.failures)?,
-            timeouts: windows.window(row.timeouts)?,
+            failures,
+            timeouts: (row.timeouts > 0).then(|| Box::new(timeouts)),
             attempts: Crossing::of(row.attempts),
             enumeration: Crossing::of(row.enumeration),
         })
