@@ -99,7 +99,8 @@ fn batches(say: impl Fn(u32, &mut Vec<Said>)) -> Vec<(Sequenced, Observations)> 
         let mut observations = Observations::default();
         for (frame, FrameSpan { span, .. }) in (0..).zip(&frames) {
             let record = Record::parse(span.of(&bytes), arrival, &Zone::UTC).unwrap();
-            let subject = Subject { record: &record, bytes: &bytes, frame, truncated: false, arrival };
+            let subject =
+                Subject { record: &record, bytes: &bytes, frame, truncated: false, arrival, host: None };
             detector.observe(&mut scratch, subject, &mut observations);
         }
         let (inputs, slot) = (frames.len() as u64, batches.len() as u64);

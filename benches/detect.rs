@@ -75,8 +75,14 @@ fn bench(criterion: &mut Criterion) {
                     out.clear();
                 }
                 let record = black_box(&record);
-                let subject =
-                    Subject { record, bytes, frame: 0, truncated: false, arrival: Timestamp::EPOCH };
+                let subject = Subject {
+                    record,
+                    bytes,
+                    frame: 0,
+                    truncated: false,
+                    arrival: Timestamp::EPOCH,
+                    host: None,
+                };
                 detector.observe(&mut scratch, subject, &mut out);
             });
             black_box(&out);

@@ -78,7 +78,7 @@ fn take(correlator: &mut Correlator, number: u64, record: &'static str, events: 
     let (bytes, mut observations) = (Bytes::from_static(record.as_bytes()), Observations::default());
     let parsed = Record::parse(&bytes, Timestamp::EPOCH, &Zone::UTC).unwrap();
     let arrival = parsed.timestamp.unwrap();
-    let subject = Subject { record: &parsed, bytes: &bytes, frame: 0, truncated: false, arrival };
+    let subject = Subject { record: &parsed, bytes: &bytes, frame: 0, truncated: false, arrival, host: None };
     detector.observe(&mut detector.scratch(), subject, &mut observations);
     let origin = Arc::new(Origin { listener: String::new(), peer: String::new() });
     let batch = Batch { origin, bytes, frames: vec![FrameSpan { span: Span::EMPTY, truncated: false }] };

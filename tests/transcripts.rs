@@ -72,8 +72,14 @@ fn tell(detector: &Detector, records: &[(Timestamp, String)]) -> Vec<Value> {
         let bytes = Bytes::from(record.clone());
         let parsed = Record::parse(&bytes, *arrival, &Zone::UTC).unwrap();
         let mut observations = Observations::default();
-        let subject =
-            Subject { record: &parsed, bytes: &bytes, frame: 0, truncated: false, arrival: *arrival };
+        let subject = Subject {
+            record: &parsed,
+            bytes: &bytes,
+            frame: 0,
+            truncated: false,
+            arrival: *arrival,
+            host: None,
+        };
         detector.observe(&mut scratch, subject, &mut observations);
         let span = Span::new(0, u32::try_from(bytes.len()).unwrap());
         let origin = Arc::new(Origin { listener: String::new(), peer: String::new() });

@@ -33,6 +33,8 @@ pub struct Subject<'a> {
     pub truncated: bool,
     /// When it arrived.
     pub arrival: Timestamp,
+    /// Its host as [`Detector::hear`] knows it; where it was not heard, it is hashed anew.
+    pub host: Option<Name>,
 }
 
 /// Compiled detection, shared by all workers.
@@ -47,9 +49,6 @@ pub struct Detector {
 #[derive(Debug)]
 pub struct Scratch {
     pub(super) caches: Option<Caches>,
-    /// The last host, whose hash is kept because records come in runs from one host.
-    host: Vec<u8>,
-    host_hash: u64,
     pub(super) roll: Roll,
 }
 
@@ -63,12 +62,7 @@ impl Detector {
 
     /// Makes the scratch space of one worker.
     pub fn scratch(&self) -> Scratch {
-        Scratch {
-            caches: self.reader.as_ref().map(Reader::caches),
-            host: Vec::new(),
-            host_hash: self.hash(b""),
-            roll: Roll::default(),
-        }
+        Scratch { caches: self.reader.as_ref().map(Reader::caches), roll: Roll::default() }
     }
 
     /// The automata, when messages of sshd are of interest.
@@ -198,24 +192,18 @@ impl Detector {
         let entry = entries.last_mut()?;
         entry.flags.set(Flags::OWN_TIME, record.timestamp.is_some());
         entry.pid = record.procid.map_or(0, pid);
-        if let Some(host) = record.hostname {
-            entry.host.span = Span::locate(subject.bytes, host);
-            entry.host.hash = self.host_hash(scratch, host);
-        } else {
-            entry.host = self.nameless(&mut scratch.roll, derived);
-        }
+        entry.host = match (subject.host, record.hostname) {
+            (Some(heard), _) => heard,
+            (None, Some(host)) => self.name_in(subject.bytes, host),
+            (None, None) => self.nameless(&mut scratch.roll, derived),
+        };
         Some(entry)
     }
 
-    /// The hash of a host, which is made where it is not the last one.
+    /// A name that stands in the bytes of a batch.
     #[inline]
-    pub(super) fn host_hash(&self, scratch: &mut Scratch, host: &[u8]) -> u64 {
-        if host != scratch.host {
-            scratch.host.clear();
-            scratch.host.extend_from_slice(host);
-            scratch.host_hash = self.hash(host);
-        }
-        scratch.host_hash
+    pub(super) fn name_in(&self, bytes: &[u8], name: &[u8]) -> Name {
+        Name { span: Span::locate(bytes, name), derived: false, hash: self.hash(name) }
     }
 
     #[inline]

@@ -29,8 +29,14 @@ fn with_observation<T>(app: &str, message: &[u8], check: impl FnOnce(Option<View
     let bytes = frame(app, message);
     let record = Record::parse(&bytes, Timestamp::EPOCH, &Zone::UTC).unwrap();
     let mut out = Observations::default();
-    let subject =
-        Subject { record: &record, bytes: &bytes, frame: 3, truncated: false, arrival: Timestamp::EPOCH };
+    let subject = Subject {
+        record: &record,
+        bytes: &bytes,
+        frame: 3,
+        truncated: false,
+        arrival: Timestamp::EPOCH,
+        host: None,
+    };
     DETECTOR.observe(&mut DETECTOR.scratch(), subject, &mut out);
     assert!(out.entries.len() <= 1, "{:?}", out.entries);
     let mut views = out.views(&bytes);

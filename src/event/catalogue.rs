@@ -77,7 +77,11 @@ pub(super) struct Places([u8; 256]);
 const ABSENT: u8 = u8::MAX;
 
 impl Places {
-    #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "evaluated at compile time")]
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        reason = "evaluated at compile time"
+    )]
     const fn new(fields: &[Field]) -> Self {
         let mut places = [ABSENT; 256];
         let mut index = 0;

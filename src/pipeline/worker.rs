@@ -140,8 +140,9 @@ pub(super) fn observe(
         let bytes = span.of(&batch.bytes);
         let reject = match Record::parse(bytes, arrival, zone) {
             Ok(record) => {
-                let subject = Subject { record: &record, bytes: &batch.bytes, frame, truncated, arrival };
-                if shared.detector.hear(scratch, &shared.rules, subject, observations) {
+                let bytes = &batch.bytes;
+                let mut subject = Subject { record: &record, bytes, frame, truncated, arrival, host: None };
+                if shared.detector.hear(scratch, &shared.rules, &mut subject, observations) {
                     understand(shared, scratch, subject, observations, counts);
                     continue;
                 }

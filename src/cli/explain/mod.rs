@@ -123,7 +123,8 @@ impl Explainer {
         observations.clear();
         let record = Record::parse(line, self.reference, &self.zone.zone);
         if let Ok(record) = &record {
-            let subject = Subject { record, bytes: line, frame: 0, truncated, arrival: self.reference };
+            let subject =
+                Subject { record, bytes: line, frame: 0, truncated, arrival: self.reference, host: None };
             self.detector.observe(&mut self.scratch, subject, &mut observations);
         }
         tell(&Understood { written, record, line, observations: &observations, explainer: self });

@@ -88,8 +88,9 @@ impl Machine {
             scratch.arrive(arrival);
             let bytes = &sequenced.batch.bytes;
             let record = Record::parse(span.span.of(bytes), arrival, &Zone::UTC).unwrap();
-            let subject = Subject { record: &record, bytes, frame, truncated: false, arrival };
-            detector.hear(&mut scratch, &self.options.rules, subject, &mut observations);
+            let mut subject =
+                Subject { record: &record, bytes, frame, truncated: false, arrival, host: None };
+            detector.hear(&mut scratch, &self.options.rules, &mut subject, &mut observations);
         }
         let fired = self.correlator.fold(&sequenced, &observations, &mut self.events);
         let kept = self.correlator.kept(&observations).map(|frame| first + u64::from(frame));

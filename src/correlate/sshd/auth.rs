@@ -62,9 +62,10 @@ impl Module {
             }
             method => {
                 let typed = method == Method::KeyboardInteractive;
-                let before = connection.rare.as_mut().map_or([None; 2], |rare| {
-                    [rare.pam_failed.take_if(|_| typed), rare.root_refused.take()]
-                });
+                let before = connection
+                    .rare
+                    .as_mut()
+                    .map_or([None; 2], |rare| [rare.pam_failed.take_if(|_| typed), rare.root_refused.take()]);
                 let counted = before.into_iter().flatten().any(|at| input.time.since(at) <= SAME_FAILURE);
                 self.fail(id, entry.repeat.saturating_sub(u32::from(counted)), input, sink);
             }

@@ -27,7 +27,8 @@ impl Module {
             _ => b"protocol error",
         };
         let connection = self.connections.get_mut(id);
-        if !connection.rare().probe[0].is_some() && !connection.is_login() && connection.phase != Phase::Ended {
+        if !connection.rare().probe[0].is_some() && !connection.is_login() && connection.phase != Phase::Ended
+        {
             let probe = [reason, view.detail(1)].map(|text| self.names.hold_text(text));
             connection.rare_mut().probe = probe;
             connection.add_evidence(input.number);

@@ -366,11 +366,11 @@ impl Connections {
 }
 
 fn addr_hash(random: &RandomState, host: NameId, addr: IpAddr, port: u16) -> u64 {
-    let bits = match addr {
-        IpAddr::V4(v4) => u128::from(v4.to_bits()),
-        IpAddr::V6(v6) => v6.to_bits(),
-    };
-    random.hash_one((bits, (u64::from(host.number()) << 16) | u64::from(port)))
+    let at = (u64::from(host.number()) << 16) | u64::from(port);
+    match addr {
+        IpAddr::V4(v4) => random.hash_one((u128::from(at) << 32) | u128::from(v4.to_bits())),
+        IpAddr::V6(v6) => random.hash_one((v6.to_bits(), at)),
+    }
 }
 
 fn pid_hash(random: &RandomState, host: NameId, pid: u32) -> u64 {

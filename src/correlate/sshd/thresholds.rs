@@ -275,7 +275,8 @@ impl Module {
         let Some(mut event) = sink.raise(raise) else { return };
         self.describe(connection, &mut event);
         let others = self.sources.get(key).into_iter().flat_map(|source| source.users.since(past.start));
-        let others = others.filter(|seen| seen.counts.unforgiven > 0 && seen.key != user).map(|seen| seen.key);
+        let others =
+            others.filter(|seen| seen.counts.unforgiven > 0 && seen.key != user).map(|seen| seen.key);
         let own = (past.own > 0).then_some(user);
         event
             .count(Field::Count, past.own.saturating_add(past.others))

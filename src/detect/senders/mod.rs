@@ -1,7 +1,7 @@
 //! Floor 2: which hosts speak in a batch, whether its sender may speak for them, and how far off their clocks are.
 //!
-//! Most records come in runs from one host: such a record costs a comparison of its host with that of the one before. A
-//! host is hashed where it changes, for its observations as well.
+//! Records come in runs from one host, or in turn from those of a relay: one from a host that the batch knows already costs
+//! a comparison with the host that stands where its bytes point to. A host is hashed once for all of its observations.
 //!
 //! Invariant: what is noted depends on a sender's records and on the rules only. However records are put into batches,
 //! the first of a second is noted by which anything could change; what is noted again changes nothing.
@@ -20,6 +20,7 @@ use crate::span::Span;
 use crate::time::Timestamp;
 use hashbrown::HashTable;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is noted of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub struct Note {
 }
 
 /// The hosts of one batch, and whose batch it is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Roll {
     origin: Option<Arc<Origin>>,
     /// The sources that the sender belongs to.
@@ -67,10 +68,17 @@ pub(super) struct Roll {
     is_live: bool,
     hosts: Vec<Host>,
     table: HashTable<u32>,
+    /// Where a host may stand, by its digest. What is there is compared, so that it may be out of date.
+    near: Box<[u32; NEAR]>,
     last: u32,
     /// The second in which they arrived.
     second: Timestamp,
 }
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Places for hosts that are found without being hashed.
+const NEAR: usize = 256;
 
 #[derive(Clone, Copy, Debug)]
 struct Host {
@@ -80,6 +88,24 @@ struct Host {
     note: u32,
     is_ahead: bool,
     is_behind: bool,
+}
+
+impl Default for Roll {
+    fn default() -> Self {
+        Self {
+            origin: None,
+            sources: Vec::new(),
+            nameless: Vec::new(),
+            nameless_name: None,
+            may_be_nameless: false,
+            is_live: false,
+            hosts: Vec::new(),
+            table: HashTable::new(),
+            near: Box::new([0; NEAR]),
+            last: 0,
+            second: Timestamp::default(),
+        }
+    }
 }
 
 impl Roll {
@@ -99,9 +125,11 @@ impl Roll {
         self.origin = Some(Arc::clone(origin));
     }
 
+    #[inline]
     fn arrive(&mut self, arrival: Timestamp) {
-        let second = arrival.second();
-        if std::mem::replace(&mut self.second, second) != second {
+        let (from, to) = (self.second, self.second.plus(SECOND));
+        if !(from..to).contains(&arrival) {
+            self.second = arrival.second();
             self.forget();
         }
     }
@@ -112,10 +140,15 @@ impl Roll {
         self.last = 0;
     }
 
-    /// Whether a host is that of the record before.
+    /// Turns to a host that stands where its digest points to; whether it does.
     #[inline]
-    fn is_last(&self, bytes: &[u8], host: &[u8]) -> bool {
-        self.hosts.get(self.last as usize).is_some_and(|last| last.name.span.of(bytes) == host)
+    fn turn_to(&mut self, bytes: &[u8], host: &[u8]) -> bool {
+        let Some(&place) = self.near.get(digest(host)) else { return false };
+        let is_there = self.hosts.get(place as usize).is_some_and(|known| known.name.span.of(bytes) == host);
+        if is_there {
+            self.last = place;
+        }
+        is_there
     }
 
     /// Where a host stands, if it is known.
@@ -126,14 +159,41 @@ impl Roll {
         known.copied()
     }
 
-    /// Adds a host that is not known, as the last one.
-    fn add(&mut self, host: Host) {
+    /// Adds a host that is not known; gives its place.
+    fn add(&mut self, host: Host) -> u32 {
         let hosts = &mut self.hosts;
-        self.last = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
+        let place = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
         hosts.push(host);
         let hash = |&index: &u32| hosts.get(index as usize).map_or(0, |host| host.name.hash);
-        self.table.insert_unique(host.name.hash, self.last, hash);
+        self.table.insert_unique(host.name.hash, place, hash);
+        place
     }
+
+    /// Turns to a host at its place, where its digest points to from now on.
+    fn turn(&mut self, host: &[u8], place: u32) {
+        self.last = place;
+        if let Some(near) = self.near.get_mut(digest(host)) {
+            *near = place;
+        }
+    }
+}
+
+/// A few bits of a host's bytes, by which it is found again quickly. Anybody can find hosts that have the same; they are
+/// hashed then.
+#[inline]
+fn digest(host: &[u8]) -> usize {
+    let word = |at: usize| host.get(at..).and_then(<[u8]>::first_chunk).map(|word| u64::from_le_bytes(*word));
+    let bits = match host.len().checked_sub(8) {
+        // Hosts of one domain differ at the beginning, or in the middle.
+        Some(last) => [0, last / 2, last]
+            .into_iter()
+            .filter_map(word)
+            .fold(0, |bits: u64, word| (bits ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)),
+        None => {
+            host.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        }
+    };
+    (bits >> 56) as usize % NEAR
 }
 
 impl Scratch {
@@ -162,24 +222,25 @@ impl Detector {
         })
     }
 
-    /// Notes that the host of a record speaks; whether its sender may speak for it. Of what counts as the host of a record
-    /// that names none nothing is noted: a machine of which some records lack a name is no relay.
+    /// Notes that the host of a record speaks, and names it in `subject`; whether its sender may speak for it. Of what counts
+    /// as the host of a record that names none nothing is noted: a machine of which some records lack a name is no relay.
     #[inline]
     pub fn hear(
         &self,
         scratch: &mut Scratch,
         rules: &Rules,
-        subject: Subject<'_>,
+        subject: &mut Subject<'_>,
         out: &mut Observations,
     ) -> bool {
         let Some(host) = subject.record.hostname else { return scratch.roll.may_be_nameless };
-        if !scratch.roll.is_last(subject.bytes, host) {
+        if !scratch.roll.turn_to(subject.bytes, host) {
             self.change_host(scratch, rules, (subject, host), out);
         }
         let Some(known) = scratch.roll.hosts.get_mut(scratch.roll.last as usize) else { return true };
         if !known.may_speak {
             return false;
         }
+        subject.host = Some(known.name);
         let Some(note) = out.notes.get_mut(known.note as usize) else { return true };
         note.records = note.records.saturating_add(1);
         if let Some(time) = subject.record.timestamp.filter(|_| scratch.roll.is_live) {
@@ -199,24 +260,24 @@ impl Detector {
         true
     }
 
-    /// Turns to the host of a record that is not that of the record before.
+    /// Turns to the host of a record, which does not stand where its digest points to.
     fn change_host(
         &self,
         scratch: &mut Scratch,
         rules: &Rules,
-        (subject, host): (Subject<'_>, &[u8]),
+        (subject, host): (&Subject<'_>, &[u8]),
         out: &mut Observations,
     ) {
-        let hash = self.host_hash(scratch, host);
-        let name = Name { span: Span::locate(subject.bytes, host), derived: false, hash };
+        let name = self.name_in(subject.bytes, host);
         let roll = &mut scratch.roll;
         if let Some(index) = roll.find(subject.bytes, name) {
-            roll.last = index;
+            roll.turn(host, index);
             return;
         }
         let may_speak = rules.may_speak(&roll.sources, host);
         let note = u32::try_from(out.notes.len()).unwrap_or(u32::MAX);
-        roll.add(Host { name, may_speak, note, is_ahead: false, is_behind: false });
+        let place = roll.add(Host { name, may_speak, note, is_ahead: false, is_behind: false });
+        roll.turn(host, place);
         let word = if may_speak { Word::Heard } else { Word::Refused };
         out.notes.push(Note { frame: subject.frame, word, host: name, records: 0, lag: None });
     }

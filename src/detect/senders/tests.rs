@@ -32,9 +32,15 @@ fn notes(
             scratch.arrive(NOON.plus(Duration::from_millis(*millis)));
         }
         let record = Record::parse(&bytes.as_bytes()[start..start + line.len()], NOON, &Zone::UTC).unwrap();
-        let subject =
-            Subject { record: &record, bytes: bytes.as_bytes(), frame, truncated: false, arrival: NOON };
-        may_speak.push(detector.hear(&mut scratch, rules, subject, &mut out));
+        let mut subject = Subject {
+            record: &record,
+            bytes: bytes.as_bytes(),
+            frame,
+            truncated: false,
+            arrival: NOON,
+            host: None,
+        };
+        may_speak.push(detector.hear(&mut scratch, rules, &mut subject, &mut out));
         start += line.len();
     }
     let hasher = NameHasher::of_process();
@@ -110,7 +116,8 @@ fn a_sender_is_refused_hosts_that_are_not_its_own() {
 fn a_record_without_a_host_is_its_senders() {
     let lines = b"<38>1 - - sshd 7 - - Accepted password for a from 203.0.113.9 port 9 ssh2";
     let record = Record::parse(lines, NOON, &Zone::UTC).unwrap();
-    let subject = Subject { record: &record, bytes: lines, frame: 0, truncated: false, arrival: NOON };
+    let subject =
+        Subject { record: &record, bytes: lines, frame: 0, truncated: false, arrival: NOON, host: None };
     let detector = Detector::new(Interest { sshd: true, records: true });
     let mut scratch = detector.scratch();
     let rules = Rules { hosts: vec![("local".into(), "db1".into())], ..Rules::default() };
@@ -159,4 +166,21 @@ fn a_followed_file_is_no_sender_and_belongs_to_no_source_that_does_not_name_it()
     let rules_of_relay = Rules { sources: vec![all], ..Rules::default() };
     assert_eq!(notes(&rules_of_relay, "192.0.2.1", &[("-", 0)], &[]).1, [true]);
     assert_eq!(notes(&rules(&[]), "unix:uid=0,gid=0,pid=1", &[("web1", 0)], &[]).1, [false]);
+}
+
+#[test]
+fn hosts_are_told_apart_whatever_their_digests() {
+    // More than there are places by digest, alike at both ends and in the middle, long and short; twice, in turn.
+    let names: Vec<String> = (0..700)
+        .map(|n| match n % 3 {
+            0 => format!("h{n}"),
+            1 => format!("node.{n:04}.middle.{:04}.example.com", 700 - n),
+            _ => format!("the-same-beginning.the-same-middle-{n}-the-same-end.example.com"),
+        })
+        .collect();
+    let records: Vec<(&str, i64)> = names.iter().chain(&names).map(|name| (name.as_str(), 0)).collect();
+    let (notes, may_speak) = notes(&Rules::default(), "192.0.2.1", &records, &[]);
+    assert!(may_speak.into_iter().all(|may| may));
+    let expected = names.iter().enumerate().map(|(frame, name)| format!("{frame} Heard {name} 2 Some(0)"));
+    assert!(notes.into_iter().eq(expected), "each is noted once, with both of its records");
 }

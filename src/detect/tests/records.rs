@@ -14,7 +14,8 @@ fn observed(interest: Interest, frames: &[&[u8]], truncated: bool) -> (Vec<u8>, 
         start += frame.len();
         let arrival = Timestamp::from_micros(77);
         let record = Record::parse(frame, arrival, &Zone::UTC).unwrap();
-        let subject = Subject { record: &record, bytes: &bytes, frame: index, truncated, arrival };
+        let subject =
+            Subject { record: &record, bytes: &bytes, frame: index, truncated, arrival, host: None };
         detector.observe(&mut scratch, subject, &mut out);
     }
     (bytes, out)
