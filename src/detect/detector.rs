@@ -143,7 +143,7 @@ impl Detector {
         derived: &mut Vec<u8>,
     ) -> (Name, bool) {
         let text = span.of(message.whole);
-        if text.iter().all(|&byte| byte > b' ' && byte != b'\\') {
+        if is_plain(text) {
             return (Name { span, derived: false, hash: self.hash(text) }, false);
         }
         let misleads = |name: &[u8]| {
@@ -210,6 +210,19 @@ impl Detector {
     pub(super) fn hash(&self, name: &[u8]) -> u64 {
         self.names.hash(name)
     }
+}
+
+/// Whether a name has neither blanks, control characters of ASCII nor backslashes: nearly all have none.
+#[inline]
+pub(super) fn is_plain(name: &[u8]) -> bool {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = LOW << 7;
+    // The high bit of a byte is set if that is less than the limit, and perhaps of bytes after such a one.
+    let less = |word: u64, limit: u64| word.wrapping_sub(LOW * limit) & !word & HIGH;
+    let is_plain = |word| less(word, u64::from(b'!')) | less(word ^ (LOW * u64::from(b'\\')), 1) == 0;
+    let (words, rest) = name.as_chunks::<8>();
+    let last = rest.iter().rev().fold(LOW * u64::from(b'a'), |word, byte| word << 8 | u64::from(*byte));
+    is_plain(last) && words.iter().all(|word| is_plain(u64::from_le_bytes(*word)))
 }
 
 /// A process from PROCID, 0 when that is no number.

@@ -78,7 +78,7 @@ pub(super) struct Roll {
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Places for hosts that are found without being hashed.
-const NEAR: usize = 256;
+const NEAR: usize = 1024;
 
 #[derive(Clone, Copy, Debug)]
 struct Host {
@@ -193,7 +193,7 @@ fn digest(host: &[u8]) -> usize {
             host.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
         }
     };
-    (bits >> 56) as usize % NEAR
+    (bits >> 48) as usize % NEAR
 }
 
 impl Scratch {

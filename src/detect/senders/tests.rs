@@ -171,10 +171,10 @@ fn a_followed_file_is_no_sender_and_belongs_to_no_source_that_does_not_name_it()
 #[test]
 fn hosts_are_told_apart_whatever_their_digests() {
     // More than there are places by digest, alike at both ends and in the middle, long and short; twice, in turn.
-    let names: Vec<String> = (0..700)
+    let names: Vec<String> = (0..2000)
         .map(|n| match n % 3 {
             0 => format!("h{n}"),
-            1 => format!("node.{n:04}.middle.{:04}.example.com", 700 - n),
+            1 => format!("node.{n:04}.middle.{:04}.example.com", 2000 - n),
             _ => format!("the-same-beginning.the-same-middle-{n}-the-same-end.example.com"),
         })
         .collect();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::limits::MAX_DETECTED_MESSAGE;
+use proptest::prelude::*;
 
 fn observed(interest: Interest, frames: &[&[u8]], truncated: bool) -> (Vec<u8>, Observations) {
     let detector = Detector::new(interest);
@@ -133,4 +134,12 @@ fn an_explanation_names_the_pattern_and_its_fields() {
     let bytes = frame("cron", b"x");
     let record = Record::parse(&bytes, Timestamp::EPOCH, &Zone::UTC).unwrap();
     assert_eq!(DETECTOR.explain(&record), None);
+}
+
+proptest! {
+    #[test]
+    fn plain_names_are_told_from_others(name in proptest::collection::vec(prop_oneof![9 => 33..=126_u8, 1 => any::<u8>()], 0..40)) {
+        let expected = name.iter().all(|&byte| byte > b' ' && byte != b'\\');
+        prop_assert_eq!(crate::detect::detector::is_plain(&name), expected);
+    }
 }
