@@ -62,6 +62,7 @@ impl Entry {
             priority: (severity, facility),
             time: micros.map(Timestamp::from_micros),
             names: names.map(Option::unwrap_or_default),
+            limit,
         }
         .write(out);
         out.extend_from_slice(b"- ");

@@ -88,7 +88,7 @@ impl LineFormat {
                 *name = found;
             }
         }
-        Header { priority: DEFAULT_PRIORITY, time, names }.write(out);
+        Header { priority: DEFAULT_PRIORITY, time, names, limit }.write(out);
         let is_cut = self.write_others(record, slots, (start + limit, out));
         out.push(b' ');
         let message = within(record, slots, self.groups.message);
