@@ -156,7 +156,7 @@ impl Lobby {
 
 impl Arrival {
     /// Makes a connection of it, unless it is refused, or the server stops first; gives its place too.
-    async fn connect(self) -> Option<(Connection, Place)> {
+    async fn connect(self) -> Option<(Box<Connection>, Place)> {
         let mut stop = self.lobby.shared.stop.clone();
         tokio::select! {
             // First, so that one that came before the stop is read, where there is nothing to wait for.
@@ -166,7 +166,7 @@ impl Arrival {
         }
     }
 
-    async fn meet(self) -> Option<(Connection, Place)> {
+    async fn meet(self) -> Option<(Box<Connection>, Place)> {
         let Self { incoming, mut peer, place, lobby } = self;
         let place = match (place, &incoming) {
             (None, Incoming::Tcp(stream)) => {
@@ -192,7 +192,7 @@ impl Arrival {
         };
         let peer = name.map_or_else(|| peer.with_records(), |name| format!("{peer},name={name}"));
         let origin = Arc::new(Origin { listener: shared.options.name.clone(), peer });
-        Some((Connection::new(stream, Arc::clone(shared), origin), place))
+        Some((Box::new(Connection::new(stream, Arc::clone(shared), origin)), place))
     }
 }
 
@@ -255,7 +255,9 @@ impl Acceptor {
         };
         let alive = alive.clone();
         tokio::spawn(async move {
-            if let Some((connection, place)) = arrival.connect().await {
+            // Apart, and only while it lasts: in place, what a handshake needs would be part of every idle connection.
+            let connected = Box::pin(arrival.connect()).await;
+            if let Some((mut connection, place)) = connected {
                 connection.run().await;
                 drop(place);
             }

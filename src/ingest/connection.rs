@@ -155,7 +155,7 @@ impl Connection {
 
     /// Reads until the peer closes, the server stops, or the stream breaks a rule; then submits what the end of the
     /// stream completes.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(&mut self) {
         let over = loop {
             if let Err(over) = self.turn().await {
                 break over;
