@@ -89,6 +89,19 @@ impl EventBlock {
         }
     }
 
+    /// Creates a block without events that has room for as much as another one holds, so that it need not grow.
+    #[must_use]
+    pub fn alike(&self) -> Self {
+        Self {
+            stamp: Arc::clone(&self.stamp),
+            rows: Vec::with_capacity(self.rows.len()),
+            cells: Vec::with_capacity(self.cells.len()),
+            items: Vec::with_capacity(self.items.len()),
+            text: Vec::with_capacity(self.text.len()),
+            evidence: Vec::with_capacity(self.evidence.len()),
+        }
+    }
+
     /// What all events of the block have in common.
     pub fn stamp(&self) -> &Arc<Stamp> {
         &self.stamp

@@ -41,6 +41,8 @@ pub(super) struct Series {
 pub(super) struct StreamWriter {
     series: Series,
     open: Option<Open>,
+    /// What laid out the blocks of the segment before, to be used again.
+    spare: Option<BlockEncoder>,
     next_part: u32,
     /// Blocks of the reader's order so far: what the end mark of a segment repeats.
     last: (u64, Timestamp),
@@ -72,8 +74,14 @@ pub(super) enum Pushed {
 impl StreamWriter {
     /// Goes on behind what recovery has found.
     pub(super) fn new(series: Series, next_part: u32, resume: Option<Resume>) -> Result<Self, JournalError> {
-        let mut writer =
-            Self { series, open: None, next_part, last: (0, Timestamp::EPOCH), has_reserve: false };
+        let mut writer = Self {
+            series,
+            open: None,
+            spare: None,
+            next_part,
+            last: (0, Timestamp::EPOCH),
+            has_reserve: false,
+        };
         if let Some(resume) = resume {
             let path = files::segment(&writer.series.directory, resume.part);
             let mut file = writer.series.storage.open(&path).map_err(JournalError::io("open", &path))?;
@@ -117,7 +125,7 @@ impl StreamWriter {
             self.flush()?;
             self.end_segment(0)?;
             self.flush()?;
-            self.open = None;
+            self.spare = self.open.take().map(|open| open.blocks);
         }
         // One that has to be longer is to hold more than that, too.
         let usual = self.series.segment_size;
@@ -150,7 +158,8 @@ impl StreamWriter {
         storage.sync_directory(directory).map_err(JournalError::lost("sync", directory))?;
         self.has_reserve = false;
         self.next_part = self.next_part.saturating_add(1);
-        let blocks = BlockEncoder::new(header.salt, Segment::START);
+        let mut blocks = self.spare.take().unwrap_or_else(|| BlockEncoder::new(0, 0));
+        blocks.turn_to(header.salt, Segment::START);
         self.open = Some(Open { path, file, size, blocks, ended: false, marked: false });
         Ok(())
     }

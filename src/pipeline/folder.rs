@@ -272,7 +272,7 @@ impl Folder {
         }
     }
 
-    /// An empty block: one that all handlers are done with, or else a new one.
+    /// An empty block: one that all handlers are done with, or else a new one like that which is full.
     fn spare_block(&mut self) -> EventBlock {
         let done = self.offered.iter().position(|block| Arc::strong_count(block) == 1);
         let block = done.and_then(|index| self.offered.remove(index)).and_then(Arc::into_inner);
@@ -281,7 +281,7 @@ impl Folder {
                 block.clear();
                 block
             }
-            None => EventBlock::new(Arc::clone(self.block.stamp())),
+            None => self.block.alike(),
         }
     }
 }

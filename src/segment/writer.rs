@@ -53,6 +53,12 @@ impl BlockEncoder {
         Self { salt, position, waiting: AlignedVec::new() }
     }
 
+    /// Goes on at a place of another segment, in the memory that it has; nothing may be waiting.
+    pub fn turn_to(&mut self, salt: u64, position: u64) {
+        debug_assert!(self.waiting.is_empty(), "what waits belongs to the segment before");
+        (self.salt, self.position) = (salt, position);
+    }
+
     /// Makes room for blocks of so many bytes, so that large ones are not moved while they grow.
     pub fn reserve(&mut self, bytes: usize) {
         self.waiting.reserve(bytes);
