@@ -102,6 +102,19 @@ fn compressed_history_gives_the_events_of_its_content() {
 }
 
 #[test]
+fn the_year_that_is_said_holds_behind_a_file_without_times() {
+    let place = Place::new();
+    write(&place.path("a.log"), "no\ntimes\n");
+    let login = "Mar  1 10:00:00 web1 sshd[1]: Accepted password for root from 203.0.113.9 port 2222 ssh2\n";
+    write(&place.path("b.log"), login);
+    let replayed = place.replay(&["--year", "2019", "a.log", "b.log"]);
+    assert!(replayed.contains(r#""time":"2019-03-01T10:00:00"#), "{replayed}");
+    let imported = place.correlator(&["capture", "import", "--year", "2019", "a.log", "b.log", "-o", "x"]);
+    assert!(imported.status.success());
+    assert_eq!(place.replay(&["x"]), replayed, "so it is in a capture of both");
+}
+
+#[test]
 fn an_import_keeps_what_stands_before_the_damage() {
     let place = Place::new();
     write(&place.path("auth.log"), log(4000));

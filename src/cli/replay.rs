@@ -232,6 +232,8 @@ struct Reading {
     current: Option<Input>,
     /// What the next file follows on: the number after the last, and its arrival.
     last: Option<(u64, Timestamp)>,
+    /// The time that its last records were near.
+    near: Option<Timestamp>,
     bar: Progress,
     done: u64,
     failed: bool,
@@ -242,7 +244,7 @@ impl Reading {
         let total = inputs.iter().map(Input::total_bytes).sum();
         let bar = progress(total);
         let mut inputs = inputs.into_iter();
-        Self { current: inputs.next(), inputs, last: None, bar, done: 0, failed: false }
+        Self { current: inputs.next(), inputs, last: None, near: None, bar, done: 0, failed: false }
     }
 }
 
@@ -264,11 +266,14 @@ impl Iterator for Reading {
                     tracing::error!("{trouble}");
                 }
                 None => {
+                    if let Input::Plain(file) = input {
+                        self.near = file.near();
+                    }
                     self.done += input.total_bytes();
                     self.current = self.inputs.next();
                     if let (Some(Input::Plain(file)), Some((next, arrival))) = (&mut self.current, self.last)
                     {
-                        file.follow(next, arrival);
+                        file.follow(next, arrival, self.near);
                     }
                 }
             }

@@ -83,9 +83,10 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let progress = Progress::new("importing", files.iter().map(PlainFile::total_bytes).sum());
     let (mut done, mut records, mut exit) = (0, 0, Exit::Done);
     let mut before: Option<(u64, Timestamp)> = None;
+    let mut near = None;
     for mut file in files {
         if let Some((next, arrival)) = before {
-            file.follow(next, arrival);
+            file.follow(next, arrival, near);
         }
         while let Some(batch) = file.next() {
             let batch = match batch {
@@ -100,7 +101,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
             records += batch.inputs();
             before = Some((batch.first.saturating_add(batch.inputs()), batch.arrivals.last()));
         }
-        done += file.total_bytes();
+        (done, near) = (done + file.total_bytes(), file.near());
     }
     writer.finish(None).map_err(failed)?;
     progress.say(&format!("{records} records in {}, stream {}", args.output.display(), identity.stream));

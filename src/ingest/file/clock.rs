@@ -21,8 +21,10 @@ pub(super) type Step = (Place, Timestamp);
 /// Follows the records' own times, one record behind.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
-    /// The running maximum.
+    /// The running maximum, also of what is no record's own time.
     now: Option<Timestamp>,
+    /// The running maximum of what records have told.
+    told: Option<Timestamp>,
     /// The time of the record before the pending one.
     before: Option<Timestamp>,
     /// The record that is judged when its next neighbour is known.
@@ -50,7 +52,12 @@ impl Clock {
 
     /// The time that the next one is likely to be near.
     pub(super) fn near(&self) -> Option<Timestamp> {
-        self.now.max(self.pending.map(|(_, time)| time)).or(self.before)
+        self.told.max(self.pending.map(|(_, time)| time)).or(self.before)
+    }
+
+    /// Goes on behind records that were near this time.
+    pub(super) fn follow(&mut self, near: Option<Timestamp>) {
+        self.told = self.told.max(near);
     }
 
     /// Starts the clock, or moves it on, for want of a record that does.
@@ -62,7 +69,11 @@ impl Clock {
         let (place, time) = self.pending.take()?;
         let before = self.before.replace(time);
         let is_ahead = |neighbour: Timestamp| time > neighbour.plus(MOST_AHEAD);
-        if after.is_some_and(is_ahead) && before.is_none_or(is_ahead) || self.now >= Some(time) {
+        if after.is_some_and(is_ahead) && before.is_none_or(is_ahead) {
+            return None;
+        }
+        self.told = self.told.max(Some(time));
+        if self.now >= Some(time) {
             return None;
         }
         self.now = Some(time);

@@ -228,10 +228,16 @@ impl PlainFile {
         self.content.offset()
     }
 
-    /// Goes on where another file ended: with this number, and at this arrival at the earliest.
-    pub fn follow(&mut self, next: u64, arrival: Timestamp) {
+    /// The time that the last records were near, of this file or of those before it; nothing where none has told its time.
+    pub fn near(&self) -> Option<Timestamp> {
+        self.clock.near()
+    }
+
+    /// Goes on where another file ended: with this number, at this arrival at the earliest, and near this time.
+    pub fn follow(&mut self, next: u64, arrival: Timestamp, near: Option<Timestamp>) {
         self.next = next;
         self.clock.advance_to(arrival);
+        self.clock.follow(near);
         self.arrival = Some(arrival);
     }
 
@@ -340,11 +346,13 @@ impl PlainFile {
     /// The arrivals of a batch, which begin with what was the arrival before it.
     ///
     /// Before the first time that any record tells, it is that one; where none is in sight, the time at which the
-    /// file was last written.
+    /// file was last written, or the end of the year that was said where that is before it: by a later one, the year of a time
+    /// without one could not be found any more.
     fn arrivals(&mut self, mut runs: Vec<(u32, Timestamp)>) -> Arrivals {
         let before = self.arrival.or(runs.first().map(|run| run.1)).unwrap_or_else(|| {
-            self.clock.advance_to(self.modified);
-            self.modified
+            let unseen = self.years.first.min(self.modified);
+            self.clock.advance_to(unseen);
+            unseen
         });
         runs.retain(|(_, arrival)| *arrival > before);
         if runs.first().is_none_or(|(index, _)| *index > 0) {

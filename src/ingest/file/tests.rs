@@ -139,6 +139,33 @@ fn years_can_be_said() {
 }
 
 #[test]
+fn the_year_that_was_said_holds_behind_lines_without_times() {
+    let options = Options { year: Some(2019), ..Options::default() };
+    let first = Place::new();
+    let mut first = plain(&first.file(b"no\ntimes\n", MODIFIED), &options);
+    let batch = first.next().unwrap().unwrap();
+    let (next, arrival, near) = (batch.first + batch.inputs(), batch.arrivals.last(), first.near());
+    assert_eq!(near, None);
+    let second = Place::new();
+    let mut second =
+        plain(&second.file(b"Mar  1 10:00:00 h a: x\nMar  2 10:00:00 h a: x\n", MODIFIED), &options);
+    second.follow(next, arrival, near);
+    for (_, arrival, message) in flat(second.by_ref().map(Result::unwrap)) {
+        let record = Record::parse(message.as_bytes(), arrival, &Zone::UTC).unwrap();
+        assert_eq!(&record.timestamp.unwrap().to_string()[..8], "2019-03-", "as a worker reads it");
+    }
+    // The one behind these goes on where they end, in whatever year that is.
+    let arrival = second.near().unwrap();
+    assert_eq!(&arrival.to_string()[..10], "2019-03-02");
+    let third = Place::new();
+    let mut third =
+        plain(&third.file(b"Nov  1 10:00:00 h a: x\nJan  1 10:00:00 h a: x\n", MODIFIED), &options);
+    third.follow(5, arrival, Some(Timestamp::from_civil(2020, 10, 1, 0, 0)));
+    let times = flat(third.map(Result::unwrap)).into_iter().map(|(_, arrival, _)| arrival.to_string());
+    assert_eq!(times.map(|time| time[..7].to_owned()).collect::<Vec<_>>(), ["2020-11", "2021-01"]);
+}
+
+#[test]
 fn lines_without_times_wait_for_the_first_that_has_one() {
     let content = "begin\n2026-02-01T00:00:00Z h a: x\nat foo.c:1\n";
     assert_eq!(arrivals(content, &Options::default()), ["2026-02-01T00:00:00"; 3]);
