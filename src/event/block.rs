@@ -2,12 +2,14 @@
 //! handlers, and of a shape that can be archived as it is.
 
 use super::catalogue::Places;
+use super::render::Names;
+use super::value::List;
 use super::{Cell, EventId, Field, FieldType, Kind, Severity, StreamId, Value};
 use crate::limits;
 use crate::span::Span;
 use crate::time::Timestamp;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The names by which an event's source module is known.
@@ -74,6 +76,8 @@ pub struct EventBlock {
     pub(super) items: Vec<Cell>,
     pub(super) text: Vec<u8>,
     pub(super) evidence: Vec<u64>,
+    /// What the renderings of its events have in common, made when it is needed first.
+    names: OnceLock<Box<[Names]>>,
 }
 
 impl EventBlock {
@@ -86,6 +90,7 @@ impl EventBlock {
             items: Vec::new(),
             text: Vec::new(),
             evidence: Vec::new(),
+            names: OnceLock::new(),
         }
     }
 
@@ -99,6 +104,7 @@ impl EventBlock {
             items: Vec::with_capacity(self.items.len()),
             text: Vec::with_capacity(self.text.len()),
             evidence: Vec::with_capacity(self.evidence.len()),
+            names: self.names.clone(),
         }
     }
 
@@ -334,6 +340,13 @@ impl<'a> Event<'a> {
         &self.block.stamp
     }
 
+    /// What its rendering has in common with those of other events; nothing when its module has no names.
+    #[inline]
+    pub(super) fn names(self) -> Option<&'a Names> {
+        let names = self.block.names.get_or_init(|| Names::of(&self.block.stamp));
+        names.get(usize::from(self.row.head.module))
+    }
+
     /// Its identity.
     pub fn id(self) -> EventId<'a> {
         let (app, module) = self.module();
@@ -343,23 +356,35 @@ impl<'a> Event<'a> {
 
     /// Its fields and their values, in the order of the kind's schema.
     pub fn fields(self) -> impl ExactSizeIterator<Item = (Field, Value<'a>)> {
+        let List { items, text } = self.columns();
+        self.cells().map(move |(field, cell)| (field, cell.resolve(items, text)))
+    }
+
+    /// Its fields as the block stores them, in the order of the kind's schema.
+    #[inline]
+    pub(super) fn cells(self) -> impl ExactSizeIterator<Item = (Field, &'a Cell)> {
         let fields = self.kind().spec().fields;
         let start = self.row.cells as usize;
         let cells = self.block.cells.get(start..start + fields.len()).unwrap_or_default();
-        let block = self.block;
-        fields.iter().zip(cells).map(move |(field, cell)| (*field, cell.resolve(&block.items, &block.text)))
+        fields.iter().copied().zip(cells)
     }
 
-    /// The value at a place of the kind's schema; null beyond its end.
+    /// What the spans of its cells are of.
     #[inline]
-    pub(super) fn at(self, place: usize) -> Value<'a> {
-        let cell = self.block.cells.get(self.row.cells as usize + place);
-        cell.map_or(Value::Null, |cell| cell.resolve(&self.block.items, &self.block.text))
+    pub(super) fn columns(self) -> List<'a> {
+        List { items: &self.block.items, text: &self.block.text }
+    }
+
+    /// What is stored at a place of the kind's schema; null beyond its end.
+    #[inline]
+    pub(super) fn cell(self, place: usize) -> &'a Cell {
+        self.block.cells.get(self.row.cells as usize + place).unwrap_or(&Cell::Null)
     }
 
     /// The value of one field; null where the kind has none of that name.
     pub fn get(self, field: Field) -> Value<'a> {
-        self.kind().place(field).map_or(Value::Null, |place| self.at(place))
+        let List { items, text } = self.columns();
+        self.kind().place(field).map_or(Value::Null, |place| self.cell(place).resolve(items, text))
     }
 
     /// The numbers of the inputs that caused it.

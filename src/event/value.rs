@@ -56,6 +56,12 @@ pub struct List<'a> {
 }
 
 impl<'a> List<'a> {
+    /// Those of its items that a span names.
+    pub(super) fn part(self, span: Span) -> &'a [Cell] {
+        let start = span.start as usize;
+        self.items.get(start..start + span.len as usize).unwrap_or_default()
+    }
+
     /// The items, none of which is a list.
     pub fn iter(self) -> impl ExactSizeIterator<Item = Value<'a>> {
         self.items.iter().map(move |cell| cell.resolve(&[], self.text))
@@ -74,8 +80,7 @@ impl Cell {
             Self::Addr(value) => Value::Addr(value),
             Self::Text(span) => Value::Text(span.of(text)),
             Self::List(span) => {
-                let start = span.start as usize;
-                let items = items.get(start..start + span.len as usize).unwrap_or_default();
+                let items = List { items, text }.part(span);
                 Value::List(List { items, text })
             }
         }

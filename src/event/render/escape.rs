@@ -6,6 +6,9 @@
 //!
 //! Invariant: the output is valid UTF-8, and outside of JSON's own escapes it holds no line break.
 
+use super::sheet::WINDOW;
+use wide::u8x16;
+
 /// A part of text that may not be copied as it is.
 enum Piece {
     /// A character.
@@ -110,6 +113,21 @@ fn special(word: u64) -> u64 {
     let beyond = word.wrapping_add(LOW) | word;
     let (quote, backslash) = (below(word ^ all(b'"'), 1), below(word ^ all(b'\\'), 1));
     (below(word, b' ') | beyond | quote | backslash) & all(0x80)
+}
+
+/// A bit for each byte of a window that is a control character, beyond ASCII, a quote, a backslash or one of `also`.
+#[inline]
+pub(super) fn specials<const N: usize>(window: &[u8; WINDOW], also: [u8; N]) -> u32 {
+    let (halves, _) = window.as_chunks::<16>();
+    halves.iter().rev().fold(0, |mask, half| {
+        let half = u8x16::from(*half);
+        let above = half - u8x16::splat(b' ');
+        let printable = above.min(u8x16::splat(b'~' - b' ')).simd_eq(above);
+        let meant =
+            also.iter().fold(u8x16::splat(0), |found, byte| found | half.simd_eq(u8x16::splat(*byte)));
+        let found = meant | half.simd_eq(u8x16::splat(b'"')) | half.simd_eq(u8x16::splat(b'\\'));
+        mask << 16 | (!printable | found).to_bitmask()
+    })
 }
 
 /// Whether a character shows nothing of itself, but changes the order or the lines of what is around it.
@@ -258,6 +276,19 @@ mod tests {
         fn plain_is_what_each_byte_is(text in proptest::collection::vec(prop_oneof![9 => 32..127_u8, 1 => any::<u8>()], 0..40)) {
             let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
             prop_assert_eq!(is_plain(&text), text.iter().all(plain));
+        }
+
+        #[test]
+        fn specials_are_what_is_not_plain(window: [u8; WINDOW], place in 0..WINDOW) {
+            for text in [window, [b'a'; WINDOW], window.map(|byte| byte & 0x7f)] {
+                let mut text = text;
+                text[place] = window[place];
+                let found = specials(&text, [b',', b';']);
+                for (place, byte) in text.iter().enumerate() {
+                    let plain = is_plain(&[*byte]) && !b",;".contains(byte);
+                    prop_assert_eq!(found >> place & 1 == 0, plain, "{} at {}", byte, place);
+                }
+            }
         }
 
         #[test]

@@ -1,31 +1,23 @@
 //! Floor 1: events as JSON objects.
 
 use super::escape;
-use super::summary::summary_json;
-use super::{addr, count, id_with, seconds, utc};
-use crate::event::{Event, Field, Value};
+use super::sheet::{Piece, Sheet};
+use super::{Names, summary};
+use crate::event::value::List;
+use crate::event::{Cell, Event, Field, Kind, Severity};
+use crate::span::Span;
 
-/// Bytes that the longest key takes with its punctuation and a value of one word.
-const KEY_ROOM: usize = 31;
-
-/// Keys by the fields' codes, and how many bytes of each count. Copying always the same number of bytes and then
-/// taking some back is several times faster than copying a number that only the run tells.
-type Keys = [([u8; KEY_ROOM], u8); 256];
+/// Pieces by the codes of fields.
+type Keys = [Piece; 256];
 
 /// `,"name":` and what comes after it.
-#[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "evaluated at compile time")]
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
 const fn keys(after: &[u8]) -> Keys {
-    let mut keys = [([0; KEY_ROOM], 0); 256];
+    let mut keys = [Piece::EMPTY; 256];
     let mut index = 0;
     while index < Field::ALL.len() {
-        let (room, len) = &mut keys[Field::ALL[index] as usize];
-        let key = Field::ALL[index].json_key().as_bytes();
-        let mut at = 0;
-        while at < key.len() + after.len() {
-            room[at] = if at < key.len() { key[at] } else { after[at - key.len()] };
-            at += 1;
-        }
-        *len = at as u8;
+        let field = Field::ALL[index];
+        keys[field as usize] = Piece::from(&[field.json_key().as_bytes(), after], 0);
         index += 1;
     }
     keys
@@ -33,40 +25,30 @@ const fn keys(after: &[u8]) -> Keys {
 
 static KEYS: Keys = keys(b"");
 static TEXT_KEYS: Keys = keys(b"\"");
+static LIST_KEYS: Keys = keys(b"[");
 static NULLS: Keys = keys(b"null");
 static TRUES: Keys = keys(b"true");
 static FALSES: Keys = keys(b"false");
 
 #[inline]
 #[expect(clippy::indexing_slicing, reason = "a table of 256 entries, indexed by a byte")]
-fn key(out: &mut Vec<u8>, field: Field, keys: &Keys) {
-    let (room, len) = &keys[usize::from(field as u8)];
-    let end = out.len() + usize::from(*len);
-    out.extend_from_slice(room);
-    out.truncate(end);
+fn of(field: Field, keys: &'static Keys) -> &'static Piece {
+    &keys[usize::from(field as u8)]
 }
 
-/// Appends a field with its value.
-#[inline]
-fn member(out: &mut Vec<u8>, field: Field, value: Value<'_>) {
-    match value {
-        Value::Null => key(out, field, &NULLS),
-        Value::Bool(true) => key(out, field, &TRUES),
-        Value::Bool(false) => key(out, field, &FALSES),
-        Value::Text(text) => {
-            key(out, field, &TEXT_KEYS);
-            escape::json(out, text);
-            out.push(b'"');
-        }
-        value => {
-            key(out, field, &KEYS);
-            json_value(out, value);
-        }
+/// What stands between an event's time and its severity, by the codes of kinds.
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
+static KINDS: [[Piece; 2]; 256] = {
+    let mut kinds = [[Piece::EMPTY; 2]; 256];
+    let mut index = 0;
+    while index < Kind::ALL.len() {
+        let kind = Kind::ALL[index];
+        let parts: [&[u8]; 3] = [b"\",\"kind\":\"", kind.spec().name.as_bytes(), b"\",\"severity\":\""];
+        kinds[kind as usize] = [Piece::from(&parts, 0), Piece::from(&parts, Piece::MOST)];
+        index += 1;
     }
-}
-
-/// Bytes that nearly all events are shorter than.
-const USUAL_LENGTH: usize = 1024;
+    kinds
+};
 
 /// Appends text that a peer sent as a JSON string; what is not UTF-8 becomes `\xNN`, as in [`json`].
 pub fn json_string(out: &mut Vec<u8>, text: &[u8]) {
@@ -82,67 +64,127 @@ pub fn json_string(out: &mut Vec<u8>, text: &[u8]) {
 /// seconds; bytes that are not UTF-8 become `\xNN` in the text, and so that this can be undone, a backslash before
 /// such a form becomes `\x5c`.
 pub fn json(out: &mut Vec<u8>, event: Event<'_>) {
-    out.reserve(USUAL_LENGTH);
+    Sheet::append(out, |sheet| object(sheet, event));
+}
+
+fn object(sheet: &mut Sheet, event: Event<'_>) {
+    const FIELDS: Piece = Piece::from(&[b"\",\"fields\":"], 0);
+    const EVIDENCE: Piece = Piece::from(&[b"},\"evidence\":["], 0);
+    const END: Piece = Piece::from(&[b"]}"], 0);
+
     let head = event.head();
-    let (app, module) = event.module();
-    out.extend_from_slice(b"{\"id\":\"");
-    id_with(out, event.id(), escape::json);
-    out.extend_from_slice(b"\",\"time\":\"");
-    utc(out, head.time);
-    out.extend_from_slice(b"\",\"kind\":\"");
-    out.extend_from_slice(head.kind.spec().name.as_bytes());
-    out.extend_from_slice(b"\",\"severity\":\"");
-    out.extend_from_slice(head.severity.name().as_bytes());
-    out.extend_from_slice(b"\",\"app\":\"");
-    escape::json(out, app.as_bytes());
-    out.extend_from_slice(b"\",\"module\":\"");
-    escape::json(out, module.as_bytes());
-    out.extend_from_slice(b"\",\"summary\":\"");
-    summary_json(out, event);
-    out.extend_from_slice(b"\",\"fields\":");
-    let fields = out.len();
-    for (field, value) in event.fields() {
-        member(out, field, value);
+    let unknown;
+    let names = match event.names() {
+        Some(names) => names,
+        None => {
+            unknown = Names::unknown(event.stamp());
+            &unknown
+        }
+    };
+    sheet.id(&names.json_id, event);
+    sheet.utc(head.time);
+    if let Some(kind) = KINDS.get(usize::from(head.kind as u8)) {
+        sheet.put_all(kind);
+    }
+    sheet.put(severity(head.severity));
+    sheet.put_all(&names.json);
+    summary::write::<true>(sheet, event);
+    sheet.put(&FIELDS);
+    let fields = sheet.len();
+    let columns = &event.columns();
+    for (field, cell) in event.cells() {
+        member(sheet, field, cell, columns);
     }
     // Each key begins with a comma; the first of them opens the object.
-    match out.get_mut(fields) {
-        Some(comma) => *comma = b'{',
-        None => out.push(b'{'),
+    if sheet.len() == fields {
+        sheet.push(b'{');
+    } else {
+        sheet.replace(fields, b'{');
     }
-    out.extend_from_slice(b"},\"evidence\":[");
-    for (index, number) in event.evidence().iter().enumerate() {
+    sheet.put(&EVIDENCE);
+    for number in event.evidence() {
+        sheet.count(*number);
+        sheet.push(b',');
+    }
+    if !event.evidence().is_empty() {
+        sheet.pop();
+    }
+    sheet.put(&END);
+}
+
+fn severity(severity: Severity) -> &'static Piece {
+    const fn piece(severity: Severity) -> Piece {
+        Piece::from(&[severity.name().as_bytes()], 0)
+    }
+    match severity {
+        Severity::Info => &const { piece(Severity::Info) },
+        Severity::Notice => &const { piece(Severity::Notice) },
+        Severity::Warning => &const { piece(Severity::Warning) },
+        Severity::Error => &const { piece(Severity::Error) },
+        Severity::Critical => &const { piece(Severity::Critical) },
+    }
+}
+
+/// Appends a field with its value.
+#[inline]
+fn member(sheet: &mut Sheet, field: Field, cell: &Cell, columns: &List<'_>) {
+    match *cell {
+        Cell::Null => sheet.put(of(field, &NULLS)),
+        Cell::Bool(true) => sheet.put(of(field, &TRUES)),
+        Cell::Bool(false) => sheet.put(of(field, &FALSES)),
+        Cell::Count(number) => {
+            sheet.put(of(field, &KEYS));
+            sheet.count(number);
+        }
+        Cell::Duration(micros) => {
+            sheet.put(of(field, &KEYS));
+            sheet.seconds(micros);
+        }
+        Cell::Text(span) => {
+            sheet.put(of(field, &TEXT_KEYS));
+            text(sheet, columns.text, span);
+            sheet.push(b'"');
+        }
+        Cell::Time(instant) => {
+            sheet.put(of(field, &TEXT_KEYS));
+            sheet.utc(instant);
+            sheet.push(b'"');
+        }
+        Cell::Addr(addr) => {
+            sheet.put(of(field, &TEXT_KEYS));
+            sheet.addr(addr);
+            sheet.push(b'"');
+        }
+        Cell::List(span) => {
+            sheet.put(of(field, &LIST_KEYS));
+            list(sheet, span, columns);
+            sheet.push(b']');
+        }
+    }
+}
+
+/// Appends the inside of a JSON string.
+#[inline]
+fn text(sheet: &mut Sheet, column: &[u8], span: Span) {
+    let rest = sheet.plain(column, span, []);
+    if !rest.is_empty() {
+        sheet.apart(|out| escape::json(out, rest.of(column)));
+    }
+}
+
+/// Appends the items of a list.
+fn list(sheet: &mut Sheet, span: Span, columns: &List<'_>) {
+    for (index, item) in columns.part(span).iter().enumerate() {
         if index > 0 {
-            out.push(b',');
+            sheet.push(b',');
         }
-        count(out, *number);
-    }
-    out.extend_from_slice(b"]}");
-}
-
-fn json_value(out: &mut Vec<u8>, value: Value<'_>) {
-    match value {
-        Value::Null => out.extend_from_slice(b"null"),
-        Value::Bool(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
-        Value::Count(number) => count(out, number),
-        Value::Duration(duration) => seconds(out, duration),
-        Value::Time(time) => quoted(out, |out| utc(out, time)),
-        Value::Addr(address) => quoted(out, |out| addr(out, address)),
-        Value::Text(text) => quoted(out, |out| escape::json(out, text)),
-        Value::List(list) => {
-            out.push(b'[');
-            for (index, item) in list.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                json_value(out, item);
-            }
-            out.push(b']');
+        sheet.push(b'"');
+        match *item {
+            Cell::Text(span) => text(sheet, columns.text, span),
+            Cell::Addr(addr) => sheet.addr(addr),
+            // Lists are of texts or of addresses.
+            _ => {}
         }
+        sheet.push(b'"');
     }
-}
-
-fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    out.push(b'"');
-    write(out);
-    out.push(b'"');
 }

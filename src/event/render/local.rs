@@ -1,7 +1,7 @@
 //! Floor 1: instants in a time zone.
 
-use super::number::{Calendar, pair};
-use crate::time::{MICROS_PER_SECOND, Timestamp, Zone};
+use super::number::{Calendar, FRACTION_START};
+use crate::time::{Timestamp, Zone};
 use std::io::Write;
 
 /// How many digits of a second's fraction are written.
@@ -20,11 +20,10 @@ pub enum Fraction {
 #[derive(Clone, Debug)]
 pub struct LocalTime {
     zone: Zone,
-    offset: i64,
     from: Timestamp,
     until: Timestamp,
+    /// With that offset.
     calendar: Calendar,
-    is_utc: bool,
 }
 
 impl LocalTime {
@@ -32,7 +31,7 @@ impl LocalTime {
     pub fn new(zone: Zone) -> Self {
         // An empty range, so that the first instant is looked up.
         let (from, until) = (Timestamp::MAX, Timestamp::MIN);
-        Self { is_utc: zone == Zone::UTC, zone, offset: 0, from, until, calendar: Calendar::NEW }
+        Self { zone, from, until, calendar: Calendar::new(None) }
     }
 
     /// The zone.
@@ -42,22 +41,26 @@ impl LocalTime {
 
     /// Appends an instant: in UTC with `Z`, elsewhere with the offset.
     pub fn write(&mut self, out: &mut Vec<u8>, time: Timestamp, fraction: Fraction) {
-        let offset = self.offset_at(time);
-        let local = Timestamp::from_micros(time.as_micros().saturating_add(offset * MICROS_PER_SECOND));
-        let Some(text) = self.calendar.text(local) else {
+        let mut text = [0; _];
+        let Some(len) = self.at(time).write(&mut text, time) else {
             // Writing to a vector cannot fail.
             return write!(out, "{time}").unwrap_or_default();
         };
-        out.extend_from_slice(&text);
-        if fraction == Fraction::Millis {
-            out.truncate(out.len() - 3);
+        let digits = match fraction {
+            Fraction::Millis => 3,
+            Fraction::Micros => 6,
+        };
+        out.extend_from_slice(text.get(..FRACTION_START + digits).unwrap_or_default());
+        out.extend_from_slice(text.get(FRACTION_START + 6..len as usize).unwrap_or_default());
+    }
+
+    /// The calendar for an instant.
+    #[inline]
+    pub(super) fn at(&mut self, time: Timestamp) -> &mut Calendar {
+        if time < self.from || time >= self.until {
+            self.look_up(time);
         }
-        if self.is_utc {
-            return out.push(b'Z');
-        }
-        let minutes = u32::try_from(offset.abs() / 60).unwrap_or(0);
-        let ([h1, h0], [m1, m0]) = (pair(minutes / 60), pair(minutes % 60));
-        out.extend_from_slice(&[if offset < 0 { b'-' } else { b'+' }, h1, h0, b':', m1, m0]);
+        &mut self.calendar
     }
 
     /// Appends the local date of an instant: `YYYY-MM-DD`.
@@ -68,13 +71,13 @@ impl LocalTime {
         out.truncate(start + date.unwrap_or(0));
     }
 
-    /// The offset in seconds, without the odd seconds of local mean times, which RFC 3339 cannot say.
-    fn offset_at(&mut self, time: Timestamp) -> i64 {
-        if time < self.from || time >= self.until {
-            let (offset, from, until) = self.zone.offset_span(time);
-            (self.offset, self.from, self.until) = (offset - offset % 60, from, until);
-        }
-        self.offset
+    /// Finds the offset in seconds, without the odd seconds of local mean times, which RFC 3339 cannot say.
+    #[cold]
+    fn look_up(&mut self, time: Timestamp) {
+        let (offset, from, until) = self.zone.offset_span(time);
+        (self.from, self.until) = (from, until);
+        let is_utc = self.zone == Zone::UTC;
+        self.calendar = Calendar::new((!is_utc).then_some(offset - offset % 60));
     }
 }
 

@@ -9,7 +9,9 @@ mod escape;
 mod json;
 mod line;
 mod local;
+mod names;
 mod number;
+mod sheet;
 mod summary;
 mod table;
 
@@ -20,6 +22,7 @@ pub use escape::{flat, readable};
 pub use json::{json, json_string};
 pub use line::{Paint, line};
 pub use local::{Fraction, LocalTime};
+pub(super) use names::Names;
 pub use number::{addr, count, human_duration, seconds, utc};
 pub use summary::summary;
 pub use table::{TableRow, table, write_table};
@@ -28,11 +31,6 @@ use super::{EventId, Value};
 
 /// Appends an identity as [`EventId`] displays it.
 pub fn id(out: &mut Vec<u8>, id: EventId<'_>) {
-    id_with(out, id, Vec::extend_from_slice);
-}
-
-/// Appends an identity whose names `name` writes.
-fn id_with(out: &mut Vec<u8>, id: EventId<'_>, name: fn(&mut Vec<u8>, &[u8])) {
     out.extend_from_slice(&id.stream.text());
     for number in [u64::from(id.run), id.number] {
         out.push(b'.');
@@ -40,7 +38,7 @@ fn id_with(out: &mut Vec<u8>, id: EventId<'_>, name: fn(&mut Vec<u8>, &[u8])) {
     }
     for part in [id.app, id.module] {
         out.push(b'.');
-        name(out, part.as_bytes());
+        out.extend_from_slice(part.as_bytes());
     }
     out.push(b'.');
     count(out, u64::from(id.ordinal));

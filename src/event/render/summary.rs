@@ -6,10 +6,14 @@
 //! Invariant: templates are parsed once in a process, and a summary is one line of limited length.
 
 use super::escape::{readable, readable_json};
-use super::{addr, count, human_duration, utc};
-use crate::event::{Event, FieldType, Kind, Value};
+use super::human_duration;
+use super::sheet::{Piece, Sheet};
+use crate::event::value::List;
+use crate::event::{Cell, Event, FieldType, Kind};
 use crate::limits;
+use crate::span::Span;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 /// A template, parsed.
 #[derive(Debug, Default)]
@@ -17,13 +21,13 @@ struct Template(Vec<Part>);
 
 #[derive(Debug, PartialEq)]
 enum Part {
-    Text(&'static str),
+    Text(Piece),
     /// The value at this place of the schema.
     Value(usize),
     /// The `s` of a plural that follows the number at this place.
     Plural(usize),
-    /// Parts that are left out when the value at one of these places is null or zero.
-    Optional(Vec<usize>, Vec<Part>),
+    /// So many parts are left out when the value at one of these places is null or zero.
+    Optional(Vec<usize>, usize),
 }
 
 /// The templates, by the kinds' codes.
@@ -40,63 +44,79 @@ static TEMPLATES: LazyLock<Vec<Template>> = LazyLock::new(|| {
 
 /// Appends the summary of an event: one line, without control or bidirectional characters.
 pub fn summary(out: &mut Vec<u8>, event: Event<'_>) {
-    write::<false>(out, event);
+    Sheet::append(out, |sheet| write::<false>(sheet, event));
 }
 
-/// Appends the summary as the inside of a JSON string.
-pub(super) fn summary_json(out: &mut Vec<u8>, event: Event<'_>) {
-    write::<true>(out, event);
-}
-
-fn write<const JSON: bool>(out: &mut Vec<u8>, event: Event<'_>) {
-    if let Some(template) = TEMPLATES.get(usize::from(event.kind() as u8)) {
-        parts::<JSON>(out, event, &template.0);
-    }
-}
-
-fn parts<const JSON: bool>(out: &mut Vec<u8>, event: Event<'_>, list: &[Part]) {
-    for part in list {
+/// Appends the summary, as it is or as the inside of a JSON string.
+pub(super) fn write<const JSON: bool>(sheet: &mut Sheet, event: Event<'_>) {
+    let Some(Template(parts)) = TEMPLATES.get(usize::from(event.kind() as u8)) else { return };
+    let columns = &event.columns();
+    let mut parts = parts.iter();
+    while let Some(part) = parts.next() {
         match part {
-            Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-            Part::Value(place) => field_value::<JSON>(out, event.at(*place)),
-            Part::Plural(place) if event.at(*place) == Value::Count(1) => {}
-            Part::Plural(_) => out.push(b's'),
-            Part::Optional(places, inner) => {
-                if places.iter().all(|place| !matches!(event.at(*place), Value::Null | Value::Count(0))) {
-                    parts::<JSON>(out, event, inner);
+            Part::Text(piece) => sheet.put(piece),
+            Part::Value(place) => value::<JSON>(sheet, event.cell(*place), columns),
+            Part::Plural(place) if *event.cell(*place) == Cell::Count(1) => {}
+            Part::Plural(_) => sheet.push(b's'),
+            Part::Optional(places, count) => {
+                if places.iter().any(|place| matches!(event.cell(*place), Cell::Null | Cell::Count(0))) {
+                    parts = parts.as_slice().get(*count..).unwrap_or_default().iter();
                 }
             }
         }
     }
 }
 
-fn field_value<const JSON: bool>(out: &mut Vec<u8>, shown: Value<'_>) {
-    match shown {
-        Value::Null => out.extend_from_slice(b"unknown"),
-        Value::Text(text) => {
-            let (text, more) = cut(text);
-            if JSON {
-                readable_json(out, text)
-            } else {
-                readable(out, text)
-            }
-            out.extend_from_slice(more);
-        }
-        Value::List(list) => {
-            for (index, item) in list.iter().enumerate() {
-                if index > 0 {
-                    out.extend_from_slice(b", ");
-                }
-                field_value::<JSON>(out, item);
-            }
-        }
-        Value::Bool(flag) => out.extend_from_slice(if flag { b"yes" } else { b"no" }),
-        Value::Count(number) => count(out, number),
-        Value::Duration(duration) => human_duration(out, duration),
-        Value::Addr(address) => addr(out, address),
-        // Summaries are part of what must be the same everywhere, so instants in them are in UTC.
-        Value::Time(time) => utc(out, time),
+#[inline(always)]
+fn value<const JSON: bool>(sheet: &mut Sheet, cell: &Cell, columns: &List<'_>) {
+    match *cell {
+        Cell::Text(span) => text::<JSON>(sheet, columns.text, span),
+        Cell::Addr(address) => sheet.addr(address),
+        Cell::Count(number) => sheet.count(number),
+        _ => rare_value::<JSON>(sheet, cell, columns),
     }
+}
+
+#[inline(never)]
+fn rare_value<const JSON: bool>(sheet: &mut Sheet, cell: &Cell, columns: &List<'_>) {
+    const UNKNOWN: Piece = Piece::from(&[b"unknown"], 0);
+    const YES: Piece = Piece::from(&[b"yes"], 0);
+    const NO: Piece = Piece::from(&[b"no"], 0);
+    const NEXT: Piece = Piece::from(&[b", "], 0);
+    match *cell {
+        Cell::Null => sheet.put(&UNKNOWN),
+        Cell::Bool(flag) => sheet.put(if flag { &YES } else { &NO }),
+        Cell::Duration(micros) => sheet.apart(|out| human_duration(out, Duration::from_micros(micros))),
+        // Summaries are part of what must be the same everywhere, so instants in them are in UTC.
+        Cell::Time(time) => sheet.utc(time),
+        Cell::List(span) => {
+            for (index, item) in columns.part(span).iter().enumerate() {
+                if index > 0 {
+                    sheet.put(&NEXT);
+                }
+                value::<JSON>(sheet, item, columns);
+            }
+        }
+        Cell::Text(_) | Cell::Addr(_) | Cell::Count(_) => value::<JSON>(sheet, cell, columns),
+    }
+}
+
+#[inline]
+fn text<const JSON: bool>(sheet: &mut Sheet, column: &[u8], span: Span) {
+    let fits = !span.is_empty() && span.len as usize <= limits::MAX_SUMMARY_VALUE;
+    let rest = if fits { sheet.plain(column, span, []) } else { span };
+    if fits && rest.is_empty() {
+        return;
+    }
+    let (text, more) = cut(rest.of(column));
+    sheet.apart(|out| {
+        if JSON {
+            readable_json(out, text)
+        } else {
+            readable(out, text)
+        }
+        out.extend_from_slice(more);
+    });
 }
 
 /// Cuts text that is too long for a summary, at a character; with it, the mark of the cut.
@@ -112,38 +132,46 @@ fn cut(text: &[u8]) -> (&[u8], &'static [u8]) {
 fn parse(kind: Kind, template: &'static str) -> Vec<Part> {
     let mut list = Vec::new();
     let mut rest = template;
+    // The place of a number that stands right before the rest.
+    let mut counted = None;
     while let Some(open) = rest.find(['{', '[']) {
         let (before, bracket) = rest.split_at(open);
-        push_text(kind, &mut list, before);
+        push_text(&mut list, counted.take(), before);
         let close = if bracket.starts_with('{') { '}' } else { ']' };
         let Some((inner, after)) = bracket.get(1..).and_then(|inner| inner.split_once(close)) else {
             // Not closed: shown as it stands, which a test forbids.
-            list.push(Part::Text(bracket));
+            push_pieces(&mut list, bracket);
             return list;
         };
         if close == '}' {
-            let place = kind.spec().fields.iter().position(|field| field.spec().name == inner);
-            list.push(place.map_or(Part::Text(inner), Part::Value));
+            match kind.spec().fields.iter().position(|field| field.spec().name == inner) {
+                Some(place) => {
+                    list.push(Part::Value(place));
+                    counted = Some(place).filter(|place| is_count(kind, *place));
+                }
+                None => push_pieces(&mut list, inner),
+            }
         } else {
             let inner = parse(kind, inner);
             let places = inner.iter().filter_map(|part| match part {
                 Part::Value(place) => Some(*place),
                 _ => None,
             });
-            list.push(Part::Optional(places.collect(), inner));
+            list.push(Part::Optional(places.collect(), inner.len()));
+            list.extend(inner);
         }
         rest = after;
     }
-    push_text(kind, &mut list, rest);
+    push_text(&mut list, counted, rest);
     list
 }
 
+fn push_pieces(list: &mut Vec<Part>, text: &str) {
+    list.extend(Piece::of(text.as_bytes()).map(Part::Text));
+}
+
 /// Adds literal text; where it continues a number with a plural, its `s` becomes a part of its own.
-fn push_text(kind: Kind, list: &mut Vec<Part>, text: &'static str) {
-    let counted = match list.last() {
-        Some(Part::Value(place)) => Some(*place).filter(|place| is_count(kind, *place)),
-        _ => None,
-    };
+fn push_text(list: &mut Vec<Part>, counted: Option<usize>, text: &str) {
     let word = text
         .strip_prefix(' ')
         .map(|rest| rest.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or(""));
@@ -151,11 +179,11 @@ fn push_text(kind: Kind, list: &mut Vec<Part>, text: &'static str) {
         && word.ends_with('s')
         && let Some((singular, rest)) = text.split_at_checked(word.len())
     {
-        list.push(Part::Text(singular));
+        push_pieces(list, singular);
         list.push(Part::Plural(place));
-        list.extend(rest.get(1..).filter(|rest| !rest.is_empty()).map(Part::Text));
-    } else if !text.is_empty() {
-        list.push(Part::Text(text));
+        push_pieces(list, rest.get(1..).unwrap_or_default());
+    } else {
+        push_pieces(list, text);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::event::{Event, EventBlock, Field, FieldType, Head, Kind, ModuleName, Severity, Stamp, StreamId};
 use crate::time::{Timestamp, Zone};
+use proptest::prelude::*;
 use serde_json::Value as Json;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -89,6 +90,72 @@ fn expected(ty: FieldType) -> Json {
         FieldType::Addr => "2001:db8::1".into(),
         FieldType::Texts => vec![text, ""].into(),
         FieldType::Addrs => vec!["192.0.2.1"].into(),
+    }
+}
+
+/// JSON as its parts say it, one by one.
+fn json_by_parts(event: Event<'_>) -> String {
+    fn json(value: Value<'_>) -> String {
+        match value {
+            Value::Null => "null".into(),
+            Value::Bool(flag) => flag.to_string(),
+            Value::Count(number) => number.to_string(),
+            Value::Time(time) => format!("\"{time}\""),
+            Value::Duration(duration) => render(|out| seconds(out, duration)),
+            Value::Addr(addr) => format!("\"{addr}\""),
+            Value::Text(text) => render(|out| json_string(out, text)),
+            Value::List(list) => format!("[{}]", list.iter().map(json).collect::<Vec<_>>().join(",")),
+        }
+    }
+    let text = |text: &str| json(Value::Text(text.as_bytes()));
+    let (head, (app, module)) = (event.head(), event.module());
+    let fields = event.fields().map(|(field, value)| format!("\"{}\":{}", field.spec().name, json(value)));
+    let summary = Json::String(render(|out| summary(out, event))).to_string();
+    format!(
+        r#"{{"id":{},"time":"{}","kind":"{:?}","severity":"{}","app":{},"module":{},"summary":{},"fields":{{{}}},"evidence":[{}]}}"#,
+        text(&event.id().to_string()),
+        head.time,
+        head.kind,
+        head.severity,
+        text(app),
+        text(module),
+        summary,
+        fields.collect::<Vec<_>>().join(","),
+        event.evidence().iter().map(u64::to_string).collect::<Vec<_>>().join(","),
+    )
+}
+
+proptest! {
+    #[test]
+    fn json_is_what_its_parts_say(
+        texts in proptest::collection::vec("[a-z0-9.:/ -]{0,80}|[a-z]{0,40}[\"\\\\,é\n]?[a-z\"]{0,40}", 1..40),
+        numbers: [u64; 4],
+        module in 0..3_u16,
+    ) {
+        let mut block = block();
+        let mut texts = texts.iter().map(String::as_bytes).cycle();
+        for (kind, number) in Kind::ALL.iter().zip(numbers.iter().cycle()) {
+            let time = Timestamp::from_micros((*number >> 12) as i64);
+            let head = Head { number: *number, ordinal: (*number >> 40) as u32, module, time, ..head(*kind) };
+            let mut writer = block.push(head);
+            for field in kind.spec().fields {
+                match field.spec().ty {
+                    FieldType::Text => writer.text(*field, texts.next().unwrap()),
+                    FieldType::Count => writer.count(*field, *number),
+                    FieldType::Flag => writer.flag(*field, number % 2 == 0),
+                    FieldType::Time => writer.time(*field, time),
+                    FieldType::Duration => writer.duration(*field, Duration::from_micros(*number)),
+                    FieldType::Addr => writer.addr(*field, number.to_be_bytes().first_chunk::<4>().copied().unwrap().into()),
+                    FieldType::Texts => writer.texts(*field, texts.by_ref().take(3)),
+                    FieldType::Addrs => continue,
+                };
+            }
+            writer.evidence(numbers.iter().copied().take(usize::from(number.to_be_bytes()[7] % 5)));
+        }
+        for event in block.iter() {
+            let text = render(|out| json(out, event));
+            prop_assert_eq!(text, json_by_parts(event));
+        }
     }
 }
 
