@@ -77,7 +77,7 @@ pub struct EventBlock {
     pub(super) text: Vec<u8>,
     pub(super) evidence: Vec<u64>,
     /// What the renderings of its events have in common, made when it is needed first.
-    names: OnceLock<Box<[Names]>>,
+    names: OnceLock<Arc<[Names]>>,
 }
 
 impl EventBlock {

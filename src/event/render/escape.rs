@@ -34,7 +34,7 @@ pub(super) fn json(out: &mut Vec<u8>, text: &[u8]) {
 /// Appends text for a cell of a file whose rows are lines: control characters other than the tab become `\xNN` too, and
 /// so does `also`, for cells that give a character a meaning.
 pub fn flat(out: &mut Vec<u8>, text: &[u8], also: Option<char>) {
-    if is_plain(text) && also.is_none() {
+    if is_plain(text) && text.iter().all(|byte| Some(char::from(*byte)) != also) {
         return out.extend_from_slice(text);
     }
     pieces(text, |piece| match piece {

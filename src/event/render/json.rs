@@ -1,10 +1,11 @@
 //! Floor 1: events as JSON objects.
 
 use super::escape;
+use super::names::{Names, severity};
 use super::sheet::{Piece, Sheet};
-use super::{Names, summary};
+use super::summary;
 use crate::event::value::List;
-use crate::event::{Cell, Event, Field, Kind, Severity};
+use crate::event::{Cell, Event, Field, Kind};
 use crate::span::Span;
 
 /// Pieces by the codes of fields.
@@ -73,14 +74,8 @@ fn object(sheet: &mut Sheet, event: Event<'_>) {
     const END: Piece = Piece::from(&[b"]}"], 0);
 
     let head = event.head();
-    let unknown;
-    let names = match event.names() {
-        Some(names) => names,
-        None => {
-            unknown = Names::unknown(event.stamp());
-            &unknown
-        }
-    };
+    let mut unknown = None;
+    let names = event.names().unwrap_or_else(|| unknown.insert(Names::unknown(event.stamp())));
     sheet.id(&names.json_id, event);
     sheet.utc(head.time);
     if let Some(kind) = KINDS.get(usize::from(head.kind as u8)) {
@@ -110,19 +105,6 @@ fn object(sheet: &mut Sheet, event: Event<'_>) {
         sheet.pop();
     }
     sheet.put(&END);
-}
-
-fn severity(severity: Severity) -> &'static Piece {
-    const fn piece(severity: Severity) -> Piece {
-        Piece::from(&[severity.name().as_bytes()], 0)
-    }
-    match severity {
-        Severity::Info => &const { piece(Severity::Info) },
-        Severity::Notice => &const { piece(Severity::Notice) },
-        Severity::Warning => &const { piece(Severity::Warning) },
-        Severity::Error => &const { piece(Severity::Error) },
-        Severity::Critical => &const { piece(Severity::Critical) },
-    }
 }
 
 /// Appends a field with its value.

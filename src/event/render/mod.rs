@@ -5,6 +5,7 @@
 //! Invariant: whatever bytes a peer sent, JSON is valid JSON, and a line is one line that no control or bidirectional
 //! character can rearrange.
 
+mod csv;
 mod escape;
 mod json;
 mod line;
@@ -18,6 +19,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use csv::{csv_header, csv_rows};
 pub use escape::{flat, readable};
 pub use json::{json, json_string};
 pub use line::{Paint, line};

@@ -1,8 +1,9 @@
 //! Floor 1: what the renderings of all events of a block have in common, made once: their stream and their modules.
 
-use super::escape;
 use super::sheet::Piece;
-use crate::event::{ModuleName, Stamp};
+use super::{csv, escape};
+use crate::event::{ModuleName, Severity, Stamp};
+use std::sync::Arc;
 
 /// An identity around its numbers: `STREAM.RUN.` stands before that of the input, `.APP.MODULE.` before the ordinal.
 #[derive(Clone, Debug)]
@@ -20,11 +21,13 @@ pub(in crate::event) struct Names {
     pub(super) json_id: Identity,
     /// From the end of the severity to the beginning of the summary.
     pub(super) json: Box<[Piece]>,
+    /// A cell of CSV with the comma behind it.
+    pub(super) csv_id: Identity,
 }
 
 impl Names {
     /// The texts of a stamp's modules, by their indices.
-    pub(in crate::event) fn of(stamp: &Stamp) -> Box<[Self]> {
+    pub(in crate::event) fn of(stamp: &Stamp) -> Arc<[Self]> {
         stamp.modules.iter().map(|module| Self::new(stamp, module)).collect()
     }
 
@@ -35,20 +38,35 @@ impl Names {
     }
 
     fn new(stamp: &Stamp, module: &ModuleName) -> Self {
-        let (app, name) = (json(&module.app), json(&module.module));
-        let json_id = Identity {
-            lead: pieces(&[
-                b"{\"id\":\"",
-                &stamp.stream.text(),
-                b".",
-                stamp.run.to_string().as_bytes(),
-                b".",
-            ]),
-            names: pieces(&[b".", &app, b".", &name, b"."]),
-            tail: pieces(&[b"\",\"time\":\""]),
+        let (stream, run) = (stamp.stream.text(), stamp.run.to_string());
+        let around = |start: &[u8], [app, name]: [&[u8]; 2], end: &[u8]| Identity {
+            lead: pieces(&[start, &stream, b".", run.as_bytes(), b"."]),
+            names: pieces(&[b".", app, b".", name, b"."]),
+            tail: pieces(&[end]),
         };
-        let json = pieces(&[b"\",\"app\":\"", &app, b"\",\"module\":\"", &name, b"\",\"summary\":\""]);
-        Self { json_id, json }
+        let (app, name) = (json(&module.app), json(&module.module));
+        let texts = [module.app.as_bytes(), module.module.as_bytes()];
+        let quote: &[u8] = if texts.iter().any(|text| csv::needs_quotes(text)) { b"\"" } else { b"" };
+        let [csv_app, csv_name] = texts.map(csv::doubled);
+        Self {
+            json_id: around(b"{\"id\":\"", [&app, &name], b"\",\"time\":\""),
+            json: pieces(&[b"\",\"app\":\"", &app, b"\",\"module\":\"", &name, b"\",\"summary\":\""]),
+            csv_id: around(quote, [&csv_app, &csv_name], &[quote, b","].concat()),
+        }
+    }
+}
+
+/// A severity's name.
+pub(super) fn severity(severity: Severity) -> &'static Piece {
+    const fn piece(severity: Severity) -> Piece {
+        Piece::from(&[severity.name().as_bytes()], 0)
+    }
+    match severity {
+        Severity::Info => &const { piece(Severity::Info) },
+        Severity::Notice => &const { piece(Severity::Notice) },
+        Severity::Warning => &const { piece(Severity::Warning) },
+        Severity::Error => &const { piece(Severity::Error) },
+        Severity::Critical => &const { piece(Severity::Critical) },
     }
 }
 

@@ -8,6 +8,7 @@
 use super::escape;
 use super::names::Identity;
 use super::number::{self, Calendar};
+use super::{Fraction, LocalTime};
 use crate::event::Event;
 use crate::span::Span;
 use crate::time::{MICROS_PER_SECOND, Timestamp};
@@ -107,6 +108,12 @@ impl Sheet {
         }
     }
 
+    /// Takes away what was appended since there were so many bytes.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.turn();
+        self.out.truncate(len);
+    }
+
     /// Puts another byte where there is one already.
     pub(super) fn replace(&mut self, at: usize, byte: u8) {
         let old = match at.checked_sub(self.out.len()) {
@@ -191,7 +198,8 @@ impl Sheet {
         let Span { mut start, mut len } = span;
         loop {
             let last;
-            let window = match column.get(start as usize..).and_then(<[u8]>::first_chunk) {
+            let at = start as usize;
+            let window = match column.get(at..at + WINDOW).and_then(<[u8]>::first_chunk) {
                 Some(window) => window,
                 None => {
                     last = last_window(column, start);
@@ -202,7 +210,7 @@ impl Sheet {
             let plain = (specials | 1 << WINDOW).trailing_zeros().min(len);
             self.store(window, plain);
             (start, len) = (start + plain, len - plain);
-            if len == 0 || plain < 32 {
+            if plain < 32 || len == 0 {
                 return Span::new(start, len);
             }
         }
@@ -244,6 +252,15 @@ impl Sheet {
         match room.and_then(|room| self.utc.write(room, time)) {
             Some(len) => self.len += len,
             None => self.apart(|out| number::utc(out, time)),
+        }
+    }
+
+    /// The same with all digits in another zone.
+    #[inline]
+    pub(super) fn local(&mut self, times: &mut LocalTime, time: Timestamp) {
+        match self.room().and_then(|room| times.at(time).write(room, time)) {
+            Some(len) => self.len += len,
+            None => self.apart(|out| times.write(out, time, Fraction::Micros)),
         }
     }
 

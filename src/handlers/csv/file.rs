@@ -36,9 +36,6 @@ pub(super) enum FileError {
     /// Another process writes the file.
     #[error("cannot write to `{}`: another process has it open", .0.display())]
     InUse(PathBuf),
-    /// The rows could not be made.
-    #[error("cannot format rows of csv: {0}")]
-    Format(io::Error),
 }
 
 /// A file that is open.
@@ -59,14 +56,12 @@ pub(super) struct CsvFile {
     open: Option<Open>,
     /// Whether the file was open before in this process.
     started: bool,
-    /// What one append writes.
-    buffer: Vec<u8>,
 }
 
 impl CsvFile {
     pub(super) fn new(shared: &Shared, stem: String, header: Vec<u8>) -> Self {
         let path = shared.directory.join(format!("{stem}.csv"));
-        Self { stem, path, header, open: None, started: false, buffer: Vec::new() }
+        Self { stem, path, header, open: None, started: false }
     }
 
     pub(super) fn stem(&self) -> &str {
@@ -92,18 +87,21 @@ impl CsvFile {
             self.open(shared, now)?;
         }
         let Some(open) = &mut self.open else { return Ok(()) };
-        self.buffer.clear();
-        if open.len == 0 {
-            self.buffer.extend_from_slice(&self.header);
-        }
-        self.buffer.extend_from_slice(rows);
-        if let Err(source) = open.file.write_all(&self.buffer) {
+        // A header is written together with the first rows, so that no file has one alone.
+        let with_header;
+        let written = if open.len == 0 {
+            with_header = [&self.header, rows].concat();
+            &with_header
+        } else {
+            rows
+        };
+        if let Err(source) = open.file.write_all(written) {
             // Should this fail too, the torn row is cut when the file is next opened.
             open.file.set_len(open.len).ok();
             self.open = None;
             return Err(self.error("write to", source));
         }
-        open.len += self.buffer.len() as u64;
+        open.len += written.len() as u64;
         if open.day_end <= now || open.last_row > now {
             open.day_end = shared.zone.next_midnight(now);
         }

@@ -9,20 +9,18 @@
 //! Invariant: a row is one line, whatever its fields hold; rows are added whole or not at all, so that an event whose
 //! delivery failed is not in the file.
 
-mod cells;
 mod file;
 mod rotation;
 
 #[cfg(test)]
 mod tests;
 
-use self::cells::Cells;
-use self::file::{CsvFile, FileError};
+use self::file::CsvFile;
 use super::sink::{Sink, on_own_thread};
 use super::{Environment, Handler, Outcome, Selection};
-use crate::event::{Event, Kind, ModuleName};
+use crate::event::render::{LocalTime, csv_header, csv_rows};
+use crate::event::{Event, ModuleName};
 use crate::time::{Clock, Zone};
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,13 +72,18 @@ struct Shared {
     zone: Zone,
 }
 
+/// Places in a list of files, by the codes of kinds.
+type Places = [Option<usize>; 256];
+
 struct Csv {
     shared: Shared,
     clock: Arc<dyn Clock>,
-    cells: Cells,
+    times: LocalTime,
+    /// The rows of one append.
+    rows: Vec<u8>,
     files: Vec<CsvFile>,
-    /// Which file the events of a module and kind go to, for modules as in `modules`.
-    places: BTreeMap<(u16, Kind), usize>,
+    /// Which file the events of a module and kind go to: for each of `modules`, and last for those without a name.
+    places: Vec<Places>,
     modules: Vec<ModuleName>,
     /// For each file, the positions in the present delivery of the events that go there.
     waiting: Vec<Vec<usize>>,
@@ -95,11 +98,12 @@ impl Csv {
             zone: environment.zone.clone(),
         };
         Self {
-            cells: Cells::new(&shared.zone),
+            times: LocalTime::new(shared.zone.clone()),
+            rows: Vec::new(),
             shared,
             clock: Arc::clone(&environment.clock),
             files: Vec::new(),
-            places: BTreeMap::new(),
+            places: Vec::new(),
             modules: Vec::new(),
             waiting: Vec::new(),
         }
@@ -109,9 +113,10 @@ impl Csv {
     fn assign(&mut self, events: &Selection) {
         self.waiting.iter_mut().for_each(Vec::clear);
         let modules = &events.block.stamp().modules;
-        if self.modules != *modules {
+        if self.modules != *modules || self.places.is_empty() {
             self.modules.clone_from(modules);
             self.places.clear();
+            self.places.resize(modules.len() + 1, [None; _]);
         }
         for (position, event) in events.events().enumerate() {
             let place = self.place(event);
@@ -122,19 +127,27 @@ impl Csv {
     }
 
     fn place(&mut self, event: Event<'_>) -> usize {
-        let key = (event.head().module, event.kind());
-        if let Some(place) = self.places.get(&key) {
-            return *place;
-        }
+        let (module, kind) = (usize::from(event.head().module), usize::from(event.kind() as u8));
+        let module = module.min(self.modules.len());
+        let place = self.places.get(module).and_then(|places| *places.get(kind)?);
+        place.unwrap_or_else(|| {
+            let place = self.find(event);
+            if let Some(known) = self.places.get_mut(module).and_then(|places| places.get_mut(kind)) {
+                *known = Some(place);
+            }
+            place
+        })
+    }
+
+    /// Finds the file of an event, or adds it.
+    fn find(&mut self, event: Event<'_>) -> usize {
         let stem = rotation::stem(event.module().1, event.kind().spec().name);
         let known = self.files.iter().position(|file| file.stem() == stem);
-        let place = known.unwrap_or_else(|| {
-            self.files.push(CsvFile::new(&self.shared, stem, cells::header(event.kind())));
+        known.unwrap_or_else(|| {
+            self.files.push(CsvFile::new(&self.shared, stem, csv_header(event.kind())));
             self.waiting.push(Vec::new());
             self.files.len() - 1
-        });
-        self.places.insert(key, place);
-        place
+        })
     }
 
     /// Sets aside what midnight has closed, also where no new event is waiting.
@@ -160,8 +173,9 @@ impl Sink for Csv {
             }
             let positions = waiting.iter().filter_map(|position| events.indices.get(*position));
             let chosen = positions.filter_map(|index| events.block.get(*index as usize));
-            let rows = self.cells.rows(chosen).map_err(FileError::Format);
-            if let Err(error) = rows.and_then(|rows| file.append(&self.shared, rows, now)) {
+            self.rows.clear();
+            csv_rows(&mut self.rows, chosen, &mut self.times);
+            if let Err(error) = file.append(&self.shared, &self.rows, now) {
                 let failure = Outcome::Temporary(error.to_string());
                 for position in waiting {
                     if let Some(outcome) = outcomes.get_mut(*position) {

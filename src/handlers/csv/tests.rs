@@ -1,7 +1,7 @@
 //! The csv handler on real files, with a clock that tests set.
 
 use super::*;
-use crate::event::{EventBlock, Field, Head, Severity, Stamp, StreamId};
+use crate::event::{EventBlock, Field, Head, Kind, Severity, Stamp, StreamId};
 use crate::handlers::Delivery;
 use crate::time::Timestamp;
 use std::collections::BTreeMap;

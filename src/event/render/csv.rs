@@ -1,0 +1,255 @@
+//! Floor 1: events as rows of CSV (RFC 4180).
+//!
+//! Times are RFC 3339 in a zone with six digits, durations seconds, lists joined by `;`, and what is not known is
+//! empty. Bytes that are not UTF-8 and control characters other than the tab become `\xNN`, and so does a `;`
+//! within the item of a list, or before what would begin a formula; a backslash that already stands before such a form becomes
+//! `\x5c`.
+//!
+//! Text that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@`, a tab or a carriage
+//! return, gets a leading `'`. So does text that begins with such a mark already: taking away one `'` before any of
+//! these characters gives back what came in.
+//!
+//! Invariant: a row is one line, and the csv crate would write the same.
+
+use super::escape::flat;
+use super::names::{Names, severity};
+use super::sheet::{Piece, Sheet};
+use super::{LocalTime, addr};
+use crate::event::value::List;
+use crate::event::{Cell, Event, Kind};
+use crate::span::Span;
+
+/// Columns that stand before the fields.
+const FIRST_COLUMNS: [&str; 3] = ["id", "time", "severity"];
+
+/// The row that names the columns of a kind's file.
+pub fn csv_header(kind: Kind) -> Vec<u8> {
+    let fields = kind.spec().fields.iter().map(|field| field.spec().name);
+    let names: Vec<_> = FIRST_COLUMNS.into_iter().chain(fields).collect();
+    (names.join(",") + "\n").into_bytes()
+}
+
+/// Appends the rows of events, in order.
+pub fn csv_rows<'e>(out: &mut Vec<u8>, events: impl Iterator<Item = Event<'e>>, times: &mut LocalTime) {
+    Sheet::append(out, |sheet| events.for_each(|event| row(sheet, event, times)));
+}
+
+fn row(sheet: &mut Sheet, event: Event<'_>, times: &mut LocalTime) {
+    let head = event.head();
+    let mut unknown = None;
+    let names = event.names().unwrap_or_else(|| unknown.insert(Names::unknown(event.stamp())));
+    sheet.id(&names.csv_id, event);
+    sheet.local(times, head.time);
+    sheet.push(b',');
+    sheet.put(severity(head.severity));
+    let columns = &event.columns();
+    for (_, cell) in event.cells() {
+        sheet.push(b',');
+        value(sheet, cell, columns, times);
+    }
+    sheet.push(b'\n');
+}
+
+#[inline]
+fn value(sheet: &mut Sheet, cell: &Cell, columns: &List<'_>, times: &mut LocalTime) {
+    const TRUE: Piece = Piece::from(&[b"true"], 0);
+    const FALSE: Piece = Piece::from(&[b"false"], 0);
+    match *cell {
+        Cell::Null => {}
+        Cell::Bool(flag) => sheet.put(if flag { &TRUE } else { &FALSE }),
+        Cell::Count(number) => sheet.count(number),
+        Cell::Time(time) => sheet.local(times, time),
+        Cell::Duration(micros) => sheet.seconds(micros),
+        Cell::Addr(address) => sheet.addr(address),
+        Cell::Text(span) => text(sheet, columns.text, span),
+        Cell::List(span) => quoted(sheet, |out| list(out, columns.part(span), columns.text)),
+    }
+}
+
+/// Appends text; what nearly all text is needs neither quotes nor marks.
+#[inline]
+fn text(sheet: &mut Sheet, column: &[u8], span: Span) {
+    let start = sheet.len();
+    let is_marked =
+        column.get(span.start as usize).is_some_and(|first| *first == b'\'' || begins_formula(*first));
+    if is_marked || !sheet.plain(column, span, [b',', b';']).is_empty() {
+        sheet.truncate(start);
+        quoted(sheet, |out| {
+            let text = span.of(column);
+            // Where the comma is for decimals, a `;` ends a cell, and a formula could stand behind it.
+            let splits = memchr::memchr_iter(b';', text)
+                .any(|at| text.get(at + 1).is_some_and(|next| begins_formula(*next)));
+            neutralise(out, text);
+            flat(out, text, splits.then_some(';'));
+        });
+    }
+}
+
+/// Appends the items of a list with a `;` between them.
+fn list(out: &mut Vec<u8>, items: &[Cell], column: &[u8]) {
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(b';');
+        }
+        match *item {
+            Cell::Text(span) => {
+                let text = span.of(column);
+                if index == 0 {
+                    neutralise(out, text);
+                }
+                flat(out, text, Some(';'));
+            }
+            Cell::Addr(address) => addr(out, address),
+            // Lists are of texts or of addresses.
+            _ => {}
+        }
+    }
+}
+
+fn neutralise(out: &mut Vec<u8>, text: &[u8]) {
+    let first = text.iter().find(|byte| **byte != b'\'');
+    if first.is_some_and(|byte| begins_formula(*byte)) {
+        out.push(b'\'');
+    }
+}
+
+/// Whether a spreadsheet takes what begins like this for a formula.
+#[inline]
+fn begins_formula(byte: u8) -> bool {
+    matches!(byte, b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')
+}
+
+/// Appends a cell that may need quotes.
+#[cold]
+fn quoted(sheet: &mut Sheet, write: impl FnOnce(&mut Vec<u8>)) {
+    sheet.apart(|out| {
+        let start = out.len();
+        write(out);
+        if out.get(start..).is_some_and(needs_quotes) {
+            let cell = out.split_off(start);
+            out.push(b'"');
+            out.extend_from_slice(&doubled(&cell));
+            out.push(b'"');
+        }
+    });
+}
+
+/// Whether a cell must stand in quotes (RFC 4180 section 2).
+pub(super) fn needs_quotes(cell: &[u8]) -> bool {
+    cell.iter().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n'))
+}
+
+/// A cell with each of its quotes twice.
+pub(super) fn doubled(cell: &[u8]) -> Vec<u8> {
+    let twice = |byte: &u8| std::iter::repeat_n(*byte, if *byte == b'"' { 2 } else { 1 });
+    cell.iter().flat_map(twice).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::render::{self, Fraction};
+    use crate::event::{EventBlock, Field, FieldType, Head, ModuleName, Severity, Stamp, StreamId, Value};
+    use crate::time::{Timestamp, Zone};
+    use ::csv::{ByteRecord, WriterBuilder};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// A cell before it is quoted.
+    fn cell(value: Value<'_>, times: &mut LocalTime) -> Vec<u8> {
+        let mut out = Vec::new();
+        match value {
+            Value::Null => {}
+            Value::Bool(flag) => out.extend_from_slice(flag.to_string().as_bytes()),
+            Value::Count(number) => render::count(&mut out, number),
+            Value::Time(time) => times.write(&mut out, time, Fraction::Micros),
+            Value::Duration(duration) => render::seconds(&mut out, duration),
+            Value::Addr(addr) => render::addr(&mut out, addr),
+            Value::Text(text) => {
+                let splits = text.windows(2).any(|pair| pair[0] == b';' && begins_formula(pair[1]));
+                neutralise(&mut out, text);
+                flat(&mut out, text, splits.then_some(';'));
+            }
+            Value::List(list) => {
+                let items = list.iter().enumerate().map(|(index, item)| {
+                    let Value::Text(text) = item else { return cell(item, times) };
+                    let mut out = Vec::new();
+                    if index == 0 {
+                        neutralise(&mut out, text);
+                    }
+                    flat(&mut out, text, Some(';'));
+                    out
+                });
+                out = items.collect::<Vec<_>>().join(&b';');
+            }
+        }
+        out
+    }
+
+    /// The row of an event as the csv crate writes it.
+    fn by_the_csv_crate(event: Event<'_>, times: &mut LocalTime) -> Vec<u8> {
+        let mut record = ByteRecord::new();
+        record.push_field(event.id().to_string().as_bytes());
+        record.push_field(&cell(Value::Time(event.head().time), times));
+        record.push_field(event.head().severity.name().as_bytes());
+        for (_, value) in event.fields() {
+            record.push_field(&cell(value, times));
+        }
+        let mut writer = WriterBuilder::new().from_writer(Vec::new());
+        writer.write_byte_record(&record).unwrap();
+        writer.into_inner().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_what_the_csv_crate_would_write(
+            texts in proptest::collection::vec("[ab,\"\r\n;'=\\\\é+@\t-]{0,4}|[a-z0-9.:/ -]{0,80}[,;\"]?", 1..12),
+            module in "[a,\"\n]{0,3}|[a-z]{1,40}",
+            index in 0..3_u16,
+            number: u64,
+            zone in proptest::sample::select(vec!["UTC", "Europe/Berlin", "America/St_Johns"]),
+        ) {
+            let modules = vec![ModuleName { app: "app".into(), module }, ModuleName { app: ",".into(), module: "m".into() }];
+            let stamp = Stamp { stream: StreamId(1), run: 1, modules };
+            let mut block = EventBlock::new(Arc::new(stamp));
+            let mut texts = texts.iter().map(String::as_bytes).cycle();
+            for kind in Kind::ALL {
+                let (severity, time) = (Severity::Info, Timestamp::from_micros((number >> 12) as i64));
+                let head = Head { number, ordinal: 0, module: index, kind: *kind, severity, time };
+                let mut writer = block.push(head);
+                for (place, field) in kind.spec().fields.iter().enumerate().filter(|(place, _)| place % 5 != 4) {
+                    match field.spec().ty {
+                        FieldType::Text => writer.text(*field, texts.next().unwrap()),
+                        FieldType::Count => writer.count(*field, number >> place),
+                        FieldType::Flag => writer.flag(*field, place % 2 == 0),
+                        FieldType::Time => writer.time(*field, time),
+                        FieldType::Duration => writer.duration(*field, Duration::from_micros(number)),
+                        FieldType::Addr => writer.addr(*field, [10, 0, 255, 9].into()),
+                        FieldType::Texts => writer.texts(*field, texts.by_ref().take(3)),
+                        FieldType::Addrs => writer.addrs(*field, [[10, 1, 2, 3].into(), [0; 16].into()]),
+                    };
+                }
+                if kind.place(Field::Users).is_some() {
+                    writer.texts(Field::Users, texts.by_ref().take(2));
+                }
+            }
+            let mut times = LocalTime::new(Zone::named(zone).unwrap());
+            let mut rows = b"before\n".to_vec();
+            csv_rows(&mut rows, block.iter(), &mut times);
+            let mut expected = b"before\n".to_vec();
+            block.iter().for_each(|event| expected.extend(by_the_csv_crate(event, &mut times)));
+            prop_assert_eq!(str::from_utf8(&rows).unwrap(), str::from_utf8(&expected).unwrap());
+        }
+    }
+
+    #[test]
+    fn headers_are_what_the_csv_crate_would_write() {
+        for kind in Kind::ALL {
+            let fields = kind.spec().fields.iter().map(|field| field.spec().name);
+            let mut writer = WriterBuilder::new().from_writer(Vec::new());
+            writer.write_record(FIRST_COLUMNS.into_iter().chain(fields)).unwrap();
+            assert_eq!(csv_header(*kind), writer.into_inner().unwrap());
+        }
+    }
+}
