@@ -1,7 +1,7 @@
 //! What many connections, many sources and a long journal cost: whole processes, one figure after the other.
 //!
-//! `cargo bench --profile dist --bench scale`; it needs `ulimit -n 25000` for its 10,000 connections. The data lie in
-//! `$TMPDIR`.
+//! `cargo bench --profile dist --bench scale`; it needs `ulimit -n 25000` for its 10,000 connections, and taskset, of
+//! util-linux. The data lie in `$TMPDIR`.
 
 #![allow(
     clippy::unwrap_used,
@@ -51,7 +51,7 @@ fn main() {
     sending(&scale);
     storm(&scale);
     by_sources(&scale);
-    by_workers(&scale);
+    by_cores(&scale);
     start(&scale);
 }
 
@@ -152,16 +152,18 @@ fn by_sources(scale: &Scale) {
             SceneOptions { sshd_percent: 100, logins_percent: 0, sources, ..SceneOptions::default() };
         let home = tempfile::tempdir().unwrap();
         let capture = capture(home.path(), options, scale.records);
-        let cpu = replay(&capture, "1").0 * 1e6 / scale.records as f64;
+        let cpu = replay(&capture, "0,1", "1").0 * 1e6 / scale.records as f64;
         println!("replay, guesses from {sources} addresses: {cpu:.3} µs of CPU a record");
     }
 }
 
-fn by_workers(scale: &Scale) {
+fn by_cores(scale: &Scale) {
     let home = tempfile::tempdir().unwrap();
     let capture = capture(home.path(), SceneOptions::default(), scale.records);
-    let [one, two] = ["1", "2"].map(|workers| replay(&capture, workers).1);
-    println!("replay with two workers: {:.2} times as fast as with one", one / two);
+    let seconds = [("0", "1"), ("0,1", "1"), ("0,1", "2")];
+    let [one, two, more] = seconds.map(|(cores, workers)| replay(&capture, cores, workers).1);
+    println!("replay on two cores: {:.2} times as fast as on one", one / two);
+    println!("and with a second worker: {:.2} times as fast as with one", two / more);
 }
 
 fn capture(home: &Path, options: SceneOptions, records: usize) -> std::path::PathBuf {
@@ -174,11 +176,12 @@ fn capture(home: &Path, options: SceneOptions, records: usize) -> std::path::Pat
     capture
 }
 
-/// CPU time and time that a replay takes, in seconds; the better of three.
-fn replay(capture: &Path, workers: &str) -> (f64, f64) {
+/// CPU time and time that a replay takes on some of the cores, in seconds; the better of three.
+fn replay(capture: &Path, cores: &str, workers: &str) -> (f64, f64) {
     let once = || {
         let begun = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+        let mut child = Command::new("taskset")
+            .args(["-c", cores, env!("CARGO_BIN_EXE_correlator")])
             .args(["replay", "--format", "json", "--workers", workers])
             .arg(capture)
             .stdout(Stdio::null())
