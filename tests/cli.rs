@@ -130,6 +130,8 @@ fn no_name_of_a_file_forges_a_line_of_what_is_said() {
         &["events", "list", "--data-dir", name],
         &["status", "--data-dir", name],
         &["flood", "check", &gone],
+        &["replay", "--speed", name, "x.log"],
+        &["apps", name],
     ] {
         let (_, out, err) = run(args);
         let said = out + &err;

@@ -139,9 +139,10 @@ enum Format {
 
 /// Parses the command line, runs the subcommand, and reports to standard error what went wrong.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return explain_usage(&error),
+        Err(error) => return explain_usage(&with_readable(&args).unwrap_or(error)),
     };
     let ended = match cli.command {
         Command::Serve(args) => serve::run(args),
@@ -164,6 +165,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(exit) => exit,
         Err(failure) => failure.report(&mut io::stderr().lock()),
     }
+}
+
+/// What is wrong with arguments, in words of which none forges a line or moves the cursor: a name of a file may be one.
+fn with_readable(args: &[OsString]) -> Option<clap::Error> {
+    let shown = args.iter().map(|arg| if arg.is_empty() { String::new() } else { text::shown(arg.as_ref()) });
+    Cli::try_parse_from(shown).err()
 }
 
 /// Prints what clap has to say: help and version to standard output, errors to standard error.
