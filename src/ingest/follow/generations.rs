@@ -100,7 +100,10 @@ impl Beside<'_> {
         let is_twice = |entry: &&Entry| packed.iter().any(|packed| packed.path == entry.path);
         let others = entries.iter().filter(|entry| is_copy(entry) && !is_twice(entry));
         let others = others.filter(|entry| entry.length >= place.offset);
-        for copy in others.chain(packed.iter().copied()) {
+        let (mut more, others): (Vec<_>, Vec<_>) = others.partition(|entry| entry.is_packed);
+        more.sort_by_key(|entry| std::cmp::Reverse(entry.age));
+        more.truncate(limits::MAX_UNPACKED_TRIALS.saturating_sub(packed.len()));
+        for copy in others.into_iter().chain(more).chain(packed.iter().copied()) {
             match self.open_at(copy, place, false) {
                 Ok(Sought::Found(found)) => return Ok(Sought::Found(found)),
                 Err(error) if copy.is_packed => {
@@ -371,18 +374,26 @@ mod tests {
     fn a_place_is_looked_for_in_so_many_compressed_files_and_no_more() {
         let scene = Scene::new();
         let trials = limits::MAX_UNPACKED_TRIALS as u64;
-        // Longer than it is packed, so that it is not taken for a file that is not.
-        let content = |number: u64| format!("{}{number} was read up to here\n", "x".repeat(2000));
-        for number in 1..trials + 2 {
-            scene.write(&format!("auth.log.{number}.gz"), &gzip(content(number).as_bytes()), 1000 - number);
+        let content = |length: usize, number: u64| format!("{}{number} was read\n", "x".repeat(length));
+        // What is shorter packed than the place, and what could be as long.
+        for length in [2000, 0] {
+            for number in 1..trials + 2 {
+                let packed = gzip(content(length, number).as_bytes());
+                scene.write(&format!("auth.log.{number}.gz"), &packed, 1000 - number);
+            }
+            let find = |since, number| {
+                let content = content(length, number);
+                let (known, hash) = known(content.as_bytes());
+                let place = Place { offset: content.len() as u64, known, hash, mid_line: false };
+                let original = FileId { device: 0, inode: 0 };
+                let beside = Beside { since, ..scene.beside() };
+                matches!(beside.find(place, None, original), Ok(Sought::Found(_)))
+            };
+            let found = |since| [1, trials, trials + 1].map(|number| find(since, number));
+            assert_eq!(found(scene.beside().since), [true, true, false], "{length}");
+            // In this run nothing was missed, and only what is as long as the place is looked into.
+            assert_eq!(found(None), [length == 0, length == 0, false], "{length}");
         }
-        let find = |number| {
-            let (known, hash) = known(content(number).as_bytes());
-            let place = Place { offset: content(number).len() as u64, known, hash, mid_line: false };
-            let original = FileId { device: 0, inode: 0 };
-            matches!(scene.beside().find(place, None, original), Ok(Sought::Found(_)))
-        };
-        assert_eq!([1, trials, trials + 1].map(find), [true, true, false]);
     }
 
     #[test]
