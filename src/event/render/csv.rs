@@ -80,7 +80,7 @@ fn text(sheet: &mut Sheet, column: &[u8], span: Span) {
             let splits = memchr::memchr_iter(b';', text)
                 .any(|at| text.get(at + 1).is_some_and(|next| begins_formula(*next)));
             neutralise(out, text);
-            flat(out, text, splits.then_some(';'));
+            flat(out, text, splits.then_some(b';'));
         });
     }
 }
@@ -97,7 +97,7 @@ fn list(out: &mut Vec<u8>, items: &[Cell], column: &[u8]) {
                 if index == 0 {
                     neutralise(out, text);
                 }
-                flat(out, text, Some(';'));
+                flat(out, text, Some(b';'));
             }
             Cell::Addr(address) => addr(out, address),
             // Lists are of texts or of addresses.
@@ -141,8 +141,12 @@ pub(super) fn needs_quotes(cell: &[u8]) -> bool {
 
 /// A cell with each of its quotes twice.
 pub(super) fn doubled(cell: &[u8]) -> Vec<u8> {
-    let twice = |byte: &u8| std::iter::repeat_n(*byte, if *byte == b'"' { 2 } else { 1 });
-    cell.iter().flat_map(twice).collect()
+    let mut out = Vec::with_capacity(cell.len() + 2);
+    for part in cell.split_inclusive(|byte| *byte == b'"') {
+        out.extend_from_slice(part);
+        out.extend(part.last().filter(|last| **last == b'"'));
+    }
+    out
 }
 
 #[cfg(test)]
@@ -169,7 +173,7 @@ mod tests {
             Value::Text(text) => {
                 let splits = text.windows(2).any(|pair| pair[0] == b';' && begins_formula(pair[1]));
                 neutralise(&mut out, text);
-                flat(&mut out, text, splits.then_some(';'));
+                flat(&mut out, text, splits.then_some(b';'));
             }
             Value::List(list) => {
                 let items = list.iter().enumerate().map(|(index, item)| {
@@ -178,7 +182,7 @@ mod tests {
                     if index == 0 {
                         neutralise(&mut out, text);
                     }
-                    flat(&mut out, text, Some(';'));
+                    flat(&mut out, text, Some(b';'));
                     out
                 });
                 out = items.collect::<Vec<_>>().join(&b';');

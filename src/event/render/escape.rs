@@ -19,10 +19,7 @@ enum Piece {
 
 /// Appends the inside of a JSON string.
 pub(super) fn json(out: &mut Vec<u8>, text: &[u8]) {
-    if is_plain(text) {
-        return out.extend_from_slice(text);
-    }
-    pieces(text, |piece| match piece {
+    mapped(out, text, [], |out, piece| match piece {
         Piece::Char(c) => json_char(out, c),
         Piece::Byte(byte) => {
             out.push(b'\\');
@@ -32,18 +29,19 @@ pub(super) fn json(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// Appends text for a cell of a file whose rows are lines: control characters other than the tab become `\xNN` too, and
-/// so does `also`, for cells that give a character a meaning.
-pub fn flat(out: &mut Vec<u8>, text: &[u8], also: Option<char>) {
-    if is_plain(text) && text.iter().all(|byte| Some(char::from(*byte)) != also) {
-        return out.extend_from_slice(text);
-    }
-    pieces(text, |piece| match piece {
-        Piece::Char(c) if (c.is_control() && c != '\t') || Some(c) == also => {
+/// so does `also`, for cells that give an ASCII character a meaning.
+pub fn flat(out: &mut Vec<u8>, text: &[u8], also: Option<u8>) {
+    let take = |out: &mut Vec<u8>, piece| match piece {
+        Piece::Char(c) if (c.is_control() && c != '\t') || Some(c) == also.map(char::from) => {
             c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| hex(out, byte));
         }
         Piece::Char(c) => utf8(out, c),
         Piece::Byte(byte) => hex(out, byte),
-    });
+    };
+    match also {
+        Some(also) => mapped(out, text, [also], take),
+        None => mapped(out, text, [], take),
+    }
 }
 
 /// Appends text for people: what could move the cursor, reorder the line or hide in it is shown as an escape, such as
@@ -61,11 +59,8 @@ fn readable_as<const JSON: bool>(out: &mut Vec<u8>, text: &[u8]) {
     if text.is_empty() {
         return out.extend_from_slice(if JSON { br#"\"\""# } else { br#""""# });
     }
-    if is_plain(text) {
-        return out.extend_from_slice(text);
-    }
     let backslash: &[u8] = if JSON { br"\\" } else { br"\" };
-    pieces(text, |piece| match piece {
+    mapped(out, text, [], |out, piece| match piece {
         Piece::Char(c) if c.is_control() || is_invisible(c) => {
             // The escape's own backslash is doubled by the prefix.
             let escape = match c {
@@ -90,31 +85,6 @@ fn readable_as<const JSON: bool>(out: &mut Vec<u8>, text: &[u8]) {
     });
 }
 
-/// Whether text is printable ASCII without quotes and backslashes: what nearly all text is, and may be copied anywhere.
-///
-/// It looks at eight bytes at a time, and at the last eight once more: most text is shorter than a vector is worth.
-#[inline]
-fn is_plain(text: &[u8]) -> bool {
-    let Some(last) = text.last_chunk() else {
-        let blanks = u64::from_le_bytes([b' '; 8]);
-        return special(text.iter().fold(blanks, |word, byte| word << 8 | u64::from(*byte))) == 0;
-    };
-    let words = text.as_chunks().0.iter().chain([last]);
-    words.fold(0, |found, word| found | special(u64::from_le_bytes(*word))) == 0
-}
-
-/// The high bit of some byte, if any of eight is a control character, beyond ASCII, a quote or a backslash.
-#[inline]
-fn special(word: u64) -> u64 {
-    const LOW: u64 = u64::from_le_bytes([1; 8]);
-    let all = |byte: u8| LOW * u64::from(byte);
-    // What is subtracted borrows from the next byte only where this one is found already; likewise what is carried.
-    let below = |word: u64, least: u8| word.wrapping_sub(all(least)) & !word;
-    let beyond = word.wrapping_add(LOW) | word;
-    let (quote, backslash) = (below(word ^ all(b'"'), 1), below(word ^ all(b'\\'), 1));
-    (below(word, b' ') | beyond | quote | backslash) & all(0x80)
-}
-
 /// A bit for each byte of a window that is a control character, beyond ASCII, a quote, a backslash or one of `also`.
 #[inline]
 pub(super) fn specials<const N: usize>(window: &[u8; WINDOW], also: [u8; N]) -> u32 {
@@ -136,9 +106,46 @@ fn is_invisible(c: char) -> bool {
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-fn pieces(text: &[u8], mut take: impl FnMut(Piece)) {
+/// Appends text, all that is plain as it stands: printable ASCII without quotes, backslashes and `also`. `take` appends
+/// the pieces of what is between.
+fn mapped<const N: usize>(
+    out: &mut Vec<u8>,
+    text: &[u8],
+    also: [u8; N],
+    mut take: impl FnMut(&mut Vec<u8>, Piece),
+) {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (plain, special) = rest.split_at_checked(plain_len(rest, also)).unwrap_or((rest, b""));
+        out.extend_from_slice(plain);
+        let len = special.iter().position(|byte| is_plain(*byte, also)).unwrap_or(special.len());
+        pieces(special, len, |piece| take(out, piece));
+        rest = special.get(len..).unwrap_or_default();
+    }
+}
+
+/// How many of the first bytes are plain.
+fn plain_len<const N: usize>(text: &[u8], also: [u8; N]) -> usize {
+    let (windows, rest) = text.as_chunks::<WINDOW>();
+    for (index, window) in windows.iter().enumerate() {
+        let specials = specials(window, also);
+        if specials != 0 {
+            return index * WINDOW + specials.trailing_zeros() as usize;
+        }
+    }
+    let more = rest.iter().position(|byte| !is_plain(*byte, also)).unwrap_or(rest.len());
+    windows.len() * WINDOW + more
+}
+
+/// Whether a byte may be copied anywhere.
+fn is_plain<const N: usize>(byte: u8, also: [u8; N]) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\') && !also.contains(&byte)
+}
+
+/// Cuts the first `len` bytes of a text into pieces; what follows must begin with ASCII.
+fn pieces(text: &[u8], len: usize, mut take: impl FnMut(Piece)) {
     let mut at = 0;
-    for chunk in text.utf8_chunks() {
+    for chunk in text.get(..len).unwrap_or(text).utf8_chunks() {
         for (offset, c) in chunk.valid().char_indices() {
             let reads_as_escape = c == '\\' && text.get(at + offset + 1..).is_some_and(is_escape_body);
             take(if reads_as_escape { Piece::Byte(b'\\') } else { Piece::Char(c) });
@@ -268,14 +275,28 @@ mod tests {
             assert_eq!(serde_json::from_str::<String>(&json).unwrap(), expected);
             assert_eq!(text(|out, input| flat(out, input, None), input), expected);
         }
-        assert_eq!(text(|out, input| flat(out, input, Some(';')), b"a;b\n"), r"a\x3bb\x0a");
+        assert_eq!(text(|out, input| flat(out, input, Some(b';')), b"a;b\n"), r"a\x3bb\x0a");
     }
 
     proptest! {
         #[test]
-        fn plain_is_what_each_byte_is(text in proptest::collection::vec(prop_oneof![9 => 32..127_u8, 1 => any::<u8>()], 0..40)) {
-            let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-            prop_assert_eq!(is_plain(&text), text.iter().all(plain));
+        fn plain_text_ends_at_the_first_special_byte(
+            text in proptest::collection::vec(prop_oneof![60 => 32..127_u8, 1 => any::<u8>()], 0..140),
+        ) {
+            let special = text.iter().position(|byte| !is_plain(*byte, [b'm']));
+            prop_assert_eq!(plain_len(&text, [b'm']), special.unwrap_or(text.len()));
+        }
+
+        #[test]
+        fn what_is_between_plain_bytes_is_cut_as_within_the_whole(input in hostile()) {
+            let take = |out: &mut Vec<u8>, piece| match piece {
+                Piece::Char(c) => utf8(out, c),
+                Piece::Byte(byte) => hex(out, byte),
+            };
+            let (mut whole, mut parts) = (Vec::new(), Vec::new());
+            pieces(&input, input.len(), |piece| take(&mut whole, piece));
+            mapped(&mut parts, &input, [], take);
+            prop_assert_eq!(str::from_utf8(&parts).unwrap(), str::from_utf8(&whole).unwrap());
         }
 
         #[test]
@@ -285,7 +306,7 @@ mod tests {
                 text[place] = window[place];
                 let found = specials(&text, [b',', b';']);
                 for (place, byte) in text.iter().enumerate() {
-                    let plain = is_plain(&[*byte]) && !b",;".contains(byte);
+                    let plain = is_plain(*byte, [b',', b';']);
                     prop_assert_eq!(found >> place & 1 == 0, plain, "{} at {}", byte, place);
                 }
             }
@@ -295,7 +316,7 @@ mod tests {
         fn both_mappings_can_be_undone(input in hostile()) {
             let json: String = serde_json::from_str(&format!("\"{}\"", text(json, &input))).unwrap();
             prop_assert_eq!(undo(&json), input.clone());
-            for also in [None, Some(';')] {
+            for also in [None, Some(b';')] {
                 let cell = text(|out, input| flat(out, input, also), &input);
                 prop_assert!(!cell.contains('\n') && !cell.contains('\r'));
                 prop_assert_eq!(undo(&cell), input.clone());

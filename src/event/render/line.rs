@@ -1,7 +1,9 @@
 //! Floor 1: one line per event for people.
 
-use super::{Fraction, LocalTime, readable, summary};
-use crate::event::{Event, Severity};
+use super::names::Names;
+use super::sheet::{Piece, Sheet};
+use super::{Fraction, LocalTime, summary};
+use crate::event::{Event, Kind, Severity};
 
 /// Whether a line is coloured, for a terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,21 +15,34 @@ pub enum Paint {
     Coloured,
 }
 
+/// What stands before summaries, by the codes of kinds.
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
+static KINDS: [Piece; 256] = {
+    let mut kinds = [Piece::EMPTY; 256];
+    let mut index = 0;
+    while index < Kind::ALL.len() {
+        let kind = Kind::ALL[index];
+        kinds[kind as usize] = Piece::from(&[kind.spec().name.as_bytes(), b": "], 0);
+        index += 1;
+    }
+    kinds
+};
+
 /// Appends an event as one line, without a line end: time, severity, application and module, kind, summary.
 pub fn line(out: &mut Vec<u8>, event: Event<'_>, times: &mut LocalTime, paint: Paint) {
     let head = event.head();
-    let (app, module) = event.module();
     times.write(out, head.time, Fraction::Millis);
     out.push(b' ');
     severity(out, head.severity, paint);
-    out.push(b' ');
-    readable(out, app.as_bytes());
-    out.push(b'/');
-    readable(out, module.as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(head.kind.spec().name.as_bytes());
-    out.extend_from_slice(b": ");
-    summary(out, event);
+    Sheet::append(out, |sheet| {
+        let mut unknown = None;
+        let names = event.names().unwrap_or_else(|| unknown.insert(Names::unknown(event.stamp())));
+        sheet.put_all(&names.line);
+        if let Some(kind) = KINDS.get(usize::from(head.kind as u8)) {
+            sheet.put(kind);
+        }
+        summary::write::<false>(sheet, event);
+    });
 }
 
 /// Appends a severity, padded to the width of the longest.

@@ -21,6 +21,8 @@ pub(in crate::event) struct Names {
     pub(super) json_id: Identity,
     /// From the end of the severity to the beginning of the summary.
     pub(super) json: Box<[Piece]>,
+    /// From the end of the severity in a line for people to its kind.
+    pub(super) line: Box<[Piece]>,
     /// A cell of CSV with the comma behind it.
     pub(super) csv_id: Identity,
 }
@@ -46,11 +48,13 @@ impl Names {
         };
         let (app, name) = (json(&module.app), json(&module.module));
         let texts = [module.app.as_bytes(), module.module.as_bytes()];
+        let [shown_app, shown_name] = texts.map(readable);
         let quote: &[u8] = if texts.iter().any(|text| csv::needs_quotes(text)) { b"\"" } else { b"" };
         let [csv_app, csv_name] = texts.map(csv::doubled);
         Self {
             json_id: around(b"{\"id\":\"", [&app, &name], b"\",\"time\":\""),
             json: pieces(&[b"\",\"app\":\"", &app, b"\",\"module\":\"", &name, b"\",\"summary\":\""]),
+            line: pieces(&[b" ", &shown_app, b"/", &shown_name, b" "]),
             csv_id: around(quote, [&csv_app, &csv_name], &[quote, b","].concat()),
         }
     }
@@ -74,6 +78,13 @@ pub(super) fn severity(severity: Severity) -> &'static Piece {
 fn json(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     escape::json(&mut out, text.as_bytes());
+    out
+}
+
+/// Text for people.
+fn readable(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    escape::readable(&mut out, text);
     out
 }
 
