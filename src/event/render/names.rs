@@ -49,13 +49,19 @@ impl Names {
         let (app, name) = (json(&module.app), json(&module.module));
         let texts = [module.app.as_bytes(), module.module.as_bytes()];
         let [shown_app, shown_name] = texts.map(readable);
-        let quote: &[u8] = if texts.iter().any(|text| csv::needs_quotes(text)) { b"\"" } else { b"" };
-        let [csv_app, csv_name] = texts.map(csv::doubled);
+        // One name that needs quotes puts the whole identity into them.
+        let quoted = texts.map(csv::quote);
+        let is_quoted = quoted.iter().zip(texts).any(|(quoted, text)| quoted != text);
+        let quote: &[u8] = if is_quoted { b"\"" } else { b"" };
+        let [csv_app, csv_name] = quoted.each_ref().map(|cell| match cell.as_slice() {
+            [b'"', inside @ .., b'"'] => inside,
+            plain => plain,
+        });
         Self {
             json_id: around(b"{\"id\":\"", [&app, &name], b"\",\"time\":\""),
             json: pieces(&[b"\",\"app\":\"", &app, b"\",\"module\":\"", &name, b"\",\"summary\":\""]),
             line: pieces(&[b" ", &shown_app, b"/", &shown_name, b" "]),
-            csv_id: around(quote, [&csv_app, &csv_name], &[quote, b","].concat()),
+            csv_id: around(quote, [csv_app, csv_name], &[quote, b","].concat()),
         }
     }
 }
