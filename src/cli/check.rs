@@ -6,7 +6,7 @@ mod plan;
 use super::delivery::{environment, target};
 use super::probe::try_directory;
 use super::serve::heartbeat;
-use super::text::{exposure, lacking, lacking_room, readable, secrets_in_plain};
+use super::text::{exposure, lacking, lacking_room, readable_lines, secrets_in_plain};
 use super::{ConfigArgs, Exit, Failure, credentials};
 use crate::config::Settings;
 use crate::dispatch::Target;
@@ -71,7 +71,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let mut err = io::stderr().lock();
     for (kind, messages) in [("warning", &findings.warnings), ("error", &findings.errors)] {
         for message in messages {
-            writeln!(err, "{kind}: {}", readable(message))?;
+            writeln!(err, "{kind}: {}", readable_lines(message))?;
         }
     }
     Ok(match findings {

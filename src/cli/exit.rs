@@ -1,6 +1,6 @@
 //! Floor 8: how a command ends: exit codes, and failures on their way to standard error.
 
-use super::text::readable;
+use super::text::readable_lines;
 use crate::causes::in_full;
 use crate::config::Problems;
 use std::io::{self, Write};
@@ -65,7 +65,7 @@ impl Failure {
             writeln!(to, "{}", self.error)
         } else {
             // Names of files, and what systems say, may hold what forges a line or moves the cursor.
-            writeln!(to, "error: {}", readable(&self.message()))
+            writeln!(to, "error: {}", readable_lines(&self.message()))
         }
         .ok();
         self.exit
@@ -126,6 +126,11 @@ mod tests {
     fn no_name_of_a_file_forges_a_line() {
         let error = anyhow::anyhow!("cannot read {}", std::path::Path::new("x\x1b[2J\nerror: ü").display());
         assert_eq!(report(error.into()).1, "error: cannot read x\\x1b[2J\\nerror: ü\n");
+        let listed =
+            Failure::usage("credentials are missing:\n  hookurl, for `hook`: missing\n    add it\nerror: ü");
+        let expected =
+            "error: credentials are missing:\n  hookurl, for `hook`: missing\n    add it\\nerror: ü\n";
+        assert_eq!(report(listed).1, expected, "what goes on in further lines stays readable");
     }
 
     #[test]

@@ -18,6 +18,15 @@ pub(super) fn readable(text: &str) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
+/// Text of several lines, safe for a terminal. Lines that go on, which are indented, stay lines; so nothing in a name can begin
+/// one that looks like another message.
+pub(super) fn readable_lines(text: &str) -> String {
+    text.split(GOES_ON).map(readable).collect::<Vec<_>>().join(GOES_ON)
+}
+
+/// Where a message goes on in another line.
+const GOES_ON: &str = "\n  ";
+
 /// A path, safe for a terminal.
 pub(super) fn shown(path: &Path) -> String {
     let mut out = Vec::new();

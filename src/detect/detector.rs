@@ -212,7 +212,7 @@ impl Detector {
     }
 }
 
-/// Whether a name has neither blanks, control characters of ASCII nor backslashes: nearly all have none.
+/// Whether a name has nothing below `!`, which are blanks and control characters, and no backslash: nearly all have none.
 #[inline]
 pub(super) fn is_plain(name: &[u8]) -> bool {
     const LOW: u64 = 0x0101_0101_0101_0101;

@@ -148,8 +148,12 @@ impl ArchivedEventTable<'_> {
         block.text = self.text.to_vec();
         block.evidence = self.evidence.iter().map(|number| number.to_native()).collect();
         block.items = self.items.iter().map(cell).collect::<Result<_, _>>()?;
-        if !block.items.iter().all(|item| is_within(item, &block, 0)) {
-            return Err(ThawError::Contradiction("an item points outside"));
+        let is_item =
+            |item: &Cell| matches!(item, Cell::Text(_) | Cell::Addr(_)) && is_within(item, &block, 0);
+        if !block.items.iter().all(is_item) {
+            return Err(ThawError::Contradiction(
+                "an item is neither text nor an address, or points outside",
+            ));
         }
         let schemas = self.schemas.iter().map(Schema::read).collect::<Result<Vec<_>, _>>()?;
         block.rows.reserve(self.rows.len());

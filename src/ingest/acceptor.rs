@@ -259,7 +259,8 @@ impl Acceptor {
             let connected = Box::pin(arrival.connect()).await;
             if let Some((mut connection, place)) = connected {
                 connection.run().await;
-                drop(place);
+                // Its socket is closed before another one takes its place.
+                drop((connection, place));
             }
             drop((permit, alive));
         });

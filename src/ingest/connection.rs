@@ -61,7 +61,7 @@ pub(super) struct Connection {
 enum Parting {
     /// The server does not stop.
     None,
-    /// The sender has been told; what has come by now is read, until then at most. No longer is waited for more, either.
+    /// The sender has been told; what has come by now is read, until then at most. The wait for more ends then, too.
     Told(Instant),
     /// What still comes is read, until then at most, or until nothing has come for a while.
     Last { until: Instant, quiet: Instant },

@@ -56,6 +56,7 @@ impl BlockEncoder {
     /// Goes on at a place of another segment, in the memory that it has; nothing may be waiting.
     pub fn turn_to(&mut self, salt: u64, position: u64) {
         debug_assert!(self.waiting.is_empty(), "what waits belongs to the segment before");
+        self.waiting.clear();
         (self.salt, self.position) = (salt, position);
     }
 

@@ -44,10 +44,14 @@ impl Header<'_> {
             Some(time) => drop(write!(out, "{time}")),
             None => out.push(b'-'),
         }
-        let room = self.limit.saturating_sub(AROUND_NAMES) / self.names.len();
+        let room = self.limit.saturating_sub(AROUND_NAMES);
+        let whole: usize =
+            self.names.iter().map(|value| value.len().clamp(1, limits::MAX_HEADER_FIELD)).sum();
+        // Where they have no room together, each has as much as the others.
+        let most = if whole <= room { limits::MAX_HEADER_FIELD } else { room / self.names.len() };
         for value in self.names {
             out.push(b' ');
-            name(value.get(..room).unwrap_or(value), out);
+            name(value.get(..most).unwrap_or(value), out);
         }
         out.push(b' ');
     }

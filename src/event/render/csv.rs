@@ -62,8 +62,8 @@ fn row(sheet: &mut Sheet, event: Event<'_>, times: &mut LocalTime) {
 
 #[inline]
 fn value(sheet: &mut Sheet, cell: &Cell, columns: &List<'_>, times: &mut LocalTime) {
-    const TRUE: Piece = Piece::from(&[b"true"], 0);
-    const FALSE: Piece = Piece::from(&[b"false"], 0);
+    const TRUE: Piece = Piece::whole(&[b"true"]);
+    const FALSE: Piece = Piece::whole(&[b"false"]);
     match *cell {
         Cell::Null => {}
         Cell::Bool(flag) => sheet.put(if flag { &TRUE } else { &FALSE }),

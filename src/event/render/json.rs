@@ -18,7 +18,7 @@ const fn keys(after: &[u8]) -> Keys {
     let mut index = 0;
     while index < Field::ALL.len() {
         let field = Field::ALL[index];
-        keys[field as usize] = Piece::from(&[field.json_key().as_bytes(), after], 0);
+        keys[field as usize] = Piece::whole(&[field.json_key().as_bytes(), after]);
         index += 1;
     }
     keys
@@ -69,9 +69,9 @@ pub fn json(out: &mut Vec<u8>, event: Event<'_>) {
 }
 
 fn object(sheet: &mut Sheet, event: Event<'_>) {
-    const FIELDS: Piece = Piece::from(&[b"\",\"fields\":"], 0);
-    const EVIDENCE: Piece = Piece::from(&[b"},\"evidence\":["], 0);
-    const END: Piece = Piece::from(&[b"]}"], 0);
+    const FIELDS: Piece = Piece::whole(&[b"\",\"fields\":"]);
+    const EVIDENCE: Piece = Piece::whole(&[b"},\"evidence\":["]);
+    const END: Piece = Piece::whole(&[b"]}"]);
 
     let head = event.head();
     let mut unknown = None;

@@ -22,7 +22,7 @@ static KINDS: [Piece; 256] = {
     let mut index = 0;
     while index < Kind::ALL.len() {
         let kind = Kind::ALL[index];
-        kinds[kind as usize] = Piece::from(&[kind.spec().name.as_bytes(), b": "], 0);
+        kinds[kind as usize] = Piece::whole(&[kind.spec().name.as_bytes(), b": "]);
         index += 1;
     }
     kinds

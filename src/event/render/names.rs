@@ -69,7 +69,7 @@ impl Names {
 /// A severity's name.
 pub(super) fn severity(severity: Severity) -> &'static Piece {
     const fn piece(severity: Severity) -> Piece {
-        Piece::from(&[severity.name().as_bytes()], 0)
+        Piece::whole(&[severity.name().as_bytes()])
     }
     match severity {
         Severity::Info => &const { piece(Severity::Info) },

@@ -54,14 +54,22 @@ impl Piece {
         piece
     }
 
+    /// The text of some parts, one after the other, which has room in a piece: so that a name that grows too long is found when
+    /// it is compiled.
+    pub(super) const fn whole(parts: &[&[u8]]) -> Self {
+        assert!(Self::from(parts, Self::MOST).len() == 0, "the text is too long for a piece");
+        Self::from(parts, 0)
+    }
+
     /// Text of any length as pieces.
     pub(super) fn of(text: &[u8]) -> impl Iterator<Item = Self> {
         text.chunks(Self::MOST).map(|chunk| Self::from(&[chunk], 0))
     }
 
     #[inline]
-    fn len(&self) -> u32 {
-        u32::from(self.0[Self::MOST])
+    #[expect(clippy::cast_lossless, reason = "`From` is not for constants")]
+    const fn len(&self) -> u32 {
+        self.0[Self::MOST] as u32
     }
 }
 

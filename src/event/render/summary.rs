@@ -79,10 +79,10 @@ fn value<const JSON: bool>(sheet: &mut Sheet, cell: &Cell, columns: &List<'_>) {
 
 #[inline(never)]
 fn rare_value<const JSON: bool>(sheet: &mut Sheet, cell: &Cell, columns: &List<'_>) {
-    const UNKNOWN: Piece = Piece::from(&[b"unknown"], 0);
-    const YES: Piece = Piece::from(&[b"yes"], 0);
-    const NO: Piece = Piece::from(&[b"no"], 0);
-    const NEXT: Piece = Piece::from(&[b", "], 0);
+    const UNKNOWN: Piece = Piece::whole(&[b"unknown"]);
+    const YES: Piece = Piece::whole(&[b"yes"]);
+    const NO: Piece = Piece::whole(&[b"no"]);
+    const NEXT: Piece = Piece::whole(&[b", "]);
     match *cell {
         Cell::Null => sheet.put(&UNKNOWN),
         Cell::Bool(flag) => sheet.put(if flag { &YES } else { &NO }),

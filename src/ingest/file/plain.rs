@@ -128,8 +128,8 @@ impl Supply {
 /// What finds the year of a time that has none.
 #[derive(Debug)]
 struct Years {
-    /// The reference of the first such time.
-    first: Timestamp,
+    /// The reference of the first such time, where somebody said its year; else it is the latest.
+    first: Option<Timestamp>,
     /// What no reference may be later than.
     latest: Timestamp,
     zone: Zone,
@@ -350,7 +350,7 @@ impl PlainFile {
     /// without one could not be found any more.
     fn arrivals(&mut self, mut runs: Vec<(u32, Timestamp)>) -> Arrivals {
         let before = self.arrival.or(runs.first().map(|run| run.1)).unwrap_or_else(|| {
-            let unseen = self.years.first.min(self.modified);
+            let unseen = self.years.first.map_or(self.modified, |first| first.min(self.modified));
             self.clock.advance_to(unseen);
             unseen
         });
@@ -402,11 +402,11 @@ impl Iterator for PlainFile {
 impl Years {
     fn new(modified: Timestamp, options: &Options) -> Self {
         let zone = options.zone.clone();
-        let Some(year) = options.year else { return Self { first: modified, latest: modified, zone } };
+        let Some(year) = options.year else { return Self { first: None, latest: modified, zone } };
         // A day before the end of the year, because parsing allows for a day.
         let end = zone.instant(Timestamp::from_civil(i64::from(year), 12, 31, 0, -1));
         let latest = if modified < end { Timestamp::MAX } else { modified };
-        Self { first: end, latest, zone }
+        Self { first: Some(end), latest, zone }
     }
 
     /// Goes on to a moment at which records still come.
@@ -416,6 +416,24 @@ impl Years {
 
     /// What a time without a year is read with, when the records before it were near this time.
     fn reference(&self, near: Option<Timestamp>) -> Timestamp {
-        near.map_or(self.first, |near| near.plus(HALF_A_YEAR).min(self.latest))
+        match near {
+            Some(near) => near.plus(HALF_A_YEAR).min(self.latest),
+            None => self.first.unwrap_or(self.latest),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_time_that_comes_through_a_pipe_has_the_year_in_which_it_comes() {
+        let at = |day, hour: i64| Timestamp::from_civil(2026, 12, day, hour * 3600, 0);
+        let mut years = Years::new(at(1, 12), &Options::default());
+        years.live_until(at(5, 12));
+        let record =
+            Record::parse(b"<38>Dec  4 10:00:00 web1 sshd[1]: x", years.reference(None), &years.zone);
+        assert_eq!(record.unwrap().timestamp, Some(at(4, 10)), "though it was opened days before");
     }
 }
