@@ -67,7 +67,6 @@ impl Piece {
     }
 
     #[inline]
-    #[expect(clippy::cast_lossless, reason = "`From` is not for constants")]
     const fn len(&self) -> u32 {
         self.0[Self::MOST] as u32
     }
