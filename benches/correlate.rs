@@ -10,18 +10,22 @@
     reason = "criterion's macro writes main; a bench fails by panicking"
 )]
 
+mod support {
+    pub(crate) mod observe;
+}
+
 use bytes::Bytes;
 use correlator::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
 use correlator::correlate::{App, Correlator, ModuleOptions, sshd};
-use correlator::detect::{Detector, Interest, Observations, Subject};
+use correlator::detect::{Detector, Interest, Observations};
 use correlator::event::{EventBlock, Stamp, StreamId};
 use correlator::span::Span;
 use correlator::time::{MICROS_PER_SECOND, Timestamp, Zone};
-use correlator::wire::Record;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use support::observe::observed;
 
 const NOON: Timestamp = Timestamp::from_civil(2026, 3, 1, 43_200, 0);
 /// Observations that one iteration folds.
@@ -96,13 +100,7 @@ fn batches(say: impl Fn(u32, &mut Vec<Said>)) -> Vec<(Sequenced, Observations)> 
             frames.push(FrameSpan { span: Span::new(start, len), truncated: false });
         }
         let bytes = Bytes::from(bytes);
-        let mut observations = Observations::default();
-        for (frame, FrameSpan { span, .. }) in (0..).zip(&frames) {
-            let record = Record::parse(span.of(&bytes), arrival, &Zone::UTC).unwrap();
-            let subject =
-                Subject { record: &record, bytes: &bytes, frame, truncated: false, arrival, host: None };
-            detector.observe(&mut scratch, subject, &mut observations);
-        }
+        let observations = observed(&detector, &mut scratch, (&bytes, &frames), arrival);
         let (inputs, slot) = (frames.len() as u64, batches.len() as u64);
         let batch = Batch { origin: Arc::clone(&origin), bytes, frames };
         batches.push((Sequenced { slot, first, arrivals: Arrivals::One(arrival), batch }, observations));

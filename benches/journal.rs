@@ -14,22 +14,23 @@
 mod support {
     #[expect(dead_code, reason = "records are wanted here, and no stream of them")]
     pub(crate) mod load;
+    pub(crate) mod observe;
 }
 
 use correlator::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
 use correlator::correlate::{App, Correlator, ModuleOptions, sshd};
-use correlator::detect::{Detector, Interest, Observations, Subject};
+use correlator::detect::{Detector, Interest};
 use correlator::event::{EventBlock, Stamp, StreamId};
 use correlator::flood::SceneOptions;
 use correlator::journal::{EventReader, Group, Identity, InputReader, Journal, KeptInputs, Options, Page};
 use correlator::segment::{Disk, Storage, StorageFile};
 use correlator::span::Span;
 use correlator::time::{MICROS_PER_SECOND, Timestamp, Zone};
-use correlator::wire::Record;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use support::observe::observed;
 use tempfile::TempDir;
 
 /// Records of which the inputs and events are; half of them are sshd's.
@@ -70,13 +71,7 @@ fn folded() -> Vec<Folded> {
         // As many in a second as the load says.
         let arrival = start + i64::try_from(first).unwrap() * MICROS_PER_SECOND / 5_000;
         let arrival = Timestamp::from_micros(arrival + MICROS_PER_SECOND);
-        let mut observations = Observations::default();
-        for (frame, FrameSpan { span, .. }) in (0..).zip(&frames) {
-            let record = Record::parse(span.of(&bytes), arrival, &Zone::UTC).unwrap();
-            let subject =
-                Subject { record: &record, bytes: &bytes, frame, truncated: false, arrival, host: None };
-            detector.observe(&mut scratch, subject, &mut observations);
-        }
+        let observations = observed(&detector, &mut scratch, (&bytes, &frames), arrival);
         let batch = Batch { origin: Arc::clone(&origin), bytes: bytes.into(), frames };
         let slot = folded.len() as u64;
         let batch = Sequenced { slot, first, arrivals: Arrivals::One(arrival), batch };

@@ -75,22 +75,32 @@ fn records_and_the_last(sent: usize) -> Vec<Frame> {
     records.chain([whole(b"<14>the last")]).collect()
 }
 
+/// Stops while a peer writes that heeds the end: all that it wrote has come, and nobody takes it when it connects `again`.
+async fn stop_loses_nothing<S: AsyncWrite + Unpin + Send + 'static>(
+    rig: Rig,
+    mut peer: S,
+    look: fn(&S, &mut [u8]) -> io::Result<usize>,
+    again: impl Future<Output = io::Result<S>> + Send + 'static,
+) {
+    let (begun, has_begun) = oneshot::channel();
+    let sender = tokio::spawn(async move {
+        let sent = write_until_told(&mut peer, look, begun).await;
+        assert!(again.await.is_err(), "a new connection would wait for nobody");
+        peer.write_all(b"<14>the last\n").await.unwrap();
+        sent
+    });
+    has_begun.await.unwrap();
+    let frames = rig.stop().await;
+    assert_eq!(frames, records_and_the_last(sender.await.unwrap()));
+}
+
 #[test]
 fn a_sender_that_heeds_the_end_loses_nothing_by_a_stop() {
     block_on(async {
         let rig = Rig::start(|_| {});
-        let (begun, has_begun) = oneshot::channel();
-        let mut peer = TcpStream::connect(rig.address).await.unwrap();
-        let sender = tokio::spawn(async move {
-            let sent = write_until_told(&mut peer, TcpStream::try_read, begun).await;
-            let refused = TcpStream::connect(peer.peer_addr().unwrap()).await;
-            assert!(refused.is_err(), "a new connection would wait for nobody");
-            peer.write_all(b"<14>the last\n").await.unwrap();
-            sent
-        });
-        has_begun.await.unwrap();
-        let frames = rig.stop().await;
-        assert_eq!(frames, records_and_the_last(sender.await.unwrap()));
+        let peer = TcpStream::connect(rig.address).await.unwrap();
+        let again = TcpStream::connect(rig.address);
+        stop_loses_nothing(rig, peer, TcpStream::try_read, again).await;
     });
 }
 
@@ -100,17 +110,8 @@ fn a_process_of_this_machine_that_heeds_the_end_loses_nothing_by_a_stop() {
     let path = home.path().join("log");
     block_on(async {
         let rig = Rig::start(|options| options.address = Address::Unix(path.clone()));
-        let (begun, has_begun) = oneshot::channel();
-        let mut peer = UnixStream::connect(&path).await.unwrap();
-        let sender = tokio::spawn(async move {
-            let sent = write_until_told(&mut peer, UnixStream::try_read, begun).await;
-            assert!(UnixStream::connect(&path).await.is_err(), "a new connection would wait for nobody");
-            peer.write_all(b"<14>the last\n").await.unwrap();
-            sent
-        });
-        has_begun.await.unwrap();
-        let frames = rig.stop().await;
-        assert_eq!(frames, records_and_the_last(sender.await.unwrap()));
+        let peer = UnixStream::connect(&path).await.unwrap();
+        stop_loses_nothing(rig, peer, UnixStream::try_read, UnixStream::connect(path)).await;
     });
 }
 

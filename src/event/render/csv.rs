@@ -135,26 +135,21 @@ fn quoted(sheet: &mut Sheet, write: impl FnOnce(&mut Vec<u8>)) {
     sheet.apart(|out| {
         let start = out.len();
         write(out);
-        if out.get(start..).is_some_and(needs_quotes) {
-            let cell = out.split_off(start);
-            out.extend_from_slice(&quote(&cell));
+        if let Some(quoted) = out.get(start..).and_then(in_quotes) {
+            out.truncate(start);
+            out.extend_from_slice(&quoted);
         }
     });
 }
 
-/// Whether a cell must stand in quotes (RFC 4180 section 2).
-fn needs_quotes(cell: &[u8]) -> bool {
-    cell.iter().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n'))
-}
-
-/// A cell as it stands in a row: in quotes, where it needs them.
-pub(super) fn quote(cell: &[u8]) -> Vec<u8> {
-    if !needs_quotes(cell) {
-        return cell.to_vec();
-    }
-    let mut row = record([cell]);
-    row.pop();
-    row
+/// A cell in quotes, if it must stand in them (RFC 4180 section 2).
+pub(super) fn in_quotes(cell: &[u8]) -> Option<Vec<u8>> {
+    let must = cell.iter().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n'));
+    must.then(|| {
+        let mut row = record([cell]);
+        row.pop();
+        row
+    })
 }
 
 #[cfg(test)]

@@ -50,13 +50,10 @@ impl Names {
         let texts = [module.app.as_bytes(), module.module.as_bytes()];
         let [shown_app, shown_name] = texts.map(readable);
         // One name that needs quotes puts the whole identity into them.
-        let quoted = texts.map(csv::quote);
-        let is_quoted = quoted.iter().zip(texts).any(|(quoted, text)| quoted != text);
-        let quote: &[u8] = if is_quoted { b"\"" } else { b"" };
-        let [csv_app, csv_name] = quoted.each_ref().map(|cell| match cell.as_slice() {
-            [b'"', inside @ .., b'"'] => inside,
-            plain => plain,
-        });
+        let [quoted_app, quoted_name] = texts.map(csv::in_quotes);
+        let quote: &[u8] = if quoted_app.is_some() || quoted_name.is_some() { b"\"" } else { b"" };
+        let csv_app = quoted_app.as_deref().map_or(texts[0], inside);
+        let csv_name = quoted_name.as_deref().map_or(texts[1], inside);
         Self {
             json_id: around(b"{\"id\":\"", [&app, &name], b"\",\"time\":\""),
             json: pieces(&[b"\",\"app\":\"", &app, b"\",\"module\":\"", &name, b"\",\"summary\":\""]),
@@ -64,6 +61,11 @@ impl Names {
             csv_id: around(quote, [csv_app, csv_name], &[quote, b","].concat()),
         }
     }
+}
+
+/// What stands between quotes.
+fn inside(quoted: &[u8]) -> &[u8] {
+    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()
 }
 
 /// A severity's name.
