@@ -13,6 +13,7 @@ use crate::dispatch::Target;
 use crate::handlers::NoEvidence;
 use crate::handlers::heartbeat::Heartbeat;
 use crate::ingest::Bound;
+use crate::pipeline::RejectFile;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -104,6 +105,14 @@ impl Findings {
 
     /// Whether what handlers and the heartbeat need is as it should be: credentials, templates and certificates, for
     /// instance. Gives the handlers that can be built.
+        let rejected = RejectFile::path(&settings.server.data_dir);
+        if !unwritable.iter().any(|above| rejected.starts_with(above))
+            && let Err(error) = RejectFile::check(&rejected)
+        {
+            let rejected = rejected.display();
+            self.errors
+                .push(format!("cannot write to {rejected}, so that no rejected frame is kept: {error}"));
+        }
     fn handlers(&mut self, settings: &Settings) -> Vec<Target> {
         let ready = credentials::find(settings).unwrap_or_else(|failure| {
             self.errors.push(failure.message());

@@ -5,6 +5,7 @@ mod certificates;
 mod control;
 mod ending;
 pub(super) mod heartbeat;
+mod rejects;
 mod report;
 mod service;
 mod shed;
@@ -97,9 +98,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let bound = listening(&settings, inherited).bind().map_err(anyhow::Error::from)?;
     let recorder = args.capture.map(|path| recorder(path, &identity, settings.server.capture)).transpose()?;
     let (recorder, capture) = recorder.unzip();
-    let rejected = settings.server.data_dir.join("rejected.jsonl");
-    let rejects = RejectFile::open(rejected.clone());
-    let rejects = Arc::new(rejects.with_context(|| format!("cannot open {}", rejected.display()))?);
+    let rejects = RejectFile::open(RejectFile::path(&settings.server.data_dir), SystemClock.now());
+    let rejects = Arc::new(rejects);
 
     let options = Options {
         workers: worker_threads(settings.server.workers, BUSY_BESIDE),
@@ -127,6 +127,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let control = Control::start(desk, backend.runtime())?;
     report::started(&settings, &identity, live.addresses(), capture.as_deref());
     if let Some(heartbeat) = heartbeat {
+    rejects::try_again(Arc::clone(&rejects), backend.runtime());
         let (every, vitals) = (settings.server.heartbeat_interval, backend.vitals(live.pulse()));
         heartbeat::start(heartbeat, every, vitals, backend.errands(), backend.runtime());
     }

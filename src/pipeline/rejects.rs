@@ -1,5 +1,8 @@
 //! Floor 6: frames that are no records, kept for the operator to look at.
 //!
+//! Others may rename, remove or cut the file at any time, as logrotate does: each append first compares what the path names
+//! with what is open.
+//!
 //! Invariant: the file and the one before it are bounded, whatever peers send; nothing here can fail the pipeline.
 
 use super::worker::{RejectSink, Rejected};
@@ -8,9 +11,10 @@ use crate::event::render;
 use crate::limits;
 use crate::time::Timestamp;
 use crate::wire::Reject;
+use rustix::fs::OFlags;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,14 +25,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub struct RejectFile {
     path: PathBuf,
-    state: Mutex<State>,
-    /// Beside the state, which is held while something is written: whoever asks what is wrong waits for no disk.
+    /// Nothing while it cannot be opened.
+    open: Mutex<Option<Open>>,
+    /// Beside what is open, which is held while something is written: whoever asks what is wrong waits for no disk.
     failing: Mutex<Option<Failing>>,
 }
 
+/// The file, while it is open.
 #[derive(Debug)]
-struct State {
+struct Open {
     file: File,
+    identity: (u64, u64),
     size: u64,
 }
 
@@ -44,21 +51,51 @@ struct Failing {
 }
 
 impl RejectFile {
-    /// Opens the file, which is created with mode 0600 if it is missing.
+    /// The file in a data directory.
+    pub fn path(data: &Path) -> PathBuf {
+        data.join("rejected.jsonl")
+    }
+
+    /// Opens the file, which is created with mode 0600 if it is missing. While it cannot be opened, as when it cannot be
+    /// written, frames are left out, which the log and [`Self::trouble`] tell.
+    pub fn open(path: PathBuf, now: Timestamp) -> Self {
+        let opened = Open::at(&path);
+        let failing = opened.as_ref().err().map(|error| {
+            let path = path.display();
+            tracing::error!(%path, %error, "rejected frames are not kept until the file can be opened");
+            Failing { tried: now, left_out: 0, why: error.to_string() }
+        });
+        Self { path, open: Mutex::new(opened.ok()), failing: Mutex::new(failing) }
+    }
+
+    /// Tries whether the file can be appended to, if it is there.
     ///
     /// # Errors
-    /// When it cannot be opened.
-    pub fn open(path: PathBuf) -> io::Result<Self> {
-        let (file, size) = open(&path)?;
-        Ok(Self { path, state: Mutex::new(State { file, size }), failing: Mutex::default() })
+    /// What the system says.
+    pub fn check(path: &Path) -> io::Result<()> {
+        match options().open(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// What is wrong, while the file cannot be written.
     pub fn trouble(&self) -> Option<String> {
         let Failing { tried, left_out, why } = self.failing().clone()?;
-        let frames = if left_out == 1 { "frame is" } else { "frames are" };
         let path = self.path.display();
-        Some(format!("{path} could not be written at {tried}, {left_out} rejected {frames} left out: {why}"))
+        let missing = match left_out {
+            0 => "no rejected frame is left out so far".to_owned(),
+            1 => "1 rejected frame is left out".to_owned(),
+            _ => format!("{left_out} rejected frames are left out"),
+        };
+        Some(format!("{path} could not be written at {tried}, {missing}: {why}"))
+    }
+
+    /// Tries again to write the file, if it could not be written for a while.
+    pub fn try_again(&self, now: Timestamp) {
+        if self.failing().is_some() {
+            self.keep(now, 0, b"");
+        }
     }
 
     fn failing(&self) -> MutexGuard<'_, Option<Failing>> {
@@ -69,10 +106,10 @@ impl RejectFile {
     /// have room again.
     fn keep(&self, now: Timestamp, frames: u64, line: &[u8]) {
         let path = self.path.display();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.failing().clone();
         let Some(mut failing) = known else {
-            if let Err(error) = self.append(&mut state, line) {
+            if let Err(error) = self.append(&mut open, line) {
                 tracing::error!(%path, %error, "rejected frames are not kept until the file can be written");
                 *self.failing() = Some(Failing { tried: now, left_out: frames, why: error.to_string() });
             }
@@ -80,7 +117,7 @@ impl RejectFile {
         };
         if now >= failing.tried.plus(limits::REJECTED_RETRY) {
             failing.tried = now;
-            match self.resume(&mut state, &failing, line) {
+            match self.resume(&mut open, &failing, line) {
                 Ok(()) => {
                     tracing::info!(%path, left_out = failing.left_out, "rejected frames are kept again");
                     *self.failing() = None;
@@ -94,36 +131,57 @@ impl RejectFile {
     }
 
     /// Opens the file again, and appends how many frames are missing, and a line.
-    fn resume(&self, state: &mut State, failing: &Failing, line: &[u8]) -> io::Result<()> {
-        (state.file, state.size) = open(&self.path)?;
+    fn resume(&self, open: &mut Option<Open>, failing: &Failing, line: &[u8]) -> io::Result<()> {
+        *open = None;
         let Failing { tried, left_out, .. } = failing;
-        let mut lines = format!("{{\"time\":\"{tried}\",\"left_out\":{left_out}}}\n").into_bytes();
+        let mut lines = match left_out {
+            0 => Vec::new(),
+            _ => format!("{{\"time\":\"{tried}\",\"left_out\":{left_out}}}\n").into_bytes(),
+        };
         lines.extend_from_slice(line);
-        self.append(state, &lines)
+        self.append(open, &lines)
     }
 
-    fn append(&self, state: &mut State, line: &[u8]) -> io::Result<()> {
-        if state.size >= limits::REJECTED_FILE_SIZE {
+    fn append(&self, open: &mut Option<Open>, line: &[u8]) -> io::Result<()> {
+        let mut current = match open.take().and_then(|open| open.if_named_by(&self.path)) {
+            Some(current) => current,
+            None => Open::at(&self.path)?,
+        };
+        if current.size >= limits::REJECTED_FILE_SIZE {
             let mut earlier = self.path.clone().into_os_string();
             earlier.push(".1");
             fs::rename(&self.path, earlier)?;
-            (state.file, state.size) = open(&self.path)?;
+            current = Open::at(&self.path)?;
         }
-        let written = state.file.write_all(line);
+        let written = current.file.write_all(line);
         match written {
-            Ok(()) => state.size += line.len() as u64,
+            Ok(()) => *open = Some(current),
             // No part of a line may stand before the next one.
-            Err(_) => state.file.set_len(state.size).unwrap_or_default(),
+            Err(_) => current.file.set_len(current.size).unwrap_or_default(),
         }
         written
     }
 }
 
-/// Opens the file, and tells its size.
-fn open(path: &Path) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-    let size = file.metadata()?.len();
-    Ok((file, size))
+/// How the file is opened: to append, and without waiting for somebody to read a pipe.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.append(true).mode(0o600).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    options
+}
+
+impl Open {
+    fn at(path: &Path) -> io::Result<Self> {
+        let file = options().create(true).open(path)?;
+        let found = file.metadata()?;
+        Ok(Self { file, identity: (found.dev(), found.ino()), size: found.len() })
+    }
+
+    /// The same, as long as it is now, if it is still what the path names.
+    fn if_named_by(self, path: &Path) -> Option<Self> {
+        let found = path.metadata().ok()?;
+        ((found.dev(), found.ino()) == self.identity).then_some(Self { size: found.len(), ..self })
+    }
 }
 
 fn put_texts(line: &mut Vec<u8>, texts: &[(&str, &[u8])]) {
@@ -217,7 +275,7 @@ mod tests {
     fn frames_that_are_not_kept_are_counted_in_the_file() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("rejected.jsonl");
-        let rejects = Arc::new(RejectFile::open(path.clone()).unwrap());
+        let rejects = Arc::new(RejectFile::open(path.clone(), BEGIN));
         take(&rejects, &[junk(1, BEGIN, 4), junk(5, BEGIN, 8)]);
         let text = fs::read_to_string(path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
@@ -233,7 +291,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("rejected.jsonl");
         symlink("/dev/full", &path).unwrap();
-        let rejects = Arc::new(RejectFile::open(path.clone()).unwrap());
+        let rejects = Arc::new(RejectFile::open(path.clone(), BEGIN));
         let later = |seconds| BEGIN.plus(limits::REJECTED_RETRY * seconds);
         assert_eq!(rejects.trouble(), None);
         take(&rejects, &[junk(1, BEGIN, 1), junk(2, later(1), 2)]);
@@ -251,5 +309,67 @@ mod tests {
         assert_eq!(lines.len(), 3, "{text}");
         assert_eq!(lines[0], format!(r#"{{"time":"{}","left_out":11}}"#, later(2)));
         assert!(lines[1].contains(r#""number":12,"#) && lines[2].contains(r#""number":13,"#), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_at_first_is_opened_later() {
+        let home = tempfile::tempdir().unwrap();
+        let path = RejectFile::path(home.path());
+        fs::create_dir(&path).unwrap();
+        assert!(RejectFile::check(&path).unwrap_err().to_string().starts_with("Is a directory"));
+        let rejects = Arc::new(RejectFile::open(path.clone(), BEGIN));
+        let trouble = rejects.trouble().unwrap();
+        let told = format!(
+            "{} could not be written at {BEGIN}, no rejected frame is left out so far: Is a directory",
+            path.display()
+        );
+        assert!(trouble.starts_with(&told), "{trouble}");
+        take(&rejects, &[junk(1, BEGIN, 3)]);
+        assert!(rejects.trouble().unwrap().contains(", 3 rejected frames are left out: "));
+        fs::remove_dir(&path).unwrap();
+        assert!(RejectFile::check(&path).is_ok() && !path.exists(), "it is only looked at");
+        rejects.try_again(BEGIN);
+        assert!(!path.exists(), "it was tried again too soon");
+        let later = BEGIN.plus(limits::REJECTED_RETRY);
+        rejects.try_again(later);
+        assert_eq!(rejects.trouble(), None, "no further frame is needed");
+        take(&rejects, &[junk(4, later, 1)]);
+        let text = fs::read_to_string(path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], format!(r#"{{"time":"{later}","left_out":3}}"#));
+        assert!(lines.len() == 2 && lines[1].contains(r#""number":4,"#), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_others_take_away_or_cut_is_begun_anew() {
+        let home = tempfile::tempdir().unwrap();
+        let path = RejectFile::path(home.path());
+        let rejects = Arc::new(RejectFile::open(path.clone(), BEGIN));
+        let numbers = |path: &Path| -> Vec<bool> {
+            let text = fs::read_to_string(path).unwrap();
+            text.lines().map(|line| line.starts_with('{') && line.contains(r#""number":"#)).collect()
+        };
+        take(&rejects, &[junk(1, BEGIN, 2)]);
+        let aside = home.path().join("rejected.jsonl-20260201");
+        fs::rename(&path, &aside).unwrap();
+        take(&rejects, &[junk(3, BEGIN, 1)]);
+        assert_eq!((numbers(&aside), numbers(&path)), (vec![true, true], vec![true]));
+        fs::remove_file(&path).unwrap();
+        take(&rejects, &[junk(4, BEGIN, 3)]);
+        assert_eq!(numbers(&path), [true, true, true]);
+        File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+        take(&rejects, &[junk(7, BEGIN, 1)]);
+        assert_eq!(numbers(&path), [true]);
+        assert_eq!(rejects.trouble(), None);
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_holds_nothing_up() {
+        let home = tempfile::tempdir().unwrap();
+        let path = RejectFile::path(home.path());
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+        let rejects = RejectFile::open(path, BEGIN);
+        assert!(rejects.trouble().unwrap().contains("No such device or address"));
     }
 }

@@ -92,6 +92,31 @@ fn a_file_of_rejected_frames_that_cannot_be_written_is_a_problem() {
 }
 
 #[test]
+fn a_file_of_rejected_frames_that_cannot_be_opened_keeps_no_server_from_taking_records() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let rejected = data.join("rejected.jsonl");
+    fs::create_dir_all(&rejected).unwrap();
+    let (_, said) = run(&data, 1, &["check", "--listen", "tcp://127.0.0.1:0"]);
+    let told = format!("error: cannot write to {}, so that no rejected frame is kept: ", rejected.display());
+    assert!(said.contains(&told), "{said}");
+
+    let mut server = Server::start(&data, &[]);
+    let told = status(&data, 1);
+    let problem = told["problems"][0].as_str().unwrap();
+    assert!(problem.contains("no rejected frame is left out so far: Is a directory"), "{problem}");
+    server.send("127.0.0.1", &["Accepted password for a from 192.0.2.1 port 9 ssh2".to_owned()]);
+    wait_for("the record", || (status(&data, 1)["parsed"] == 1).then_some(()));
+
+    // It is well again without a further frame.
+    fs::remove_dir(&rejected).unwrap();
+    server.says("rejected frames are kept again");
+    assert_eq!(status(&data, 0)["healthy"], true);
+    assert!(rejected.is_file());
+    server.stop();
+}
+
+#[test]
 fn dead_letters_are_delivered_again_or_dropped_when_an_operator_wants_it() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");

@@ -55,6 +55,11 @@ impl Server {
         peer.read_to_end(&mut Vec::new()).ok();
     }
 
+    /// Waits until it says something on standard error.
+    pub(crate) fn says(&mut self, part: &str) {
+        self.said.until(part);
+    }
+
     /// Kills it.
     pub(crate) fn kill(mut self) {
         self.child.crash();
