@@ -267,9 +267,12 @@ fn a_server_that_is_told_to_stop_while_it_starts_stops_in_good_order() {
 fn a_second_signal_while_a_server_starts_ends_it_at_once() {
     let home = tempfile::tempdir().unwrap();
     let (mut child, _never_written) = starting(home.path());
+    let mut said = child.said();
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     assert_eq!(child.ended().code(), Some(0));
+    let told = "warning: a second signal ends the server at once; it has not begun to receive anything\n";
+    assert_eq!(said.rest(), told);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use crate::config::{LogFormat, LogOptions};
 use crate::event::render::readable;
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tracing::field::Field;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
@@ -16,6 +17,19 @@ const VARIABLE: &str = "CORRELATOR_LOG";
 
 /// The name that this program's modules begin with.
 const MODULE: &str = "correlator";
+
+/// Whether the log was started.
+static IS_STARTED: AtomicBool = AtomicBool::new(false);
+
+/// Warns in the log or, before anybody knows what that is to be like, with a line on standard error.
+pub(super) fn warn(message: &str) {
+    if IS_STARTED.load(Relaxed) {
+        tracing::warn!("{message}");
+    } else {
+        // Where standard error is closed, nobody wants to know.
+        writeln!(io::stderr().lock(), "warning: {message}").ok();
+    }
+}
 
 /// Starts the log as the options say, unless the variable says otherwise.
 pub(super) fn start(options: LogOptions) {
@@ -34,6 +48,7 @@ pub(super) fn start(options: LogOptions) {
     };
     // A log that was started before goes on, which only tests in one process can bring about.
     started.ok();
+    IS_STARTED.store(true, Relaxed);
     if let Some(refused) = refused {
         tracing::warn!("{VARIABLE} selects nothing and is left out: {refused}");
     }

@@ -1,4 +1,4 @@
-//! Floor 0: the caps of what is remembered of a handler's events.
+//! Floor 0: the caps of what is remembered of a handler's events, and of the end of a server.
 
 use std::time::Duration;
 
@@ -28,3 +28,7 @@ pub const COOLDOWN_RECALL_EVENTS: u64 = 16 * 1024;
 
 /// Time for which late events are gathered where the handler has no time for digests.
 pub const LATE_GATHER_TIME: Duration = Duration::from_secs(60);
+
+/// Of [`STOP_TIME`](super::STOP_TIME), what is left to a server that does not get to its end to say what is lost; also the time within which the
+/// journal's thread must have told where it stands.
+pub const LAST_WORD_TIME: Duration = Duration::from_secs(2);

@@ -133,6 +133,7 @@ impl Committer {
             snapshot_rest: now,
             restock: now,
             tell_drained: Some(tell_drained),
+            tell_end: None,
             is_full: false,
             ledger: None,
             crowd: Crowd::default(),
@@ -201,6 +202,8 @@ struct Work {
     /// When room is set aside again for when the disk is full, if there is none.
     restock: Instant,
     tell_drained: Option<oneshot::Sender<()>>,
+    /// Who ends the process, and waits for a last word.
+    tell_end: Option<oneshot::Sender<Present>>,
     is_full: bool,
     /// What came in, once somebody has said where that stands.
     ledger: Option<Arc<Mutex<Ledger>>>,
@@ -233,11 +236,12 @@ impl Work {
             let due = self.due();
             let came = tokio::select! {
                 biased;
+                // First, for they are few; what else waits is gathered behind each, so a busy server answers, too.
+                errand = self.desk.errands.recv(), if asking => Came::Errand(errand),
                 folded = self.queue.recv(), if folding && !self.is_full => Came::Folded(folded),
                 reports = self.desk.reports.recv(), if reporting && self.has_room_for_reports() => {
                     Came::Reports(reports)
                 }
-                errand = self.desk.errands.recv(), if asking => Came::Errand(errand),
                 () = sleep_until(due) => Came::Time,
             };
             match came {
@@ -259,6 +263,12 @@ impl Work {
             self.look_at_room();
             if let Err(error) = self.commit() {
                 self.fail(&error);
+            }
+            if let Some(to) = self.tell_end.take() {
+                drop(to.send(self.present()));
+                loop {
+                    thread::park();
+                }
             }
             if !folding && !self.has_events() {
                 // Nobody waits for it when the server does not stop in the usual way.

@@ -4,10 +4,10 @@
 //! Invariant: how a server ended is told once, by whoever is first.
 
 use super::backend::totals;
-use super::control::{Handlers, present};
+use super::control::{Handlers, last_word};
 use super::signals::Signals;
 use super::{report, say_what_is_left};
-use crate::cli::{Exit, Failure};
+use crate::cli::{Exit, Failure, logging};
 use crate::config::LogFormat;
 use crate::dispatch::Totals;
 use crate::ingest::Notices;
@@ -44,7 +44,8 @@ impl Stop {
             signals.first();
             // A server that failed to start is not there to be told.
             tell.send(()).ok();
-            let why = match signals.another_within(limits::STOP_TIME) {
+            let patience = limits::STOP_TIME.saturating_sub(limits::LAST_WORD_TIME);
+            let why = match signals.another_within(patience) {
                 true => "a second signal ends the server at once",
                 false => "the server does not get to its end in time",
             };
@@ -52,7 +53,7 @@ impl Stop {
             match &*ending.lock().unwrap_or_else(PoisonError::into_inner) {
                 Some(ending) => ending.at_once(why, signals.runtime()),
                 None => {
-                    tracing::warn!("{why}; it has not begun to receive anything");
+                    logging::warn(&format!("{why}; it has not begun to receive anything"));
                     std::process::exit(i32::from(Exit::Done as u8));
                 }
             }
@@ -101,7 +102,7 @@ impl Ending {
             Handlers::Volatile(sink) => (sink.totals(), None),
             Handlers::Durable { dispatch, errands } => {
                 // A journal's thread that does not answer has told nobody that anything is durable since.
-                let present = runtime.block_on(present(errands)).ok();
+                let present = runtime.block_on(last_word(errands)).ok();
                 let totals = present
                     .map(|Present { standings, next, .. }| totals(dispatch, &self.before, &standings, next));
                 (totals.unwrap_or_default(), Some(self.reach.missing()))
@@ -116,7 +117,8 @@ impl Ending {
         if lost > 0 {
             let inputs = if lost == 1 { "1 input was" } else { &format!("{lost} inputs were") };
             tracing::error!(
-                "{why}: {inputs} received and did not reach the journal; they are lost, but for what is read again from followed files"
+                "{why}: at most {inputs} received and did not reach the journal; they are lost, but for those that mean \
+                 nothing, and for what is read again from followed files"
             );
         } else {
             tracing::warn!("{why}; everything that was received is in the journal");

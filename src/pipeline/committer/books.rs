@@ -32,6 +32,9 @@ pub enum Errand {
     Settle(Vec<Settled>),
     /// Tell where things stand.
     Tell(oneshot::Sender<Present>),
+    /// Tell where things stand once what waits has been tried, and make nothing durable any more: the process ends, and
+    /// what it tells of that stays true.
+    End(oneshot::Sender<Present>),
 }
 
 /// Where things stand.
@@ -58,16 +61,19 @@ impl Work {
             Errand::Expiring(expiring) => self.tell_expiring(&expiring),
             Errand::Shed(shed) => self.tell_shed(&shed),
             Errand::Settle(settled) => self.note(settled),
-            Errand::Tell(to) => {
-                let present = Present {
-                    standings: self.desk.journal.standings().clone(),
-                    next: self.desk.journal.next(),
-                    last_commit: self.last_time,
-                    is_full: self.is_full,
-                };
-                // Whoever asked may not want to know any more.
-                drop(to.send(present));
-            }
+            // Whoever asked may not want to know any more.
+            Errand::Tell(to) => drop(to.send(self.present())),
+            Errand::End(to) => self.tell_end = Some(to),
+        }
+    }
+
+    /// Where things stand.
+    pub(super) fn present(&self) -> Present {
+        Present {
+            standings: self.desk.journal.standings().clone(),
+            next: self.desk.journal.next(),
+            last_commit: self.last_time,
+            is_full: self.is_full,
         }
     }
 

@@ -1,10 +1,11 @@
-//! What a full disk must not do to the journal's thread.
+//! What a full disk must not do to the journal's thread, and what its last word is worth.
 
-use super::{Committer, Desk};
+use super::{Committer, Desk, Errand};
 use crate::dispatch::{self, DurableDispatch, Office};
 use crate::event::Stamp;
 use crate::journal::{EventReader, Identity, Journal, Options, Page};
 use crate::limits;
+use crate::pipeline::{EventSink, Folded};
 use crate::segment::{Disk, Storage, StorageFile};
 use crate::time::{SystemClock, Timestamp};
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// A disk on which so many writes find no room, once that is asked for.
 #[derive(Clone, Debug, Default)]
@@ -80,26 +81,24 @@ fn ids(data: &Path) -> BTreeMap<String, u32> {
     ids
 }
 
-#[test]
-fn what_finds_no_room_is_told_once_when_there_is_room_again() {
-    let home = tempfile::tempdir().unwrap();
-    let identity = Identity::claim(home.path()).unwrap();
-    let disk = Tight::default();
+/// What the thread works with, in a new directory on this disk.
+fn desk(home: &Path, disk: &Tight) -> (Desk, mpsc::Sender<Errand>) {
+    let identity = Identity::claim(home).unwrap();
     let (mut journal, recovery) =
-        Journal::open(home.path(), &identity, Options::default(), Arc::new(disk.clone())).unwrap();
+        Journal::open(home, &identity, Options::default(), Arc::new(disk.clone())).unwrap();
     journal.begin_run(identity.run, recovery.base, Timestamp::EPOCH).unwrap();
     let runtime = dispatch::runtime().unwrap();
     let (reports, reported) = mpsc::channel(1);
-    let office = Office { data: home.path().to_owned(), reports, clock: Arc::new(SystemClock) };
+    let office = Office { data: home.to_owned(), reports, clock: Arc::new(SystemClock) };
     let standings = journal.standings().clone();
     let dispatch = DurableDispatch::start(Vec::new(), &standings, 0, &office, runtime.handle());
     drop(office);
-    disk.0.store(2, Relaxed);
+    let (errands, asked) = mpsc::channel(1);
     let desk = Desk {
         journal,
         dispatch: Arc::new(dispatch),
         reports: reported,
-        errands: mpsc::channel(1).1,
+        errands: asked,
         stamp: Arc::new(Stamp { stream: identity.stream, run: identity.run, modules: Vec::new() }),
         bookmarks: Arc::default(),
         observations: true,
@@ -109,6 +108,15 @@ fn what_finds_no_room_is_told_once_when_there_is_room_again() {
         on_loss: Box::new(|error| panic!("{error}")),
         before: (Some(Timestamp::EPOCH), false),
     };
+    (desk, errands)
+}
+
+#[test]
+fn what_finds_no_room_is_told_once_when_there_is_room_again() {
+    let home = tempfile::tempdir().unwrap();
+    let disk = Tight::default();
+    let (desk, _) = desk(home.path(), &disk);
+    disk.0.store(2, Relaxed);
     let (committer, sink) = Committer::start(desk).unwrap();
     drop(sink);
     committer.join();
@@ -116,4 +124,29 @@ fn what_finds_no_room_is_told_once_when_there_is_room_again() {
     let kinds: Vec<_> = ids.keys().filter_map(|id| id.split(' ').nth(1)).collect();
     assert!(kinds.contains(&"ServerStarted") && kinds.contains(&"ServerDiskLow"), "{ids:?}");
     assert!(ids.values().all(|count| *count == 1), "an event was raised twice: {ids:?}");
+}
+
+#[test]
+fn after_the_last_word_nothing_becomes_durable_that_was_told_to_be_missing() {
+    let home = tempfile::tempdir().unwrap();
+    let (desk, errands) = desk(home.path(), &Tight::default());
+    let (_committer, mut sink) = Committer::start(desk).unwrap();
+    let reach = sink.reach().unwrap();
+    reach.receive(3);
+    reach.hand_on(3);
+    sink.offer(Folded { through: 3, frames: 3, ..Folded::default() });
+    let (tell, told) = oneshot::channel();
+    errands.blocking_send(Errand::End(tell)).unwrap();
+    told.blocking_recv().unwrap();
+    assert_eq!(reach.missing(), 0, "what waited was made durable first");
+    // No more is taken than there is room for in the queue.
+    for frames in 4.. {
+        reach.receive(1);
+        reach.hand_on(frames);
+        if sink.folded.try_send(Folded { through: frames, frames, ..Folded::default() }).is_err() {
+            break;
+        }
+        assert!(frames < 4 + limits::JOURNAL_QUEUE as u64, "somebody takes it");
+    }
+    assert_eq!(reach.missing(), 1 + limits::JOURNAL_QUEUE as u64);
 }

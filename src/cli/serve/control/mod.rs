@@ -18,6 +18,7 @@ use anyhow::{Context, bail};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Runtime;
@@ -154,12 +155,25 @@ impl Desk {
 
 /// Asks the journal's thread where things stand.
 pub(super) async fn present(errands: &mpsc::Sender<Errand>) -> anyhow::Result<Present> {
+    ask(errands, Errand::Tell, limits::CONTROL_TIMEOUT).await
+}
+
+/// The same at the end of the process: from then on nothing becomes durable any more.
+pub(super) async fn last_word(errands: &mpsc::Sender<Errand>) -> anyhow::Result<Present> {
+    ask(errands, Errand::End, limits::LAST_WORD_TIME).await
+}
+
+async fn ask(
+    errands: &mpsc::Sender<Errand>,
+    errand: impl FnOnce(oneshot::Sender<Present>) -> Errand,
+    within: Duration,
+) -> anyhow::Result<Present> {
     let (tell, told) = oneshot::channel();
     let asked = async {
-        errands.send(Errand::Tell(tell)).await.ok()?;
+        errands.send(errand(tell)).await.ok()?;
         told.await.ok()
     };
-    let answer = timeout(limits::CONTROL_TIMEOUT, asked).await;
+    let answer = timeout(within, asked).await;
     answer
         .context("the journal's thread does not answer; the disk may be at a standstill")?
         .context("the server ends")
