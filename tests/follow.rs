@@ -426,6 +426,29 @@ fn files_for_which_there_is_no_room_are_counted() {
 }
 
 #[test]
+fn a_directory_that_cannot_be_listed_is_told_and_what_it_holds_then_is_not_news() {
+    let home = tempfile::tempdir().unwrap();
+    let (logs, aside) = (home.path().join("logs"), home.path().join("aside"));
+    fs::create_dir(&aside).unwrap();
+    let mut writer = Writer::new(aside.join("auth.log"));
+    writer.write(3);
+    // Root may list everything, but nothing through a link to itself.
+    std::os::unix::fs::symlink("logs", &logs).unwrap();
+    let server = Server::start_with(home.path(), &["logs/*.log"], "end");
+    wait_for("the word of it", || {
+        let problems = server.status()["problems"].to_string();
+        let told = format!("{} cannot be followed: it cannot be listed: Too many levels", logs.display());
+        problems.contains(&told).then_some(())
+    });
+    fs::remove_file(&logs).unwrap();
+    fs::rename(&aside, &logs).unwrap();
+    wait_for("the file", || (server.status()["files"][0]["lag"] == 0).then_some(()));
+    assert_eq!(server.status()["healthy"], true);
+    writer.write(1);
+    assert_eq!(server.sessions(3), BTreeMap::from([(3, 1)]));
+}
+
+#[test]
 fn files_come_and_go() {
     let home = tempfile::tempdir().unwrap();
     let server = Server::start(home.path(), "*/auth.log");

@@ -8,6 +8,7 @@
 mod backlogs;
 mod board;
 mod bookmarks;
+mod closed;
 mod generations;
 mod held;
 mod open_file;
@@ -21,6 +22,7 @@ pub use bookmarks::Bookmarks;
 pub use past::Past;
 pub use pattern::Pattern;
 
+use self::closed::Closed;
 use self::held::Held;
 use self::open_file::Rules;
 use self::past::PathPast;
@@ -152,6 +154,8 @@ struct Section {
     first: Option<u32>,
     /// The files of the first look that could not be followed then.
     late: BTreeSet<PathBuf>,
+    /// What patterns name and cannot be looked at.
+    closed: Closed,
     /// Whether the first look left out files: nobody can tell later which were there before.
     is_short: bool,
     /// Whether the patterns are noted to be followed.
@@ -180,6 +184,7 @@ impl Section {
             tasks: JoinSet::new(),
             first: None,
             late: BTreeSet::new(),
+            closed: Closed::default(),
             is_short: false,
             is_noted: false,
         }
@@ -247,19 +252,24 @@ impl Section {
         let is_first = self.first.is_none();
         let keeps_backlog = self.shared.options.from_beginning && !self.shared.options.deliver_backlog;
         let (mut count, mut left_out) = (0, 0);
-        self.is_short |= is_first && found.cut;
+        let mut closed = found.closed;
+        // What is read tells of its trouble itself.
+        closed.retain(|path, _| !self.tails.contains_key(path));
+        self.is_short |= is_first && (found.cut || !closed.is_empty());
+        self.closed.set(closed, is_first, name, &environment.board);
         self.late.retain(|path| found.paths.contains(path));
         for path in found.paths.into_iter().filter(|path| !self.tails.contains_key(path)).collect::<Vec<_>>()
         {
+            let was_hidden = self.closed.has_hidden(&path);
             let Ok(permit) = Arc::clone(&environment.files).try_acquire_owned() else {
                 left_out += 1;
-                if is_first {
-                    self.is_short = true;
+                self.is_short |= is_first;
+                if is_first || was_hidden {
                     self.late.insert(path);
                 }
                 continue;
             };
-            let was_there = is_first || self.late.remove(&path);
+            let was_there = is_first || self.late.remove(&path) || was_hidden;
             let begin = match &self.shared.options {
                 _ if !was_there || environment.past.covers(&path) => Begin::Start,
                 _ if keeps_backlog => Begin::Backlog,
@@ -270,6 +280,9 @@ impl Section {
                 Some(rest) => std::mem::take(rest),
                 None => environment.past.of(&path),
             };
+            if was_hidden && begin == Begin::End && past.marks.is_empty() {
+                tracing::warn!(path = %path.display(), "the file could not be seen at the start; what is in it now is passed over");
+            }
             if !past.marks.is_empty() {
                 self.seen.insert(path.clone(), PathPast::default());
             }
@@ -337,7 +350,7 @@ async fn read(
         drop(reading);
         board.write(&path, |row| tail.tell(row, &step));
         // What has to be told of a file comes before its lines.
-        if is_first && !matches!(step, Step::Lines(None, _)) {
+        if is_first && tail.has_begun() && !matches!(step, Step::Lines(None, _)) {
             is_first = false;
             shared.begun.add_permits(1);
         }

@@ -4,6 +4,7 @@
 
 use crate::limits;
 use globset::{Glob, GlobMatcher};
+use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -36,6 +37,8 @@ pub(super) struct Found {
     pub(super) targets: BTreeMap<PathBuf, PathBuf>,
     /// Whether there was more than is looked at.
     pub(super) cut: bool,
+    /// The directories that cannot be listed, and the files that cannot be looked at, with the reason.
+    pub(super) closed: BTreeMap<PathBuf, String>,
 }
 
 impl PartialEq for Pattern {
@@ -99,7 +102,7 @@ impl Pattern {
                 match part {
                     Part::Name(name) => next.push(directory.join(name)),
                     Part::Wild { .. } => {
-                        let names = names(&directory, &mut found.cut).into_iter();
+                        let names = found.names(&directory).into_iter();
                         next.extend(names.filter(|name| part.fits(name)).map(|name| directory.join(name)));
                     }
                 }
@@ -112,14 +115,45 @@ impl Pattern {
             }
             reached = next;
         }
-        for path in reached.into_iter().filter(|path| !is_wild || path.is_file()) {
-            found.resolve(&path);
-            found.paths.insert(path);
+        for path in reached {
+            if !is_wild || found.has_file(&path) {
+                found.resolve(&path);
+                found.paths.insert(path);
+            }
         }
     }
 }
 
 impl Found {
+    /// The names in a directory, as many as are looked at; none where there is no directory, or it cannot be listed.
+    fn names(&mut self, directory: &Path) -> Vec<OsString> {
+        match entries(directory) {
+            Ok((entries, is_cut)) => {
+                self.cut |= is_cut;
+                entries.iter().map(DirEntry::file_name).collect()
+            }
+            Err(error) => {
+                if !is_absence(&error) {
+                    self.closed.insert(directory.to_owned(), format!("it cannot be listed: {error}"));
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// Whether a path names a file.
+    fn has_file(&mut self, path: &Path) -> bool {
+        match fs::metadata(path) {
+            Ok(metadata) => metadata.is_file(),
+            // A link to itself names nothing.
+            Err(error) if is_absence(&error) || Errno::from_io_error(&error) == Some(Errno::LOOP) => false,
+            Err(error) => {
+                self.closed.insert(path.to_owned(), error.to_string());
+                false
+            }
+        }
+    }
+
     /// Adds what a path names that is a link: it changes in a directory of its own.
     fn resolve(&mut self, path: &Path) {
         if path.is_symlink()
@@ -144,11 +178,9 @@ impl Part {
     }
 }
 
-/// The names in a directory, as many as are looked at; none where it cannot be listed.
-fn names(directory: &Path, cut: &mut bool) -> Vec<OsString> {
-    let Ok((entries, is_cut)) = entries(directory) else { return Vec::new() };
-    *cut |= is_cut;
-    entries.iter().map(DirEntry::file_name).collect()
+/// Whether the system says that nothing is there, or no directory.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// The entries of a directory, as many as are looked at, and whether there are more.
@@ -170,6 +202,7 @@ fn at_most<T>(most: usize, all: impl Iterator<Item = T>) -> (Vec<T>, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
 
     fn found(home: &Path, pattern: &str) -> (Vec<String>, Vec<String>) {
         let mut found = Found::default();
@@ -204,6 +237,31 @@ mod tests {
             let (found_paths, found_directories) = found(home.path(), pattern);
             assert_eq!(found_paths, *paths, "{pattern}");
             assert_eq!(found_directories, *directories, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_told_and_what_is_not_there_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("web")).unwrap();
+        fs::write(home.path().join("file"), "").unwrap();
+        // Root may look at everything, but not through a link to itself.
+        symlink("loop", home.path().join("loop")).unwrap();
+        symlink("gone", home.path().join("dangling")).unwrap();
+        for (pattern, expected) in [
+            ("loop/*.log", &[("loop", "it cannot be listed: Too many levels of symbolic links")][..]),
+            ("{web,file,dangling}/*/auth.log", &[]),
+            ("none/*.log", &[]),
+            ("file/*.log", &[]),
+            ("{loop,dangling,file}", &[]),
+        ] {
+            let mut found = Found::default();
+            Pattern::parse(&format!("{}/{pattern}", home.path().display())).unwrap().find(&mut found);
+            let closed: Vec<_> = found.closed.iter().collect();
+            assert_eq!(closed.len(), expected.len(), "{pattern}: {closed:?}");
+            for ((path, why), (name, says)) in closed.iter().zip(expected) {
+                assert!(path.ends_with(name) && why.starts_with(says), "{pattern}: {closed:?}");
+            }
         }
     }
 

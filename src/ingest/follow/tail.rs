@@ -69,6 +69,8 @@ pub(super) struct Tail {
     same: Option<FileId>,
     /// What was last said to be wrong.
     trouble: Option<String>,
+    /// Whether nobody knows yet what of the file was there before it was followed, because it cannot be looked at.
+    is_blind: bool,
 }
 
 /// What the file is that the path names, by what is known of it.
@@ -107,13 +109,20 @@ impl Tail {
             missing: None,
             same: None,
             trouble: None,
+            is_blind: false,
         }
+    }
+
+    /// Whether it is known where the path's file begins to be read, as far as that will ever be.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.is_blind
     }
 
     /// Does what there is to do next.
     pub(super) fn step(&mut self, now: Instant) -> Step {
         match self.try_step(now) {
             Ok(step) => {
+                self.is_blind = false;
                 let is_stuck = self.old.iter().any(Old::is_stuck);
                 let is_well = self.current.is_some() && !is_stuck || matches!(step, Step::Over);
                 if self.trouble.is_some() && is_well {
@@ -185,6 +194,7 @@ impl Tail {
     /// Notes where to begin in a file that was there before it was followed and cannot be read yet. So that is known in the
     /// next run, too.
     fn fix_beginning(&mut self, error: &io::Error) {
+        self.is_blind = false;
         // What is no text may become so only when it is written anew; of what was read before, more is known.
         if self.begin == Begin::Start
             || error.kind() == io::ErrorKind::InvalidData
@@ -192,7 +202,9 @@ impl Tail {
         {
             return;
         }
-        let Some(metadata) = std::fs::metadata(&self.path).ok().filter(Metadata::is_file) else { return };
+        let metadata = std::fs::metadata(&self.path);
+        self.is_blind = metadata.is_err();
+        let Some(metadata) = metadata.ok().filter(Metadata::is_file) else { return };
         let (id, length) = (id(&metadata), metadata.len());
         if self.begin == Begin::Backlog {
             self.backlogs.begin(id, length);
@@ -353,6 +365,9 @@ impl Tail {
             Ok(open) => {
                 if is_new && self.begin == Begin::Backlog {
                     self.backlogs.begin(id, metadata.len());
+                }
+                if is_new && self.begin == Begin::End && self.is_blind {
+                    tracing::warn!(path = %self.path.display(), "the file could not be seen at the start; what is in it now is passed over");
                 }
                 (self.begin, self.past.marks) = (Begin::Start, Vec::new());
                 let open = open.with_backlog(self.backlogs.end(id));

@@ -323,6 +323,27 @@ fn a_file_that_may_not_be_read_is_tried_again() {
 }
 
 #[test]
+fn where_a_file_begins_that_cannot_be_seen_is_known_once_it_can() {
+    let mut scene = Scene::new(Begin::End, "old\n");
+    fs::rename(scene.path("auth.log"), scene.path("aside")).unwrap();
+    // Root may look at everything, but not through a link to itself.
+    symlink("auth.log", scene.path("auth.log")).unwrap();
+    assert_eq!(scene.lines(), "");
+    assert!(!scene.tail.has_begun() && scene.marks.is_empty());
+    fs::rename(scene.path("aside"), scene.path("auth.log")).unwrap();
+    assert_eq!(scene.lines(), "");
+    assert!(scene.tail.has_begun());
+    scene.append("new\n");
+    assert_eq!(scene.lines(), "new");
+    // One that is there and no text may never be any: nothing waits for that.
+    fs::write(scene.path("auth.log"), b"\xFF\xFEF\0").unwrap();
+    scene.marks.clear();
+    scene.restart();
+    assert_eq!(scene.lines(), "");
+    assert!(scene.tail.has_begun());
+}
+
+#[test]
 fn what_a_file_holds_at_first_is_its_backlog() {
     let mut scene = Scene::new(Begin::Backlog, "a\nhalf a li");
     scene.append("ne\nb\n");
