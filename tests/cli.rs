@@ -54,7 +54,8 @@ fn check_lists_every_error_of_a_configuration() {
     let (code, out, err) = run(&["check", "--config", "tests/config/invalid/contradictions.toml"]);
     let expected = fs::read_to_string("tests/config/invalid/contradictions.err").unwrap();
     assert_eq!((code, out.as_str()), (2, ""));
-    assert_eq!(err.replace("tests/config/invalid/", ""), expected);
+    let note = "note: files, directories, credentials and addresses are looked at once this is put right\n";
+    assert_eq!(err.replace("tests/config/invalid/", ""), expected + note);
 }
 
 #[test]
@@ -162,6 +163,25 @@ fn check_tells_of_all_certificates_and_of_the_address_at_once() {
         assert!(err.contains(wrong), "{wrong}: {err}");
     }
     assert_eq!(code, 1);
+}
+
+#[test]
+fn check_tells_of_all_that_handlers_lack_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("handlers.toml");
+    let text = "[apps.a]\nhandlers = [\"siem\", \"ban\"]\n[apps.a.modules.s]\ntype = \"sshd\"\n\
+                [handlers.siem]\ntype = \"syslog\"\naddress = \"tls://siem.example.com:6514\"\n\
+                ca = \"/no/ca.pem\"\ncertificate = \"/no/certificate.pem\"\nkey = \"/no/key.pem\"\n\
+                [handlers.ban]\ntype = \"exec\"\ncommand = [\"/no/such/program\"]\ndirectory = \"/no/directory\"\n";
+    fs::write(&path, text).unwrap();
+    let data = directory.path().join("data");
+    let listen = ["--listen", "tcp://127.0.0.1:0", "--config", path.to_str().unwrap()];
+    let (code, _, err) = run(&[&["check", "--data-dir", data.to_str().unwrap()][..], &listen].concat());
+    for wrong in ["/no/ca.pem", "/no/certificate.pem", "/no/key.pem", "/no/such/program", "/no/directory"] {
+        assert_eq!(err.matches(wrong).count(), 1, "{wrong}: {err}");
+    }
+    let errors = err.lines().filter(|line| line.starts_with("error: ")).count();
+    assert_eq!((code, errors), (1, 2), "{err}");
 }
 
 #[test]

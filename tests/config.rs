@@ -275,6 +275,29 @@ fn an_address_that_is_given_twice_on_the_command_line_is_refused() {
 }
 
 #[test]
+fn what_would_be_set_in_vain_beside_listeners_of_the_command_line_is_refused() {
+    let refused = |set: &str, listen: &[&str], follow: &[&str]| {
+        let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        let (listen, follow) = (texts(listen), texts(follow));
+        let request = Request { set: vec![set.to_owned()], listen, follow, ..Request::default() };
+        Settings::load(&request, &environment()).err().map(|problems| problems.to_string())
+    };
+    let (url, path) = (["tcp://[::1]:5140"], ["/var/log/auth.log"]);
+    let limit = "listeners.local.max_connections_per_peer=9";
+    assert_eq!(
+        refused(limit, &url, &[]).unwrap(),
+        format!(
+            "error: `listeners` cannot be set beside `--listen`, which replaces all of them\n  --> --set {limit}   in place \
+             of `--listen`, `--set listeners.NAME.address=...` sets one"
+        )
+    );
+    let poll = "files.x.poll=9s";
+    assert!(refused(poll, &[], &path).unwrap().contains("`files` cannot be set beside `--follow`"));
+    assert_eq!(refused(limit, &[], &path), None);
+    assert_eq!(refused("server.workers=3", &url, &path), None);
+}
+
+#[test]
 fn one_kind_of_problem_does_not_hide_another() {
     let request = Request {
         config: Some("tests/config/invalid/included.toml".into()),

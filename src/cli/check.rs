@@ -60,7 +60,11 @@ struct Findings {
 /// # Errors
 /// When the configuration is refused, or standard output cannot be written.
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
-    let settings = args.config.load(&args.app, &args.listen)?;
+    let settings = args.config.load(&args.app, &args.listen).map_err(|problems| {
+        let further =
+            "note: files, directories, credentials and addresses are looked at once this is put right";
+        Failure::in_full(Exit::Usage, format!("{problems}\n{further}"))
+    })?;
     let mut findings = Findings::default();
     findings.directories(&settings);
     let targets = findings.handlers(&settings);
@@ -101,10 +105,6 @@ impl Findings {
         if unwritable.is_empty() {
             self.errors.extend(lacking_room(settings));
         }
-    }
-
-    /// Whether what handlers and the heartbeat need is as it should be: credentials, templates and certificates, for
-    /// instance. Gives the handlers that can be built.
         let rejected = RejectFile::path(&settings.server.data_dir);
         if !unwritable.iter().any(|above| rejected.starts_with(above))
             && let Err(error) = RejectFile::check(&rejected)
@@ -113,6 +113,10 @@ impl Findings {
             self.errors
                 .push(format!("cannot write to {rejected}, so that no rejected frame is kept: {error}"));
         }
+    }
+
+    /// Whether what handlers and the heartbeat need is as it should be: credentials, templates and certificates, for
+    /// instance. Gives the handlers that can be built.
     fn handlers(&mut self, settings: &Settings) -> Vec<Target> {
         let ready = credentials::find(settings).unwrap_or_else(|failure| {
             self.errors.push(failure.message());

@@ -48,6 +48,11 @@ impl Failure {
         Self::new(Exit::Usage, anyhow::anyhow!("{message}"))
     }
 
+    /// A text that is complete as it is, and safe for a terminal.
+    pub(super) fn in_full(exit: Exit, text: String) -> Self {
+        Self { is_report: true, ..Self::new(exit, anyhow::anyhow!(text)) }
+    }
+
     /// The error with its causes.
     pub(super) fn message(&self) -> String {
         in_full(&*self.error)

@@ -52,10 +52,14 @@ pub(super) struct Args {
     app: Vec<String>,
 
     /// Listen here in place of the configured listeners, as in `tcp://[::]:5140` (may be given several times)
+    ///
+    /// The options of such a listener are the defaults: `--set listeners.NAME...` beside it is refused.
     #[arg(long, value_name = "URL")]
     listen: Vec<String>,
 
     /// Follow this log file in place of the configured files; `*` may stand for parts of names (may be given several times)
+    ///
+    /// Its options are the defaults: `--set files.NAME...` beside it is refused.
     #[arg(long, value_name = "PATH")]
     follow: Vec<String>,
 
@@ -123,11 +127,11 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     drop(known);
     certificates::watch(live.papers().to_vec(), hang_ups, backend.errands())?;
     shed::watch(Arc::clone(live.notices()), backend.errands(), backend.runtime());
+    rejects::try_again(Arc::clone(&rejects), backend.runtime());
     let desk = desk(&settings, &identity, &live, (backend.handlers(), rejects));
     let control = Control::start(desk, backend.runtime())?;
     report::started(&settings, &identity, live.addresses(), capture.as_deref());
     if let Some(heartbeat) = heartbeat {
-    rejects::try_again(Arc::clone(&rejects), backend.runtime());
         let (every, vitals) = (settings.server.heartbeat_interval, backend.vitals(live.pulse()));
         heartbeat::start(heartbeat, every, vitals, backend.errands(), backend.runtime());
     }

@@ -172,6 +172,7 @@ fn complete(
         mut listed,
     } = checked;
     select_apps(&mut apps, &request.apps, problems);
+    replaced(request, problems);
     if !request.listen.is_empty() {
         listeners = listen(&request.listen, problems);
     }
@@ -210,6 +211,25 @@ fn select_apps(apps: &mut Vec<App>, wanted: &[String], problems: &mut Problems) 
     }
     if !wanted.is_empty() {
         apps.retain(|app| wanted.contains(&app.app.name));
+    }
+}
+
+/// Refuses to set options of listeners or files in whose place the command line puts others: nothing would come of it.
+fn replaced(request: &Request, problems: &mut Problems) {
+    let replaced = [
+        ("listeners", "--listen", "address", &request.listen),
+        ("files", "--follow", "path", &request.follow),
+    ];
+    for (section, option, instead, _) in replaced.into_iter().filter(|(.., given)| !given.is_empty()) {
+        for argument in &request.set {
+            if parse_set(argument).is_ok_and(|table| table.get(section).is_some()) {
+                let place = Place::Argument(format!("--set {argument}").into());
+                let message =
+                    format!("`{section}` cannot be set beside `{option}`, which replaces all of them");
+                let hint = format!("in place of `{option}`, `--set {section}.NAME.{instead}=...` sets one");
+                problems.push(Problem::new(&place, message).hint(hint));
+            }
+        }
     }
 }
 

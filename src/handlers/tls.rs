@@ -29,6 +29,12 @@ pub(crate) enum TlsError {
     BadIdentity { certificate: PathBuf, key: PathBuf, reason: rustls::Error },
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),
+    #[error("{}", told(.0))]
+    Several(Vec<TlsError>),
+}
+
+fn told(wrong: &[TlsError]) -> String {
+    wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl From<TlsError> for io::Error {
@@ -40,21 +46,35 @@ impl From<TlsError> for io::Error {
 /// How to speak TLS with a server that an authority vouches for: one in the file `ca`, or else one of the system's.
 ///
 /// # Errors
-/// When a file that is named does not hold what it should. A system without certificates of authorities is no error:
+/// When files that are named do not hold what they should, all of which are told. A system without certificates of authorities is no error:
 /// then no server can be verified, and each delivery says so.
 pub(crate) fn client(ca: Option<&Path>, identity: Option<Identity<'_>>) -> Result<ClientConfig, TlsError> {
+    let mut wrong = Vec::new();
+    let authorities = sift(authorities(ca), &mut wrong);
+    let shown = identity.map(|Identity { certificate, key }| {
+        (sift(pem::certificates(certificate), &mut wrong), sift(pem::private_key(key), &mut wrong))
+    });
+    if !wrong.is_empty() {
+        return Err(TlsError::Several(wrong));
+    }
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(authorities(ca)?);
+    roots.add_parsable_certificates(authorities.unwrap_or_default());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let builder = builder.with_root_certificates(roots);
-    let Some(Identity { certificate, key }) = identity else { return Ok(builder.with_no_client_auth()) };
-    let (chain, secret) = (pem::certificates(certificate)?, pem::private_key(key)?);
+    let (Some(Identity { certificate, key }), Some((Some(chain), Some(secret)))) = (identity, shown) else {
+        return Ok(builder.with_no_client_auth());
+    };
     builder.with_client_auth_cert(chain, secret).map_err(|reason| TlsError::BadIdentity {
         certificate: certificate.to_owned(),
         key: key.to_owned(),
         reason,
     })
+}
+
+/// Takes what is right, and keeps what is wrong.
+fn sift<T>(read: Result<T, impl Into<TlsError>>, wrong: &mut Vec<TlsError>) -> Option<T> {
+    read.map_err(|error| wrong.push(error.into())).ok()
 }
 
 /// Whether a host is this machine, by its address or as `localhost`: what goes there nobody else reads on the way.

@@ -55,13 +55,17 @@ impl Default for Options {
 }
 
 impl Options {
-    /// What the command needs that is not there now. It may be there once an event comes, so this keeps nobody from
+    /// All that the command needs and is not there now. It may be there once an event comes, so this keeps nobody from
     /// starting.
     pub fn lacks(&self, data: &Path) -> Option<String> {
         let directory = data.join(&self.directory);
-        if !directory.is_dir() && directory != data {
-            return Some(format!("its directory {} does not exist", directory.display()));
-        }
+        let is_there = directory.is_dir() || directory == data;
+        let directory = (!is_there).then(|| format!("its directory {} does not exist", directory.display()));
+        let all: Vec<String> = directory.into_iter().chain(self.lacks_program()).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    fn lacks_program(&self) -> Option<String> {
         let name = self.command.first()?;
         let can_run = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
         let path = variables::path();

@@ -182,6 +182,11 @@ async fn a_directory_that_is_missing_is_not_taken_for_the_program() {
     assert_eq!(lacks(&gone), "");
     let named = |name: &str| Options { command: vec![name.to_owned()], ..Options::default() };
     assert_eq!(lacks(&named("sh")), "");
+    let nothing = Options { directory: "none".into(), ..named("/no/such/program") };
+    assert!(
+        lacks(&nothing)
+            .ends_with("/none does not exist; its program /no/such/program is no file that may be run")
+    );
     assert_eq!(lacks(&named("/no/such/program")), "its program /no/such/program is no file that may be run");
     assert_eq!(lacks(&named("/etc/passwd")), "its program /etc/passwd is no file that may be run");
     assert!(lacks(&named("no-such-program")).starts_with("its program `no-such-program` is not in PATH, "));
