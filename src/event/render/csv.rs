@@ -5,9 +5,9 @@
 //! within the item of a list, or before what would begin a formula; a backslash that already stands before such a form becomes
 //! `\x5c`.
 //!
-//! Text that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@`, a tab or a carriage
-//! return, gets a leading `'`. So does text that begins with such a mark already: taking away one `'` before any of
-//! these characters gives back what came in.
+//! Text that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@`, in their full-width forms
+//! too, a tab or a carriage return, gets a leading `'`. So does text that begins with such a mark already: taking away one
+//! `'` before any of these characters, once the escapes are undone, gives back what came in.
 //!
 //! Nearly no cell needs quotes: those that do are made by the csv crate, as is the row that names the columns.
 //!
@@ -87,8 +87,7 @@ fn text(sheet: &mut Sheet, column: &[u8], span: Span) {
         quoted(sheet, |out| {
             let text = span.of(column);
             // Where the comma is for decimals, a `;` ends a cell, and a formula could stand behind it.
-            let splits = memchr::memchr_iter(b';', text)
-                .any(|at| text.get(at + 1).is_some_and(|next| begins_formula(*next)));
+            let splits = memchr::memchr_iter(b';', text).any(|at| text.get(at + 1..).is_some_and(is_formula));
             neutralise(out, text);
             flat(out, text, splits.then_some(b';'));
         });
@@ -117,10 +116,17 @@ fn list(out: &mut Vec<u8>, items: &[Cell], column: &[u8]) {
 }
 
 fn neutralise(out: &mut Vec<u8>, text: &[u8]) {
-    let first = text.iter().find(|byte| **byte != b'\'');
-    if first.is_some_and(|byte| begins_formula(*byte)) {
+    let marks = text.iter().take_while(|byte| **byte == b'\'').count();
+    if text.get(marks..).is_some_and(is_formula) {
         out.push(b'\'');
     }
+}
+
+/// Whether a spreadsheet takes text for a formula: some do so for the full-width forms, too.
+fn is_formula(text: &[u8]) -> bool {
+    let wide = ["\u{ff1d}", "\u{ff0b}", "\u{ff0d}", "\u{ff20}"];
+    text.first().is_some_and(|first| begins_formula(*first))
+        || wide.iter().any(|form| text.starts_with(form.as_bytes()))
 }
 
 /// Whether a spreadsheet takes what begins like this for a formula.
@@ -155,7 +161,7 @@ pub(super) fn in_quotes(cell: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::render::{self, Fraction};
+    use crate::event::render::{self, Fraction, escape};
     use crate::event::{EventBlock, Field, FieldType, Head, ModuleName, Severity, Stamp, StreamId, Value};
     use crate::time::{Timestamp, Zone};
     use ::csv::ByteRecord;
@@ -174,7 +180,7 @@ mod tests {
             Value::Duration(duration) => render::seconds(&mut out, duration),
             Value::Addr(addr) => render::addr(&mut out, addr),
             Value::Text(text) => {
-                let splits = text.windows(2).any(|pair| pair[0] == b';' && begins_formula(pair[1]));
+                let splits = (1..text.len()).any(|at| text[at - 1] == b';' && is_formula(&text[at..]));
                 neutralise(&mut out, text);
                 flat(&mut out, text, splits.then_some(b';'));
             }
@@ -211,7 +217,7 @@ mod tests {
     proptest! {
         #[test]
         fn rows_are_what_the_csv_crate_would_write(
-            texts in proptest::collection::vec("[ab,\"\r\n;'=\\\\é+@\t-]{0,4}|[a-z0-9.:/ -]{0,80}[,;\"]?", 1..12),
+            texts in proptest::collection::vec("[ab,\"\r\n;'=\\\\é＝+@\t-]{0,4}|[a-z0-9.:/ -]{0,80}[,;\"]?", 1..12),
             module in "[a,\"\n]{0,3}|[a-z]{1,40}",
             index in 0..3_u16,
             number: u64,
@@ -247,6 +253,55 @@ mod tests {
             let mut expected = b"before\n".to_vec();
             block.iter().for_each(|event| expected.extend(by_the_csv_crate(event, &mut times)));
             prop_assert_eq!(str::from_utf8(&rows).unwrap(), str::from_utf8(&expected).unwrap());
+        }
+    }
+
+    /// What the documentation says undoes a cell of text, or the first item of one of a list.
+    fn undo(cell: &[u8]) -> Vec<u8> {
+        let mut text = escape::tests::undo(cell);
+        let marks = text.iter().take_while(|byte| **byte == b'\'').count();
+        if marks > 0 && is_formula(&text[marks..]) {
+            text.remove(0);
+        }
+        text
+    }
+
+    proptest! {
+        #[test]
+        fn cells_can_be_undone(items in proptest::collection::vec("[a'=＝＠;\r\t\n\\\\x0d-]{0,9}|\\PC{0,5}", 1..4)) {
+            let mut times = LocalTime::new(Zone::UTC);
+            for item in &items {
+                let text = cell(Value::Text(item.as_bytes()), &mut times);
+                prop_assert!(!is_formula(&text) && !text.contains(&b'\n'));
+                prop_assert_eq!(undo(&text), item.as_bytes());
+            }
+            let mut out = Vec::new();
+            let cells: Vec<_> = items.iter().scan(0_u32, |end, item| {
+                let start = *end;
+                *end += u32::try_from(item.len()).unwrap();
+                Some(Cell::Text(Span::new(start, *end - start)))
+            }).collect();
+            list(&mut out, &cells, items.concat().as_bytes());
+            prop_assert!(!is_formula(&out));
+            let parts: Vec<_> = out.split(|byte| *byte == b';').enumerate().map(|(index, part)| {
+                if index == 0 { undo(part) } else { escape::tests::undo(part) }
+            }).collect();
+            prop_assert_eq!(parts, items.iter().map(|item| item.as_bytes().to_vec()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn full_width_forms_begin_formulas_too() {
+        let mut times = LocalTime::new(Zone::UTC);
+        for (text, expected) in [
+            ("＝1+1", "'＝1+1"),
+            ("'＠x", "''＠x"),
+            ("a;－1", r"a\x3b－1"),
+            ("！＝", "！＝"),
+            ("－", "'－"),
+            ("＋", "'＋"),
+        ] {
+            assert_eq!(cell(Value::Text(text.as_bytes()), &mut times), expected.as_bytes(), "{text}");
         }
     }
 
