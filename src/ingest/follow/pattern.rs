@@ -37,7 +37,7 @@ pub(super) struct Found {
     pub(super) targets: BTreeMap<PathBuf, PathBuf>,
     /// Whether there was more than is looked at.
     pub(super) cut: bool,
-    /// The directories that cannot be listed, and the files that cannot be looked at, with the reason.
+    /// The directories that cannot be listed or looked into, and the links that cannot be followed, with the reason.
     pub(super) closed: BTreeMap<PathBuf, String>,
 }
 
@@ -147,8 +147,14 @@ impl Found {
             Ok(metadata) => metadata.is_file(),
             // A link to itself names nothing.
             Err(error) if is_absence(&error) || Errno::from_io_error(&error) == Some(Errno::LOOP) => false,
-            Err(error) => {
+            Err(error) if path.is_symlink() => {
                 self.closed.insert(path.to_owned(), error.to_string());
+                false
+            }
+            // Told once of a directory, however many files it has.
+            Err(error) => {
+                let why = format!("what is in it cannot be looked at: {error}");
+                path.parent().map(|above| self.closed.insert(above.to_owned(), why));
                 false
             }
         }

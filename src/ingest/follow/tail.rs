@@ -124,10 +124,13 @@ impl Tail {
             Ok(step) => {
                 self.is_blind = false;
                 let is_stuck = self.old.iter().any(Old::is_stuck);
-                let is_well = self.current.is_some() && !is_stuck || matches!(step, Step::Over);
+                let is_open = self.current.is_some();
+                let is_well = (is_open || self.missing.is_some()) && !is_stuck || matches!(step, Step::Over);
                 if self.trouble.is_some() && is_well {
                     self.trouble = None;
-                    tracing::info!(path = %self.path.display(), "the file can be read again");
+                    let how =
+                        if is_open { "the file can be read again" } else { "the file is not there any more" };
+                    tracing::info!(path = %self.path.display(), "{how}");
                 }
                 step
             }

@@ -335,6 +335,15 @@ fn where_a_file_begins_that_cannot_be_seen_is_known_once_it_can() {
     assert!(scene.tail.has_begun());
     scene.append("new\n");
     assert_eq!(scene.lines(), "new");
+    // What is not there is in no trouble.
+    fs::remove_file(scene.path("auth.log")).unwrap();
+    scene.restart();
+    symlink("auth.log", scene.path("auth.log")).unwrap();
+    assert_eq!(scene.lines(), "");
+    assert!(scene.tail.trouble.is_some());
+    fs::remove_file(scene.path("auth.log")).unwrap();
+    assert_eq!(scene.lines(), "");
+    assert!(scene.tail.trouble.is_none());
     // One that is there and no text may never be any: nothing waits for that.
     fs::write(scene.path("auth.log"), b"\xFF\xFEF\0").unwrap();
     scene.marks.clear();
