@@ -266,9 +266,7 @@ impl Work {
             }
             if let Some(to) = self.tell_end.take() {
                 drop(to.send(self.present()));
-                loop {
-                    thread::park();
-                }
+                self.stand_still().await;
             }
             if !folding && !self.has_events() {
                 // Nobody waits for it when the server does not stop in the usual way.
@@ -276,6 +274,16 @@ impl Work {
             }
         }
         self.close()
+    }
+
+    /// Answers what is asked, and does nothing else any more.
+    async fn stand_still(&mut self) {
+        while let Some(errand) = self.desk.errands.recv().await {
+            if let Errand::Tell(to) | Errand::End(to) = errand {
+                drop(to.send(self.present()));
+            }
+        }
+        std::future::pending().await
     }
 
     /// Whether events or inputs wait to be durable.

@@ -354,6 +354,11 @@ mod tests {
         fs::rename(&path, &aside).unwrap();
         take(&rejects, &[junk(3, BEGIN, 1)]);
         assert_eq!((numbers(&aside), numbers(&path)), (vec![true, true], vec![true]));
+        // With the file made anew by whoever has renamed it.
+        fs::rename(&path, &aside).unwrap();
+        fs::write(&path, "").unwrap();
+        take(&rejects, &[junk(4, BEGIN, 2)]);
+        assert_eq!((numbers(&aside), numbers(&path)), (vec![true], vec![true, true]));
         fs::remove_file(&path).unwrap();
         take(&rejects, &[junk(4, BEGIN, 3)]);
         assert_eq!(numbers(&path), [true, true, true]);

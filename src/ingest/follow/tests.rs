@@ -91,7 +91,7 @@ async fn what_comes_to_light_in_a_directory_that_was_closed_is_not_news() {
     let (closed, open) = (home.path().join("closed"), home.path().join("open"));
     for directory in [&closed, &open] {
         fs::create_dir(directory).unwrap();
-        fs::write(directory.join("a.log"), "years of history\n").unwrap();
+        fs::write(directory.join("a.log"), "years\nof\nhistory\n").unwrap();
     }
     let behind = home.path().join("behind");
     fs::rename(&closed, &behind).unwrap();
