@@ -140,16 +140,19 @@ impl Crossing {
 
     /// Takes a count; whether it is worth an event.
     pub(super) fn crosses(&mut self, count: u64, limit: u64) -> bool {
-        let limit = limit.max(1);
-        let next = self.next.max(limit);
-        if count < next {
+        if self.is_below(count, limit) {
             return false;
         }
-        self.next = next;
+        self.next = self.next.max(limit.max(1));
         while self.next <= count {
             self.next = self.next.saturating_mul(2);
         }
         true
+    }
+
+    /// Whether a count is too low to be worth an event, so that the exact one need not be known.
+    pub(super) fn is_below(self, most: u64, limit: u64) -> bool {
+        most < self.next.max(limit.max(1))
     }
 
     /// Whether the limit was crossed since the last quiet window.
@@ -280,6 +283,11 @@ impl<K: Copy + PartialEq> Recent<K> {
     /// The newest time that was noted.
     pub(super) fn newest(&self) -> Timestamp {
         self.newest
+    }
+
+    /// How many different keys can have been seen at most, which takes no look at any.
+    pub(super) fn most_distinct(&self) -> u64 {
+        self.keys.len() as u64 + u64::from(self.replaced)
     }
 
     /// How many different keys were seen since `start`, those that had to make room counted in.

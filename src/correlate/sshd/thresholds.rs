@@ -139,7 +139,7 @@ impl Module {
                 true
             }
         };
-        if !news {
+        if !news || source.enumeration.is_below(source.users.most_distinct(), ENUMERATION_LIMIT) {
             return;
         }
         let distinct = source.users.distinct(source.users.newest().minus(ENUMERATION_WINDOW));
