@@ -11,9 +11,9 @@ fuzz_target!(|text: &str| {
     for problem in problems.iter() {
         let said = problem.to_string();
         assert!(said.starts_with("error: "));
-        let line = said.rsplit_once("\n  --> f:").and_then(|(_, place)| {
-            place.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok()
-        });
+        let line = said
+            .rsplit_once("\n  --> f:")
+            .and_then(|(_, place)| place.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok());
         assert!(line.is_none_or(|line| (1..=lines).contains(&line)), "{said}");
     }
 });

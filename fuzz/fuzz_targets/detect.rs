@@ -49,7 +49,14 @@ fn said(detector: &Detector, scratch: &mut Scratch, app: &str, message: &[u8]) -
     let bytes = [format!("<38>1 - host {app} 7 - - ").as_bytes(), message].concat();
     let record = Record::parse(&bytes, Timestamp::EPOCH, &Zone::UTC).expect("a header of our own");
     let mut out = Observations::default();
-    let subject = Subject { record: &record, bytes: &bytes, frame: 0, truncated: false, arrival: Timestamp::EPOCH, host: None };
+    let subject = Subject {
+        record: &record,
+        bytes: &bytes,
+        frame: 0,
+        truncated: false,
+        arrival: Timestamp::EPOCH,
+        host: None,
+    };
     detector.observe(scratch, subject, &mut out);
     assert!(out.entries.len() <= 1);
     if let Some(explained) = detector.explain(&record) {

@@ -11,7 +11,8 @@ use std::sync::{Arc, LazyLock};
 
 static FORMAT: LazyLock<Arc<LineFormat>> = LazyLock::new(|| {
     let description = Description {
-        pattern: r"(?<time>\S+ \S+) +(?<level>[A-Z]+) (?<app>[^ \[]+)(\[(?<procid>\d+)\])?: (?<msg>.*)".to_owned(),
+        pattern: r"(?<time>\S+ \S+) +(?<level>[A-Z]+) (?<app>[^ \[]+)(\[(?<procid>\d+)\])?: (?<msg>.*)"
+            .to_owned(),
         start: r"\d{4}-".to_owned(),
         time: "%Y-%m-%d %H:%M:%S,%f".to_owned(),
         ..Description::default()
