@@ -96,6 +96,11 @@ fn data_with_states_of_version_2_are_read_and_gone_on_with() {
     read_and_go_on("data-2");
 }
 
+#[test]
+fn data_with_packed_events_are_read_and_gone_on_with() {
+    read_and_go_on("data-3");
+}
+
 fn read_and_go_on(golden: &str) {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");

@@ -1,23 +1,41 @@
 //! Floor 1: blocks of events in the shape in which they are archived.
 //!
 //! Kinds and fields stand there by their codes, and with each kind the fields that it had when the block was written: a
-//! later version, whose kinds have more fields, reads them all the same.
+//! later version, whose kinds have more fields, reads them all the same. Cells are packed ([`super::packed`]).
 //!
 //! Invariant: a block that thaws is as sound as one that the correlator made: every span lies within its column, every
 //! cell is of its field's type.
 
 use super::block::Row;
+use super::packed::Packed;
+use super::value::ArchivedCell;
 use super::{Cell, EventBlock, Field, Head, Kind, ModuleName, Severity, Stamp, StreamId};
 use crate::span::Span;
 use crate::time::Timestamp;
 use rkyv::rancor::BoxedError;
 use rkyv::with::InlineAsBox;
-use rkyv::{Archive, Deserialize, Serialize};
+use rkyv::{Archive, Archived, Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A block of events, borrowed for being archived.
 #[derive(Debug, Archive, Serialize)]
 pub struct EventTable<'a> {
+    stream: u64,
+    run: u32,
+    modules: Vec<ModuleRow>,
+    schemas: Vec<SchemaRow>,
+    rows: Vec<EventRow>,
+    cells: Packed,
+    items: Packed,
+    #[rkyv(with = InlineAsBox)]
+    text: &'a [u8],
+    #[rkyv(with = InlineAsBox)]
+    evidence: &'a [u64],
+}
+
+/// The shape before, in which each cell takes as much room as the largest: it is read, and not written any more.
+#[derive(Debug, Archive, Serialize)]
+pub struct UnpackedTable<'a> {
     stream: u64,
     run: u32,
     modules: Vec<ModuleRow>,
@@ -112,104 +130,140 @@ impl EventBlock {
             modules,
             schemas,
             rows,
-            cells: &self.cells,
-            items: &self.items,
+            cells: Packed::of(&self.cells),
+            items: Packed::of(&self.items),
             text: &self.text,
             evidence: &self.evidence,
         }
     }
 }
 
-impl ArchivedEventTable<'_> {
+/// An archived table of either shape.
+pub trait Table {
     /// How many events there are.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
+    fn len(&self) -> usize;
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+    fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The events as a block.
     ///
     /// # Errors
     /// When the table contradicts itself, or names what this version does not know.
-    pub fn thaw(&self) -> Result<EventBlock, ThawError> {
-        let modules = self.modules.iter();
-        let modules = modules
-            .map(|row| ModuleName {
-                app: row.app.as_str().to_owned(),
-                module: row.module.as_str().to_owned(),
-            })
-            .collect();
-        let stamp = Stamp { stream: StreamId(self.stream.to_native()), run: self.run.to_native(), modules };
-        let mut block = EventBlock::new(Arc::new(stamp));
-        block.text = self.text.to_vec();
-        block.evidence = self.evidence.iter().map(|number| number.to_native()).collect();
-        block.items = self.items.iter().map(cell).collect::<Result<_, _>>()?;
-        let is_item =
-            |item: &Cell| matches!(item, Cell::Text(_) | Cell::Addr(_)) && is_within(item, &block, 0);
-        if !block.items.iter().all(is_item) {
-            return Err(ThawError::Contradiction(
-                "an item is neither text nor an address, or points outside",
-            ));
-        }
-        let schemas = self.schemas.iter().map(Schema::read).collect::<Result<Vec<_>, _>>()?;
-        block.rows.reserve(self.rows.len());
-        for row in self.rows.iter() {
-            self.thaw_row(row, &schemas, &mut block)?;
-        }
-        Ok(block)
+    fn thaw(&self) -> Result<EventBlock, ThawError>;
+}
+
+impl Table for ArchivedEventTable<'_> {
+    fn len(&self) -> usize {
+        self.rows.len()
     }
 
-    fn thaw_row(
-        &self,
-        row: &ArchivedEventRow,
-        schemas: &[Schema],
-        block: &mut EventBlock,
-    ) -> Result<(), ThawError> {
-        let schema = schemas.iter().find(|schema| schema.code == row.kind);
-        let schema = schema.ok_or(ThawError::Contradiction("an event of a kind without a schema"))?;
-        let code = row.severity & !BACKLOG;
-        let severity = Severity::ALL.into_iter().find(|severity| *severity as u8 == code);
-        let severity = severity.ok_or(ThawError::Unknown { what: "severity", code })?;
-        let start = row.cells.to_native() as usize;
-        let cells = self.cells.get().get(start..start.saturating_add(schema.places.len()));
-        let cells = cells.ok_or(ThawError::Contradiction("an event without its cells"))?;
-        let evidence = Span::new(row.evidence.start.to_native(), row.evidence.len.to_native());
-        let end = evidence.start as usize + evidence.len as usize;
-        if end > block.evidence.len() {
-            return Err(ThawError::Contradiction("an event's evidence is not there"));
-        }
+    fn thaw(&self) -> Result<EventBlock, ThawError> {
+        let Self { stream, run, modules, schemas, rows, cells, items, text, evidence } = self;
+        let stamp = stamp(stream.to_native(), run.to_native(), modules);
+        let mut block = begin(stamp, text, evidence);
+        block.items = items.unpack()?;
+        thaw_rows(block, schemas, rows, &cells.unpack()?)
+    }
+}
 
-        let fields = schema.kind.spec().fields;
-        let place = block.cells.len();
-        block.cells.resize(place + fields.len(), Cell::Null);
-        for (archived, to) in cells.iter().zip(&schema.places) {
-            let Some(to) = *to else { continue };
-            let value = cell(archived)?;
-            let field = fields.get(to).ok_or(ThawError::Contradiction("a field outside its schema"))?;
-            if !field.spec().ty.admits(&value) || !is_within(&value, block, block.items.len()) {
-                return Err(ThawError::Contradiction(
-                    "a field's value is not of its type, or points outside",
-                ));
-            }
-            if let Some(slot) = block.cells.get_mut(place + to) {
-                *slot = value;
-            }
+impl Table for ArchivedUnpackedTable<'_> {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn thaw(&self) -> Result<EventBlock, ThawError> {
+        let Self { stream, run, modules, schemas, rows, cells, items, text, evidence } = self;
+        let stamp = stamp(stream.to_native(), run.to_native(), modules);
+        let mut block = begin(stamp, text, evidence);
+        let read = |archived: &[ArchivedCell]| archived.iter().map(cell).collect::<Result<Vec<_>, _>>();
+        block.items = read(items)?;
+        thaw_rows(block, schemas, rows, &read(cells)?)
+    }
+}
+
+fn stamp(stream: u64, run: u32, modules: &[ArchivedModuleRow]) -> Stamp {
+    Stamp { stream: StreamId(stream), run, modules: modules.iter().map(ModuleName::from).collect() }
+}
+
+/// A block without events that holds a table's text and evidence.
+fn begin(stamp: Stamp, text: &[u8], evidence: &[Archived<u64>]) -> EventBlock {
+    let mut block = EventBlock::new(Arc::new(stamp));
+    block.text = text.to_vec();
+    block.evidence = evidence.iter().map(|number| number.to_native()).collect();
+    block
+}
+
+/// Appends the events of a table to a block that holds its items, text and evidence.
+fn thaw_rows(
+    mut block: EventBlock,
+    schemas: &[ArchivedSchemaRow],
+    rows: &[ArchivedEventRow],
+    cells: &[Cell],
+) -> Result<EventBlock, ThawError> {
+    let is_item = |item: &Cell| matches!(item, Cell::Text(_) | Cell::Addr(_)) && is_within(item, &block, 0);
+    if !block.items.iter().all(is_item) {
+        return Err(ThawError::Contradiction("an item is neither text nor an address, or points outside"));
+    }
+    let schemas = schemas.iter().map(Schema::read).collect::<Result<Vec<_>, _>>()?;
+    block.rows.reserve(rows.len());
+    for row in rows {
+        thaw_row(row, &schemas, cells, &mut block)?;
+    }
+    Ok(block)
+}
+
+fn thaw_row(
+    row: &ArchivedEventRow,
+    schemas: &[Schema],
+    cells: &[Cell],
+    block: &mut EventBlock,
+) -> Result<(), ThawError> {
+    let schema = schemas.iter().find(|schema| schema.code == row.kind);
+    let schema = schema.ok_or(ThawError::Contradiction("an event of a kind without a schema"))?;
+    let code = row.severity & !BACKLOG;
+    let severity = Severity::ALL.into_iter().find(|severity| *severity as u8 == code);
+    let severity = severity.ok_or(ThawError::Unknown { what: "severity", code })?;
+    let start = row.cells.to_native() as usize;
+    let cells = cells.get(start..start.saturating_add(schema.places.len()));
+    let cells = cells.ok_or(ThawError::Contradiction("an event without its cells"))?;
+    let evidence = Span::new(row.evidence.start.to_native(), row.evidence.len.to_native());
+    let end = evidence.start as usize + evidence.len as usize;
+    if end > block.evidence.len() {
+        return Err(ThawError::Contradiction("an event's evidence is not there"));
+    }
+
+    let fields = schema.kind.spec().fields;
+    let place = block.cells.len();
+    block.cells.resize(place + fields.len(), Cell::Null);
+    for (value, to) in cells.iter().zip(&schema.places) {
+        let Some(to) = *to else { continue };
+        let field = fields.get(to).ok_or(ThawError::Contradiction("a field outside its schema"))?;
+        if !field.spec().ty.admits(value) || !is_within(value, block, block.items.len()) {
+            return Err(ThawError::Contradiction("a field's value is not of its type, or points outside"));
         }
-        let cells = u32::try_from(place).map_err(|_| ThawError::Contradiction("too many cells"))?;
-        let head = Head {
-            number: row.number.to_native(),
-            ordinal: row.ordinal.to_native(),
-            module: row.module.to_native(),
-            kind: schema.kind,
-            severity,
-            time: (&row.time).into(),
-        };
-        block.rows.push(Row { head, cells, evidence, is_backlog: row.severity & BACKLOG != 0 });
-        Ok(())
+        if let Some(slot) = block.cells.get_mut(place + to) {
+            *slot = *value;
+        }
+    }
+    let cells = u32::try_from(place).map_err(|_| ThawError::Contradiction("too many cells"))?;
+    let head = Head {
+        number: row.number.to_native(),
+        ordinal: row.ordinal.to_native(),
+        module: row.module.to_native(),
+        kind: schema.kind,
+        severity,
+        time: (&row.time).into(),
+    };
+    block.rows.push(Row { head, cells, evidence, is_backlog: row.severity & BACKLOG != 0 });
+    Ok(())
+}
+
+impl From<&ArchivedModuleRow> for ModuleName {
+    fn from(row: &ArchivedModuleRow) -> Self {
+        Self { app: row.app.as_str().to_owned(), module: row.module.as_str().to_owned() }
     }
 }
 
@@ -234,7 +288,7 @@ impl Schema {
     }
 }
 
-fn cell(archived: &super::value::ArchivedCell) -> Result<Cell, ThawError> {
+fn cell(archived: &ArchivedCell) -> Result<Cell, ThawError> {
     rkyv::deserialize::<Cell, BoxedError>(archived)
         .map_err(|_| ThawError::Contradiction("an unreadable value"))
 }
@@ -253,6 +307,9 @@ fn is_within(cell: &Cell, block: &EventBlock, items: usize) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use rkyv::Portable;
+    use rkyv::api::high::HighValidator;
+    use rkyv::bytecheck::CheckBytes;
     use rkyv::util::AlignedVec;
 
     fn sample() -> EventBlock {
@@ -281,10 +338,28 @@ mod tests {
         rkyv::to_bytes::<BoxedError>(&block.table()).unwrap()
     }
 
-    fn thaw(bytes: &[u8]) -> Result<EventBlock, String> {
-        let table = rkyv::access::<ArchivedEventTable<'static>, BoxedError>(bytes)
-            .map_err(|error| error.to_string())?;
+    /// As versions before this one wrote it.
+    fn archive_unpacked(block: &EventBlock) -> AlignedVec {
+        let EventTable { stream, run, modules, schemas, rows, text, evidence, .. } = block.table();
+        let (cells, items) = (&*block.cells, &*block.items);
+        let table = UnpackedTable { stream, run, modules, schemas, rows, cells, items, text, evidence };
+        rkyv::to_bytes::<BoxedError>(&table).unwrap()
+    }
+
+    fn thaw_as<T>(bytes: &[u8]) -> Result<EventBlock, String>
+    where
+        T: Portable + Table + for<'a> CheckBytes<HighValidator<'a, BoxedError>>,
+    {
+        let table = rkyv::access::<T, BoxedError>(bytes).map_err(|error| error.to_string())?;
         table.thaw().map_err(|error| error.to_string())
+    }
+
+    fn thaw(bytes: &[u8]) -> Result<EventBlock, String> {
+        thaw_as::<ArchivedEventTable<'static>>(bytes)
+    }
+
+    fn thaw_unpacked(bytes: &[u8]) -> Result<EventBlock, String> {
+        thaw_as::<ArchivedUnpackedTable<'static>>(bytes)
     }
 
     fn json(block: &EventBlock) -> Vec<String> {
@@ -299,12 +374,15 @@ mod tests {
     #[test]
     fn a_block_thaws_to_the_same_events() {
         let block = sample();
-        let thawed = thaw(&archive(&block)).unwrap();
-        assert_eq!(json(&thawed), json(&block));
-        let evidence = |block: &EventBlock| block.iter().map(|e| e.evidence().to_vec()).collect::<Vec<_>>();
-        assert_eq!(evidence(&thawed), evidence(&block));
-        assert!(thawed.iter().all(|event| event.is_backlog() == (event.head().number > 50)));
-        assert_eq!(**thawed.stamp(), **block.stamp());
+        for thawed in [thaw(&archive(&block)), thaw_unpacked(&archive_unpacked(&block))] {
+            let thawed = thawed.unwrap();
+            assert_eq!(json(&thawed), json(&block));
+            let evidence =
+                |block: &EventBlock| block.iter().map(|e| e.evidence().to_vec()).collect::<Vec<_>>();
+            assert_eq!(evidence(&thawed), evidence(&block));
+            assert!(thawed.iter().all(|event| event.is_backlog() == (event.head().number > 50)));
+            assert_eq!(**thawed.stamp(), **block.stamp());
+        }
     }
 
     #[test]
@@ -337,13 +415,16 @@ mod tests {
     proptest! {
         #[test]
         fn changed_bytes_never_panic(at in 0usize..20_000, with in any::<u8>()) {
-            let mut bytes = archive(&sample());
-            let at = at % bytes.len();
-            if let Some(byte) = bytes.get_mut(at) {
-                *byte ^= with;
-            }
-            if let Ok(block) = thaw(&bytes) {
-                prop_assert_eq!(json(&block).len(), block.len());
+            type Shape = (AlignedVec, fn(&[u8]) -> Result<EventBlock, String>);
+            let shapes: [Shape; 2] = [(archive(&sample()), thaw), (archive_unpacked(&sample()), thaw_unpacked)];
+            for (mut bytes, thaw) in shapes {
+                let at = at % bytes.len();
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte ^= with;
+                }
+                if let Ok(block) = thaw(&bytes) {
+                    prop_assert_eq!(json(&block).len(), block.len());
+                }
             }
         }
     }

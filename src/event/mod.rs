@@ -8,12 +8,13 @@ mod block;
 mod catalogue;
 mod field;
 mod id;
+mod packed;
 pub mod render;
 mod sample;
 mod severity;
 mod value;
 
-pub use archive::{ArchivedEventTable, EventTable, ThawError};
+pub use archive::{ArchivedEventTable, ArchivedUnpackedTable, EventTable, Table, ThawError, UnpackedTable};
 pub use block::{Event, EventBlock, EventWriter, Head, ModuleName, Stamp};
 pub use catalogue::{Kind, KindSpec};
 pub use field::{Field, FieldSpec, FieldType};

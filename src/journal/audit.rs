@@ -7,15 +7,16 @@
 //! Invariant: nothing is changed, and no more is held than one segment and what became of its events.
 
 use super::error::{Flaw, ReadError};
+use super::events::{is_events, thaw};
 use super::fates::{Fate, Fates};
 use super::reader::{Item, StreamReader};
-use super::schema::{Deliveries, Events};
+use super::schema::Deliveries;
 use super::standing::{Settled, Standings};
 use super::tail::first_block;
 use super::{deliveries, files, layout, recovery};
 use crate::event::{Event, EventBlock};
 use crate::limits;
-use crate::segment::{Entry, Fault, OpenError, Schema, Segment};
+use crate::segment::{Entry, OpenError, Schema, Segment};
 use crate::time::Timestamp;
 use std::path::{Path, PathBuf};
 
@@ -98,7 +99,7 @@ impl Audit {
         while let Some(item) = reader.next()? {
             match item {
                 Item::Block(segment, _) if segment.path() != path => break,
-                Item::Block(segment, entry) if entry.tag == Events::TAG => chapter.add(&segment, &entry),
+                Item::Block(segment, entry) if is_events(entry.tag) => chapter.add(&segment, &entry),
                 Item::Block(..) => {}
                 Item::Flaw(flaw) if is_of(&flaw, &path) => chapter.flaws.push(flaw),
                 Item::Flaw(_) => break,
@@ -163,11 +164,7 @@ impl Audit {
 
 impl Chapter {
     fn add(&mut self, segment: &Segment, entry: &Entry) {
-        let read = segment.read::<Events<'static>>(entry).and_then(|block| {
-            let contents = |error: &dyn ToString| Fault::Contents(Events::TAG, error.to_string());
-            block.table.thaw().map_err(|error| segment.damage(entry.offset, contents(&error)))
-        });
-        match read {
+        match thaw(segment, entry) {
             Ok(block) => {
                 let before = self.blocks.last().map_or(0, |last| last.before + last.block.len());
                 self.blocks.push(Part { first: entry.first, before, block });

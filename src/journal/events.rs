@@ -4,17 +4,16 @@ use super::deliveries;
 use super::error::{Flaw, ReadError};
 use super::inputs::{self, RecoveredBlock};
 use super::reader::{Item, StreamReader};
-use super::schema::{Deliveries, Events};
+use super::schema::{Deliveries, PackedEvents, UnpackedEvents};
 use super::standing::Settled;
 use super::tail::first_block;
 use super::{files, layout};
-use crate::event::EventBlock;
-use crate::segment::{Entry, Fault, Schema, Segment};
+use crate::event::{EventBlock, Table};
+use crate::segment::{Damage, Entry, Fault, Schema, Segment, Tag};
 use crate::time::Timestamp;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Reads inputs from a position on.
 #[derive(Debug)]
@@ -119,7 +118,7 @@ impl EventReader {
                 Item::Flaw(flaw) => return Ok(Some(Page::Flaw(flaw))),
             };
             let page = match entry.tag {
-                tag if tag == Events::TAG => events(&segment, &entry),
+                tag if is_events(tag) => events(&segment, &entry),
                 tag if tag == Deliveries::TAG => {
                     deliveries::settled(&segment, &entry).map(Page::Settled).map_err(Flaw::from)
                 }
@@ -131,12 +130,35 @@ impl EventReader {
     }
 }
 
-fn events(segment: &Arc<Segment>, entry: &Entry) -> Result<Page, Flaw> {
-    let block = segment.read::<Events<'static>>(entry)?;
-    let thawed = block.table.thaw();
-    let block = thawed
-        .map_err(|error| segment.damage(entry.offset, Fault::Contents(Events::TAG, error.to_string())))?;
-    Ok(Page::Events { first: entry.first, time: entry.arrival, block })
+fn events(segment: &Segment, entry: &Entry) -> Result<Page, Flaw> {
+    Ok(Page::Events { first: entry.first, time: entry.arrival, block: thaw(segment, entry)? })
+}
+
+/// Whether a block holds events, of either shape.
+pub(super) fn is_events(tag: Tag) -> bool {
+    tag == PackedEvents::TAG || tag == UnpackedEvents::TAG
+}
+
+/// The events of a block of either shape.
+pub(super) fn thaw(segment: &Segment, entry: &Entry) -> Result<EventBlock, Damage> {
+    let thawed = if entry.tag == UnpackedEvents::TAG {
+        segment.read::<UnpackedEvents<'static>>(entry)?.table.thaw()
+    } else {
+        segment.read::<PackedEvents<'static>>(entry)?.table.thaw()
+    };
+    thawed.map_err(|error| segment.damage(entry.offset, Fault::Contents(entry.tag, error.to_string())))
+}
+
+/// How many events a block of either shape has, and the position of the last input that is accounted for.
+pub(super) fn extent(segment: &Segment, entry: &Entry) -> Result<(u64, u64), Damage> {
+    let (count, through) = if entry.tag == UnpackedEvents::TAG {
+        let block = segment.read::<UnpackedEvents<'static>>(entry)?;
+        (block.table.len(), block.through)
+    } else {
+        let block = segment.read::<PackedEvents<'static>>(entry)?;
+        (block.table.len(), block.through)
+    };
+    Ok((count as u64, through.to_native()))
 }
 
 /// A sequence number before which the journal of a data directory holds no event any more; nothing where that cannot be

@@ -3,8 +3,9 @@
 //! Invariant: nothing is changed here; what is damaged is told, and passed over.
 
 use super::error::{Flaw, ReadError};
+use super::events::{extent, is_events};
 use super::reader::{Item, StreamReader};
-use super::schema::{Checkpoint, Deliveries, Events, Followed, Inputs, RunStart, RunStop, SyncMark};
+use super::schema::{Checkpoint, Deliveries, Followed, Inputs, RunStart, RunStop, SyncMark};
 use super::standing::{Standing, Standings};
 use super::stream::Resume;
 use super::tail::{Tail, first_block, tail};
@@ -102,10 +103,10 @@ impl Past {
                     .map(|row| (row.name.as_str().to_owned(), Standing::from_row(row)))
                     .collect();
             }
-            tag if tag == Events::TAG => {
-                let block = segment.read::<Events<'static>>(entry)?;
-                self.next = entry.first.saturating_add(block.table.len() as u64);
-                self.through = self.through.max(block.through.to_native());
+            tag if is_events(tag) => {
+                let (count, through) = extent(segment, entry)?;
+                self.next = entry.first.saturating_add(count);
+                self.through = self.through.max(through);
             }
             tag if tag == Deliveries::TAG => {
                 for settled in deliveries::settled(segment, entry)? {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a change to any type here changes the tag of the block that holds it.
 
-use crate::event::EventTable;
+use crate::event::{EventTable, UnpackedTable};
 use crate::segment::{FileKind, Schema, Tag};
 use rkyv::{Archive, Serialize};
 
@@ -16,11 +16,12 @@ pub(super) const EVENTS: FileKind = FileKind(*b"EVTS");
 pub(super) const SNAPSHOT: FileKind = FileKind(*b"SNAP");
 
 /// The tags of all blocks that this version knows.
-pub(super) const TAGS: [Tag; 11] = [
+pub(super) const TAGS: [Tag; 12] = [
     Inputs::TAG,
     Followed::TAG,
     Files::TAG,
-    Events::TAG,
+    PackedEvents::TAG,
+    UnpackedEvents::TAG,
     Deliveries::TAG,
     Checkpoint::TAG,
     RunStart::TAG,
@@ -120,13 +121,23 @@ impl Schema for Files {
 
 /// Events. The block's header bears the sequence number of the first.
 #[derive(Debug, Archive, Serialize)]
-pub(super) struct Events<'a> {
+pub(super) struct Events<T> {
     /// The position of the last input that is accounted for.
     pub(super) through: u64,
-    pub(super) table: EventTable<'a>,
+    pub(super) table: T,
 }
 
-impl Schema for Events<'_> {
+/// Events as they are written.
+pub(super) type PackedEvents<'a> = Events<EventTable<'a>>;
+
+impl Schema for PackedEvents<'_> {
+    const TAG: Tag = Tag(*b"EVT2");
+}
+
+/// Events as 0.1.0 wrote them before cells were packed.
+pub(super) type UnpackedEvents<'a> = Events<UnpackedTable<'a>>;
+
+impl Schema for UnpackedEvents<'_> {
     const TAG: Tag = Tag(*b"EVT1");
 }
 

@@ -4,10 +4,9 @@
 
 use super::deliveries::settled;
 use super::error::{Flaw, ReadError};
+use super::events::{is_events, thaw};
 use super::recovery;
-use super::schema::{
-    Checkpoint, Deliveries, EndMark, Events, Files, Followed, Inputs, RunStart, RunStop, SyncMark,
-};
+use super::schema::{Checkpoint, Deliveries, EndMark, Files, Followed, Inputs, RunStart, RunStop, SyncMark};
 use super::standing::{Standing, Standings};
 use super::tail::tail;
 use super::{files, identity, inputs, layout, snapshots};
@@ -135,9 +134,8 @@ impl Report {
                 self.inputs += block.map_or(0, |block| block.inputs.len() as u64);
             }
             tag if tag == Files::TAG => drop(segment.read::<Files>(entry)?),
-            tag if tag == Events::TAG => {
-                let block = segment.read::<Events<'static>>(entry)?;
-                let block = block.table.thaw().map_err(|error| contents(error.to_string()))?;
+            tag if is_events(tag) => {
+                let block = thaw(segment, entry)?;
                 self.events += block.len() as u64;
                 let expected = state.next.replace(entry.first.saturating_add(block.len() as u64));
                 if let Some(expected) = expected.filter(|expected| *expected != entry.first) {

@@ -35,20 +35,20 @@ pub(crate) struct Part {
 pub(crate) const PARTS: [Part; 4] = [
     Part {
         path: "journal/events/0000000001.segment",
-        golden: include_bytes!("../golden/data-1/journal/events/0000000001.segment"),
+        golden: include_bytes!("../golden/data-3/journal/events/0000000001.segment"),
         kind: Some(*b"EVTS"),
     },
     Part {
         path: "journal/inputs/0000000001.segment",
-        golden: include_bytes!("../golden/data-1/journal/inputs/0000000001.segment"),
+        golden: include_bytes!("../golden/data-3/journal/inputs/0000000001.segment"),
         kind: Some(*b"INPT"),
     },
     Part {
         path: "journal/snapshots/00000000000000000006.snapshot",
-        golden: include_bytes!("../golden/data-1/journal/snapshots/00000000000000000006.snapshot"),
+        golden: include_bytes!("../golden/data-3/journal/snapshots/00000000000000000006.snapshot"),
         kind: Some(*b"SNAP"),
     },
-    Part { path: "identity", golden: include_bytes!("../golden/data-1/identity"), kind: None },
+    Part { path: "identity", golden: include_bytes!("../golden/data-3/identity"), kind: None },
 ];
 
 /// Long enough for the golden files, and not longer, so that this is quick.

@@ -29,9 +29,12 @@ fn events_of(path: &Path) -> Vec<(std::ops::Range<usize>, std::ops::Range<u64>)>
     let mut found = Vec::new();
     for step in segment.steps() {
         let Step::Block(entry) = step else { continue };
-        if let Ok(block) = segment.read::<schema::Events<'static>>(entry) {
+        if !events::is_events(entry.tag) {
+            continue;
+        }
+        if let Ok((count, _)) = events::extent(&segment, entry) {
             let place = usize::try_from(entry.offset).unwrap()..usize::try_from(entry.end()).unwrap();
-            found.push((place, entry.first..entry.first + block.table.len() as u64));
+            found.push((place, entry.first..entry.first + count));
         }
     }
     found

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Segments so small that a run has several, and some of them go.
 fn options() -> Options {
-    let (inputs_segment, events_segment) = (2 * 1024, 4 * 1024);
+    let (inputs_segment, events_segment) = (2 * 1024, 3 * 1024);
     Options { inputs_segment, events_segment, retention_size: 10 * 1024, ..Options::default() }
 }
 
