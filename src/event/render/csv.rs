@@ -72,7 +72,7 @@ fn value(sheet: &mut Sheet, cell: &Cell, columns: &List<'_>, times: &mut LocalTi
         Cell::Duration(micros) => sheet.seconds(micros),
         Cell::Addr(address) => sheet.addr(address),
         Cell::Text(span) => text(sheet, columns.text, span),
-        Cell::List(span) => quoted(sheet, |out| list(out, columns.part(span), columns.text)),
+        Cell::List(span) => list(sheet, columns.part(span), columns.text),
     }
 }
 
@@ -80,9 +80,7 @@ fn value(sheet: &mut Sheet, cell: &Cell, columns: &List<'_>, times: &mut LocalTi
 #[inline]
 fn text(sheet: &mut Sheet, column: &[u8], span: Span) {
     let start = sheet.len();
-    let is_marked =
-        column.get(span.start as usize).is_some_and(|first| *first == b'\'' || begins_formula(*first));
-    if is_marked || !sheet.plain(column, span, [b',', b';']).is_empty() {
+    if may_be_marked(column, span) || !sheet.plain(column, span, [b',', b';']).is_empty() {
         sheet.truncate(start);
         quoted(sheet, |out| {
             let text = span.of(column);
@@ -94,8 +92,40 @@ fn text(sheet: &mut Sheet, column: &[u8], span: Span) {
     }
 }
 
-/// Appends the items of a list with a `;` between them.
-fn list(out: &mut Vec<u8>, items: &[Cell], column: &[u8]) {
+/// Appends the items of a list with a `;` between them; they, too, need nothing else as a rule.
+fn list(sheet: &mut Sheet, items: &[Cell], column: &[u8]) {
+    let start = sheet.len();
+    let is_plain = items.iter().enumerate().all(|(index, item)| {
+        if index > 0 {
+            sheet.push(b';');
+        }
+        match *item {
+            Cell::Text(span) => {
+                !(index == 0 && may_be_marked(column, span))
+                    && sheet.plain(column, span, [b',', b';']).is_empty()
+            }
+            Cell::Addr(address) => {
+                sheet.addr(address);
+                true
+            }
+            // Lists are of texts or of addresses.
+            _ => true,
+        }
+    });
+    if !is_plain {
+        sheet.truncate(start);
+        quoted(sheet, |out| marked_list(out, items, column));
+    }
+}
+
+/// Whether text begins with what is marked. A formula of full-width forms is no plain text.
+#[inline]
+fn may_be_marked(column: &[u8], span: Span) -> bool {
+    column.get(span.start as usize).is_some_and(|first| *first == b'\'' || begins_formula(*first))
+}
+
+/// Appends the items of a list with the marks that they need.
+fn marked_list(out: &mut Vec<u8>, items: &[Cell], column: &[u8]) {
     for (index, item) in items.iter().enumerate() {
         if index > 0 {
             out.push(b';');
@@ -281,7 +311,7 @@ mod tests {
                 *end += u32::try_from(item.len()).unwrap();
                 Some(Cell::Text(Span::new(start, *end - start)))
             }).collect();
-            list(&mut out, &cells, items.concat().as_bytes());
+            marked_list(&mut out, &cells, items.concat().as_bytes());
             prop_assert!(!is_formula(&out));
             let parts: Vec<_> = out.split(|byte| *byte == b';').enumerate().map(|(index, part)| {
                 if index == 0 { undo(part) } else { escape::tests::undo(part) }
