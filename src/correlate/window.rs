@@ -275,6 +275,11 @@ impl<K: Copy + PartialEq> Recent<K> {
         self.counts.push(counts);
     }
 
+    /// How many keys are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
     /// All keys that are remembered.
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = Seen<K>> {
         self.keys.iter().zip(&self.counts).map(|(&key, &counts)| Seen { key, counts })

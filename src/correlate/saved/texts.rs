@@ -15,6 +15,13 @@ pub(in crate::correlate) struct Texts {
     bytes: Vec<u8>,
 }
 
+impl Texts {
+    /// Bytes that they take in an archive.
+    pub(in crate::correlate) fn size(&self) -> usize {
+        size_of::<u32>() * self.lengths.len() + self.bytes.len()
+    }
+}
+
 /// Collects the texts that rows refer to.
 #[derive(Debug)]
 pub(in crate::correlate) struct TextsOut<'a> {

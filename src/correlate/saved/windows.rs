@@ -41,9 +41,14 @@ pub(in crate::correlate) struct RecentRow {
 }
 
 impl Windows {
-    /// Columns with room for so many tallies, and for the keys of so many sets of one.
-    pub(in crate::correlate) fn with_room(tallies: usize, sets: usize) -> Self {
-        Self { tallies: Vec::with_capacity(tallies), seen: Vec::with_capacity(sets) }
+    /// Columns with room for so many tallies, and for so many keys of sets.
+    pub(in crate::correlate) fn with_room(tallies: usize, keys: usize) -> Self {
+        Self { tallies: Vec::with_capacity(tallies), seen: Vec::with_capacity(keys) }
+    }
+
+    /// Bytes that they take in an archive.
+    pub(in crate::correlate) fn size(&self) -> usize {
+        size_of::<ArchivedTallyRow>() * self.tallies.len() + size_of::<ArchivedSeenRow>() * self.seen.len()
     }
 
     /// Appends a window; the row keeps how many tallies it has.
@@ -68,7 +73,7 @@ impl Windows {
             self.seen.push(SeenRow { newest, count, unforgiven });
         }
         let Recent { replace, replaced, newest, .. } = *recent;
-        RecentRow { newest, seen: length(recent.iter().len()), replace, replaced }
+        RecentRow { newest, seen: length(recent.len()), replace, replaced }
     }
 }
 

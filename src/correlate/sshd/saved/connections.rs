@@ -100,6 +100,13 @@ impl SavedConnections {
         saved
     }
 
+    /// Bytes that they take in an archive.
+    pub(super) fn size(&self) -> usize {
+        size_of::<ArchivedConnectionRow>() * self.rows.len()
+            + size_of::<u64>() * self.evidence.len()
+            + size_of::<ArchivedFactRow>() * self.facts.len()
+    }
+
     fn put(&mut self, connection: &Connection, found: bool, texts: &mut TextsOut<'_>) {
         let rare = connection.rare();
         for fact in rare.pending.iter().chain(&rare.denial) {

@@ -89,10 +89,12 @@ impl SavedSources {
             let timeouts = source.timeouts.as_ref().map_or(0, |timeouts| timeouts.tallies().len());
             source.failures.tallies().len() + timeouts
         };
-        let count = module.sources.len();
-        let mut windows = Windows::with_room(module.sources.queued().map(tallies).sum(), count);
-        let (mut users, mut addrs) = (Vec::with_capacity(count), Vec::new());
-        let mut sources = Vec::with_capacity(count);
+        let tallies = module.sources.queued().map(tallies).sum();
+        let tried = module.sources.queued().map(|(_, _, source)| source.users.len()).sum();
+        let failed = module.targets.queued().map(|(_, _, target)| target.sources.len()).sum();
+        let mut windows = Windows::with_room(tallies, tried + failed);
+        let (mut users, mut addrs) = (Vec::with_capacity(tried), Vec::with_capacity(failed));
+        let mut sources = Vec::with_capacity(module.sources.len());
         sources.extend(module.sources.queued().map(|(key, standing, source)| SourceRow {
             standing: standing.into(),
             attempts: source.attempts.next(),
@@ -102,13 +104,13 @@ impl SavedSources {
             failures: windows.put_window(&source.failures),
             timeouts: source.timeouts.as_ref().map_or(0, |timeouts| windows.put_window(timeouts)),
         }));
-        let targets = module.targets.queued().map(|(user, standing, target)| TargetRow {
+        let mut targets = Vec::with_capacity(module.targets.len());
+        targets.extend(module.targets.queued().map(|(user, standing, target)| TargetRow {
             standing: standing.into(),
             told: target.told,
             sources: windows.put_recent(&target.sources, |key| addrs.push(key.addr())),
             user: texts.put(user),
-        });
-        let targets = targets.collect();
+        }));
         let throttles = module.throttles.queued().map(|(host, standing, throttle)| ThrottleRow {
             standing: standing.into(),
             told: throttle.told,
@@ -120,6 +122,16 @@ impl SavedSources {
         });
         let throttles = throttles.collect();
         Self { sources, targets, throttles, windows, users, addrs }
+    }
+
+    /// Bytes that they take in an archive.
+    pub(super) fn size(&self) -> usize {
+        size_of::<ArchivedSourceRow>() * self.sources.len()
+            + size_of::<ArchivedTargetRow>() * self.targets.len()
+            + size_of::<ArchivedThrottleRow>() * self.throttles.len()
+            + size_of::<u32>() * self.users.len()
+            + size_of::<rkyv::Archived<IpAddr>>() * self.addrs.len()
+            + self.windows.size()
     }
 
     pub(super) fn restore(self, module: &mut Module, texts: &mut TextsIn<'_>) -> Result<(), Damaged> {
