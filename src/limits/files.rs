@@ -20,6 +20,13 @@ pub const MARK_INTERVAL: Duration = Duration::from_secs(1);
 /// Entries of one directory that are looked at for files to follow.
 pub const MAX_LISTED_FILES: usize = 64 * 1024;
 
+/// Directories that cannot be looked at of which each section of the configuration tells one by one, and below which alone
+/// it is in doubt, for each pattern, what is new after a restart.
+pub const MAX_TOLD_CLOSED: usize = 64;
+
+/// Directories that cannot be looked at and are known, of one section.
+pub const MAX_CLOSED: usize = 4096;
+
 /// Files that are followed at once.
 pub const MAX_FOLLOWED_FILES: usize = 1024;
 

@@ -16,6 +16,8 @@ pub struct Board {
     rows: Mutex<BTreeMap<PathBuf, Row>>,
     /// How many files of each section are not followed, for want of room.
     left_out: Mutex<BTreeMap<String, usize>>,
+    /// How many directories of each section cannot be looked at and have no row, since so many have.
+    closed: Mutex<BTreeMap<String, usize>>,
     /// Held by whoever looks at the files.
     look: Mutex<()>,
 }
@@ -72,8 +74,17 @@ impl Board {
 
     /// How many files of each section are left out, where there are any.
     pub fn left_out(&self) -> Vec<(String, usize)> {
-        let all = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter().filter(|(_, count)| **count > 0).map(|(name, count)| (name.clone(), *count)).collect()
+        counts(&self.left_out)
+    }
+
+    /// Says how many directories of a section cannot be looked at beside those that have a row.
+    pub(super) fn close(&self, section: &str, count: usize) {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).insert(section.to_owned(), count);
+    }
+
+    /// How many directories of each section cannot be looked at beside those that have a row, where there are any.
+    pub fn closed(&self) -> Vec<(String, usize)> {
+        counts(&self.closed)
     }
 
     /// Bytes that are left of each of these files. Blocks for as long as a file system does not answer; whoever comes
@@ -88,6 +99,11 @@ impl Board {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Row>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn counts(of: &Mutex<BTreeMap<String, usize>>) -> Vec<(String, usize)> {
+    let all = of.lock().unwrap_or_else(PoisonError::into_inner);
+    all.iter().filter(|(_, count)| **count > 0).map(|(name, count)| (name.clone(), *count)).collect()
 }
 
 impl Row {

@@ -1,58 +1,102 @@
 //! Floor 4: what patterns name and cannot be looked at: directories that cannot be listed, for want of permission above all.
 //!
-//! Invariant: what was closed at the first look is known for as long as the section is followed, since what comes to light in
-//! it may have been there before.
+//! Invariant: what was closed at the first look is known until a look has found it open, since what comes to light in it then
+//! may have been there before; also while it is not there.
 
 use super::board::Board;
+use super::pattern::Found;
+use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What cannot be looked at, in one section.
 #[derive(Debug, Default)]
 pub(super) struct Closed {
-    /// Since the last look, with the reason.
+    /// At the last look, with the reason.
     now: BTreeMap<PathBuf, String>,
-    /// Since the first look, and what came to light below such.
+    /// Whether there was more at the last look than is known.
+    has_more: bool,
+    /// Those of them that are told one by one.
+    told: BTreeSet<PathBuf>,
+    /// How many are not.
+    rest: usize,
+    /// Since the first look or a run before, and what came to light below such.
     since_first: BTreeSet<PathBuf>,
     /// What was closed since the first look and has been opened by now, for the look that finds that.
     opened: BTreeSet<PathBuf>,
+    /// What was closed at the first look, and what it found open that was closed in a run before.
+    first: (BTreeSet<PathBuf>, BTreeSet<PathBuf>),
 }
 
 impl Closed {
+    /// What is known before the first look: what was closed in a run before.
+    pub(super) fn new(before: BTreeSet<PathBuf>) -> Self {
+        Self { since_first: before, ..Self::default() }
+    }
+
+    /// What a look has to find out about: whether it is open now.
+    pub(super) fn doubtful(&self) -> BTreeSet<PathBuf> {
+        self.since_first.iter().chain(&self.told).cloned().collect()
+    }
+
     /// Takes what a look found, and tells what is new of it.
-    pub(super) fn set(
-        &mut self,
-        closed: BTreeMap<PathBuf, String>,
-        is_first: bool,
-        section: &str,
-        board: &Board,
-    ) {
-        let opened: Vec<_> = self.now.keys().filter(|path| !closed.contains_key(*path)).cloned().collect();
-        self.opened.clear();
-        for path in opened {
-            tracing::info!(path = %path.display(), "nothing keeps this from being looked at any more");
+    pub(super) fn set(&mut self, found: &Found, is_first: bool, section: &str, board: &Board) {
+        let is_open = |path: &PathBuf| found.listed.contains(path) && !found.closed.contains_key(path);
+        let over: Vec<_> =
+            self.told.iter().filter(|path| !found.closed.contains_key(*path)).cloned().collect();
+        for path in over {
+            let how = if is_open(&path) {
+                "nothing keeps this from being looked at any more"
+            } else {
+                "what could not be looked at is not there"
+            };
+            tracing::info!(path = %path.display(), "{how}");
             board.remove(&path);
-            if self.since_first.remove(&path) {
-                self.opened.insert(path);
-            }
+            self.told.remove(&path);
         }
-        for (path, trouble) in &closed {
-            if self.now.get(path) != Some(trouble) {
+        self.opened = self.since_first.extract_if(.., |path| is_open(path)).collect();
+        let mut rest = 0;
+        for (path, trouble) in &found.closed {
+            if (is_first || self.has_hidden(path)) && self.since_first.len() < limits::MAX_CLOSED {
+                self.since_first.insert(path.clone());
+            }
+            if !self.told.contains(path) && self.told.len() >= limits::MAX_TOLD_CLOSED {
+                rest += 1;
+                continue;
+            }
+            if !self.told.contains(path) || self.now.get(path) != Some(trouble) {
                 tracing::warn!(path = %path.display(), "cannot look at what a pattern names: {trouble}; it is tried again");
                 board.write(path, |row| {
                     section.clone_into(&mut row.section);
                     row.trouble = Some(trouble.clone());
                 });
-            }
-            if is_first || self.has_hidden(path) {
-                self.since_first.insert(path.clone());
+                self.told.insert(path.clone());
             }
         }
-        self.now = closed;
+        if rest > self.rest {
+            tracing::warn!(files = section, rest, "so many further directories cannot be looked at");
+        }
+        board.close(section, rest);
+        self.rest = rest;
+        if is_first {
+            self.first = (found.closed.keys().cloned().collect(), self.opened.clone());
+        }
+        self.has_more = found.closes_more;
+        self.now.clone_from(&found.closed);
     }
 
     /// Whether a file may have been there at the first look, unseen.
     pub(super) fn has_hidden(&self, path: &Path) -> bool {
         path.ancestors().any(|above| self.opened.contains(above))
+    }
+
+    /// Whether a file may be there now, unseen.
+    pub(super) fn hides(&self, path: &Path) -> bool {
+        self.has_more || path.ancestors().any(|above| self.now.contains_key(above))
+    }
+
+    /// What was closed at the first look, and what it found open that was closed in a run before.
+    pub(super) fn first(&self) -> (&BTreeSet<PathBuf>, &BTreeSet<PathBuf>) {
+        (&self.first.0, &self.first.1)
     }
 }

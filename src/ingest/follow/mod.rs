@@ -173,6 +173,7 @@ impl Section {
             list: |directory| std::fs::read_dir(directory).map(drop),
         };
         let held = Held::new(environment.past.places(&options.patterns));
+        let closed = Closed::new(environment.past.doubts(&options.patterns));
         let (reads, begun) = (Semaphore::new(limits::FILE_READS), Semaphore::new(0));
         Self {
             shared: Arc::new(Shared { environment, rules, reads, begun, options }),
@@ -184,7 +185,7 @@ impl Section {
             tasks: JoinSet::new(),
             first: None,
             late: BTreeSet::new(),
-            closed: Closed::default(),
+            closed,
             is_short: false,
             is_noted: false,
         }
@@ -198,8 +199,8 @@ impl Section {
     /// Looks which files there are, and waits until it is time to look again; false when the server stops.
     async fn look(&mut self, watch: &mut Watch) -> bool {
         let shared = Arc::clone(&self.shared);
+        let mut found = Found { doubtful: self.closed.doubtful(), ..Found::default() };
         let looked = spawn_blocking(move || {
-            let mut found = Found::default();
             shared.options.patterns.iter().for_each(|pattern| pattern.find(&mut found));
             found
         });
@@ -229,7 +230,9 @@ impl Section {
                 _ = stop.wait_for(|stop| *stop) => return false,
             }
             if self.is_noted && !was_noted {
-                shared.environment.note(shared.environment.past.news(&shared.options.patterns)).await;
+                let (closed, listed) = self.closed.first();
+                let news = shared.environment.past.news(&shared.options.patterns, closed, listed);
+                shared.environment.note(news).await;
             }
         }
     }
@@ -243,21 +246,20 @@ impl Section {
     }
 
     /// Starts to follow what is not followed yet.
-    fn follow(&mut self, found: Found) {
+    fn follow(&mut self, mut found: Found) {
         let (name, environment) = (&self.shared.options.name, &self.shared.environment);
-        self.targets = found.targets;
+        self.targets = std::mem::take(&mut found.targets);
         if found.cut && !self.left_out.1 {
             tracing::warn!(files = name, "a directory has more entries than are looked at");
         }
         let is_first = self.first.is_none();
         let keeps_backlog = self.shared.options.from_beginning && !self.shared.options.deliver_backlog;
         let (mut count, mut left_out) = (0, 0);
-        let mut closed = found.closed;
         // What is read tells of its trouble itself.
-        closed.retain(|path, _| !self.tails.contains_key(path));
-        self.is_short |= is_first && (found.cut || !closed.is_empty());
-        self.closed.set(closed, is_first, name, &environment.board);
-        self.late.retain(|path| found.paths.contains(path));
+        found.closed.retain(|path, _| !self.tails.contains_key(path));
+        self.is_short |= is_first && (found.cut || found.closes_more);
+        self.closed.set(&found, is_first, name, &environment.board);
+        self.late.retain(|path| found.paths.contains(path) || self.closed.hides(path));
         for path in found.paths.into_iter().filter(|path| !self.tails.contains_key(path)).collect::<Vec<_>>()
         {
             let was_hidden = self.closed.has_hidden(&path);
@@ -280,14 +282,12 @@ impl Section {
                 Some(rest) => std::mem::take(rest),
                 None => environment.past.of(&path),
             };
-            if was_hidden && begin == Begin::End && past.marks.is_empty() {
-                tracing::warn!(path = %path.display(), "the file could not be seen at the start; what is in it now is passed over");
-            }
             if !past.marks.is_empty() {
                 self.seen.insert(path.clone(), PathPast::default());
             }
             let rules = self.shared.rules.clone();
             let tail = Tail::new(path.clone(), rules, self.held.clone(), (begin, keeps_backlog), past);
+            let tail = if was_hidden { tail.unseen() } else { tail };
             let wake = Arc::<Notify>::default();
             let held = (Arc::clone(&wake), permit);
             self.tasks.spawn(read(tail, path.clone(), held, is_first, Arc::clone(&self.shared)));

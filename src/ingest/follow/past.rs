@@ -3,18 +3,27 @@
 //! A pattern is noted in the journal as the place of a file is, by a path that no file has, once a place is noted in each
 //! file that it named at first. So what it names later is new, also where that came while no server ran.
 //!
+//! What could not be looked at when a pattern was noted is noted with it, as what is in doubt: below it nothing is new.
+//!
 //! Invariant: where nothing is known of a run before, nothing is new.
 
 use super::backlogs;
 use super::pattern::Pattern;
 use crate::journal::{FileId, Mark, Place};
+use crate::limits;
 use crate::time::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// What the path begins with by which a pattern is noted.
 const NOTED: &str = "followed:";
+
+/// What the path begins with by which it is noted that it is in doubt what a pattern names below a directory: then come the
+/// pattern, a zero byte, and the directory.
+const DOUBTED: &str = "closed:";
 
 /// What the run before knew of files.
 #[derive(Debug, Default)]
@@ -24,6 +33,8 @@ pub struct Past {
     told: BTreeMap<PathBuf, Timestamp>,
     /// What was followed.
     patterns: Vec<Pattern>,
+    /// Below which directories it is in doubt what patterns named when they began to be followed.
+    doubts: Vec<(Pattern, PathBuf)>,
 }
 
 /// What the run before knew of one path.
@@ -43,12 +54,22 @@ impl Past {
     pub fn new(marks: Vec<Mark>, told: BTreeMap<PathBuf, Timestamp>) -> Self {
         let patterns = marks.iter().filter_map(|mark| mark.path.to_str()?.strip_prefix(NOTED));
         let patterns = patterns.filter_map(|text| Pattern::parse(text).ok()).collect();
-        Self { marks, told, patterns }
+        let doubts = marks.iter().filter_map(doubt_of).collect();
+        Self { marks, told, patterns, doubts }
     }
 
     /// Whether this path was followed, or would have been, had there been a file.
     pub(super) fn covers(&self, path: &Path) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches(path))
+        let is_doubtful = |pattern| {
+            self.doubts.iter().any(|(doubted, below)| doubted == pattern && path.starts_with(below))
+        };
+        self.patterns.iter().any(|pattern| pattern.matches(path) && !is_doubtful(pattern))
+    }
+
+    /// Below which directories it is in doubt what these patterns named.
+    pub(super) fn doubts(&self, patterns: &[Pattern]) -> BTreeSet<PathBuf> {
+        let doubts = self.doubts.iter().filter(|(pattern, _)| patterns.contains(pattern));
+        doubts.map(|(_, below)| below.clone()).collect()
     }
 
     /// What is known of a path.
@@ -76,21 +97,67 @@ impl Past {
         places
     }
 
-    /// Those of these patterns that are not noted yet, to be noted.
-    pub(super) fn news(&self, patterns: &[Pattern]) -> Vec<Mark> {
-        patterns.iter().filter(|pattern| !self.patterns.contains(pattern)).map(note).collect()
+    /// Those of these patterns that are not noted yet, to be noted, with what was closed when they were first looked for;
+    /// and what is not in doubt any more, since it has been looked at, to be forgotten. A pattern of which too much was
+    /// closed is not noted.
+    pub(super) fn news(
+        &self,
+        patterns: &[Pattern],
+        closed: &BTreeSet<PathBuf>,
+        listed: &BTreeSet<PathBuf>,
+    ) -> Vec<Mark> {
+        let mut marks = Vec::new();
+        for pattern in patterns.iter().filter(|pattern| !self.patterns.contains(pattern)) {
+            let doubts = closed.iter().filter(|path| pattern.reaches(path));
+            let doubts: Vec<_> = doubts.take(limits::MAX_TOLD_CLOSED + 1).collect();
+            if doubts.len() <= limits::MAX_TOLD_CLOSED {
+                // Before the pattern: where there is no room for all of it, that is not noted either.
+                marks.extend(doubts.into_iter().map(|below| doubt(pattern, below)));
+                marks.push(note(pattern));
+            }
+        }
+        let is_over =
+            |(pattern, below): &&(Pattern, PathBuf)| patterns.contains(pattern) && listed.contains(below);
+        marks
+            .extend(self.doubts.iter().filter(is_over).map(|(pattern, below)| forget(doubt(pattern, below))));
+        marks
     }
 
     /// What is noted of patterns that are none of these, to be forgotten.
     pub(super) fn gone(&self, patterns: &[Pattern]) -> Vec<Mark> {
-        let gone = self.patterns.iter().filter(|pattern| !patterns.contains(pattern));
-        gone.map(|pattern| Mark { place: None, ..note(pattern) }).collect()
+        let is_gone = |pattern: &Pattern| !patterns.contains(pattern);
+        let gone = self.patterns.iter().filter(|pattern| is_gone(pattern)).map(note);
+        let doubts = self.doubts.iter().filter(|(pattern, _)| is_gone(pattern));
+        // The pattern first: without its doubts it would cover too much.
+        gone.chain(doubts.map(|(pattern, below)| doubt(pattern, below))).map(forget).collect()
     }
 }
 
 fn note(pattern: &Pattern) -> Mark {
-    let path = format!("{NOTED}{pattern}").into();
+    mark(format!("{NOTED}{pattern}").into())
+}
+
+fn doubt(pattern: &Pattern, below: &Path) -> Mark {
+    let mut path = OsString::from(format!("{DOUBTED}{pattern}\0"));
+    path.push(below);
+    mark(path.into())
+}
+
+/// What is in doubt by a mark.
+fn doubt_of(mark: &Mark) -> Option<(Pattern, PathBuf)> {
+    let noted = mark.path.as_os_str().as_bytes().strip_prefix(DOUBTED.as_bytes())?;
+    let end = noted.iter().position(|byte| *byte == 0)?;
+    let (pattern, below) = noted.split_at_checked(end)?;
+    let pattern = Pattern::parse(std::str::from_utf8(pattern).ok()?).ok()?;
+    Some((pattern, OsStr::from_bytes(below.get(1..)?).into()))
+}
+
+fn mark(path: PathBuf) -> Mark {
     Mark { path, id: FileId { device: 0, inode: 0 }, place: Some(Place::default()) }
+}
+
+fn forget(mark: Mark) -> Mark {
+    Mark { place: None, ..mark }
 }
 
 #[cfg(test)]
@@ -102,17 +169,47 @@ mod tests {
         let patterns =
             |texts: &[&str]| -> Vec<_> { texts.iter().map(|text| Pattern::parse(text).unwrap()).collect() };
         let followed = patterns(&["/var/log/*.log", "/srv/x"]);
-        let noted = Past::default().news(&followed);
+        let none = BTreeSet::new();
+        let noted = Past::default().news(&followed, &none, &none);
         let past = Past::new(noted, BTreeMap::new());
         for (path, is_covered) in
             [("/var/log/new.log", true), ("/srv/x", true), ("/var/log/a/new.log", false), ("/srv/y", false)]
         {
             assert_eq!(past.covers(Path::new(path)), is_covered, "{path}");
         }
-        assert_eq!(past.news(&followed), []);
+        assert_eq!(past.news(&followed, &none, &none), []);
         let fewer = patterns(&["/srv/x", "/srv/y"]);
-        assert_eq!(past.news(&fewer).len(), 1);
+        assert_eq!(past.news(&fewer, &none, &none).len(), 1);
         let [gone] = &past.gone(&fewer)[..] else { panic!("one is not followed any more") };
         assert_eq!((gone.path.as_path(), gone.place), (Path::new("followed:/var/log/*.log"), None));
+    }
+
+    #[test]
+    fn what_was_closed_is_in_doubt_and_nothing_else() {
+        let patterns = ["/var/log/*/*.log", "/srv/x"].map(|text| Pattern::parse(text).unwrap());
+        let strange = OsStr::from_bytes(b"/var/log/odd:\xFF");
+        let closed = BTreeSet::from(["/var/log/private".into(), strange.into()]);
+        let none = BTreeSet::new();
+        let noted = Past::default().news(&patterns, &closed, &none);
+        assert_eq!(noted.len(), 4);
+        let past = Past::new(noted.clone(), BTreeMap::new());
+        assert_eq!(past.doubts(&patterns), closed);
+        let covers = |past: &Past, path: &str| past.covers(Path::new(path));
+        assert!(covers(&past, "/var/log/web/a.log") && covers(&past, "/var/log/private2/a.log"));
+        assert!(!covers(&past, "/var/log/private/a.log") && !past.covers(&Path::new(strange).join("a.log")));
+        assert!(covers(&past, "/srv/x"));
+        assert_eq!(past.news(&patterns, &closed, &none), [], "it is noted");
+        let [over] = &past.news(&patterns, &none, &BTreeSet::from([strange.into()]))[..] else {
+            panic!("one was looked at")
+        };
+        let over = Mark { place: Some(Place::default()), ..over.clone() };
+        let rest = noted.iter().filter(|mark| **mark != over).cloned().collect();
+        let past = Past::new(rest, BTreeMap::new());
+        assert!(!covers(&past, "/var/log/private/a.log") && past.covers(&Path::new(strange).join("a.log")));
+        assert_eq!(past.gone(&[]).len(), 3, "nothing of it is left");
+
+        let many = (0..=limits::MAX_TOLD_CLOSED).map(|number| format!("/var/log/{number}").into()).collect();
+        let [mark] = &Past::default().news(&patterns, &many, &none)[..] else { panic!("the other pattern") };
+        assert_eq!(mark.path, Path::new("followed:/srv/x"));
     }
 }

@@ -37,8 +37,15 @@ pub(super) struct Found {
     pub(super) targets: BTreeMap<PathBuf, PathBuf>,
     /// Whether there was more than is looked at.
     pub(super) cut: bool,
-    /// The directories that cannot be listed or looked into, and the links that cannot be followed, with the reason.
+    /// The directories that cannot be listed or looked into, and the links that cannot be followed, with the reason; as
+    /// many as are known.
     pub(super) closed: BTreeMap<PathBuf, String>,
+    /// Whether there were more of these.
+    pub(super) closes_more: bool,
+    /// What was closed before.
+    pub(super) doubtful: BTreeSet<PathBuf>,
+    /// What of that has been looked at.
+    pub(super) listed: BTreeSet<PathBuf>,
 }
 
 impl PartialEq for Pattern {
@@ -88,6 +95,13 @@ impl Pattern {
             && names.next().is_none()
     }
 
+    /// Whether what the pattern names can be below a path, or be that itself.
+    pub(super) fn reaches(&self, path: &Path) -> bool {
+        let Ok(path) = path.strip_prefix("/") else { return false };
+        let mut parts = self.parts.iter();
+        path.iter().all(|name| parts.next().is_some_and(|part| part.fits(name)))
+    }
+
     /// Adds what the pattern names now.
     pub(super) fn find(&self, found: &mut Found) {
         let is_wild = self.parts.iter().any(|part| matches!(part, Part::Wild { .. }));
@@ -130,11 +144,12 @@ impl Found {
         match entries(directory) {
             Ok((entries, is_cut)) => {
                 self.cut |= is_cut;
+                self.list(directory);
                 entries.iter().map(DirEntry::file_name).collect()
             }
             Err(error) => {
                 if !is_absence(&error) {
-                    self.closed.insert(directory.to_owned(), format!("it cannot be listed: {error}"));
+                    self.close(directory, format!("it cannot be listed: {error}"));
                 }
                 Vec::new()
             }
@@ -143,20 +158,44 @@ impl Found {
 
     /// Whether a path names a file.
     fn has_file(&mut self, path: &Path) -> bool {
+        let directory = path.parent().filter(|directory| self.doubtful.contains(*directory));
+        let directory = directory.filter(|directory| directory.is_dir());
         match fs::metadata(path) {
-            Ok(metadata) => metadata.is_file(),
+            Ok(metadata) => {
+                [directory, Some(path)].into_iter().flatten().for_each(|path| self.list(path));
+                metadata.is_file()
+            }
             // A link to itself names nothing.
-            Err(error) if is_absence(&error) || Errno::from_io_error(&error) == Some(Errno::LOOP) => false,
+            Err(error) if is_absence(&error) || Errno::from_io_error(&error) == Some(Errno::LOOP) => {
+                directory.into_iter().for_each(|directory| self.list(directory));
+                false
+            }
             Err(error) if path.is_symlink() => {
-                self.closed.insert(path.to_owned(), error.to_string());
+                self.close(path, error.to_string());
                 false
             }
             // Told once of a directory, however many files it has.
             Err(error) => {
                 let why = format!("what is in it cannot be looked at: {error}");
-                path.parent().map(|above| self.closed.insert(above.to_owned(), why));
+                path.parent().into_iter().for_each(|above| self.close(above, why.clone()));
                 false
             }
+        }
+    }
+
+    /// Notes what cannot be looked at.
+    fn close(&mut self, path: &Path, why: String) {
+        if self.closed.len() < limits::MAX_CLOSED || self.closed.contains_key(path) {
+            self.closed.insert(path.to_owned(), why);
+        } else {
+            self.closes_more = true;
+        }
+    }
+
+    /// Notes what has been looked at, if that could not be before.
+    fn list(&mut self, path: &Path) {
+        if self.doubtful.contains(path) {
+            self.listed.insert(path.to_owned());
         }
     }
 
@@ -192,17 +231,20 @@ fn is_absence(error: &io::Error) -> bool {
 /// The entries of a directory, as many as are looked at, and whether there are more.
 ///
 /// # Errors
-/// When it cannot be listed.
+/// When it cannot be listed, or not to its end.
 pub(super) fn entries(directory: &Path) -> io::Result<(Vec<DirEntry>, bool)> {
-    Ok(at_most(limits::MAX_LISTED_FILES, fs::read_dir(directory)?.flatten()))
+    at_most(limits::MAX_LISTED_FILES, fs::read_dir(directory)?)
 }
 
 /// So many of all, and whether there are more.
-fn at_most<T>(most: usize, all: impl Iterator<Item = T>) -> (Vec<T>, bool) {
-    let mut some: Vec<_> = all.take(most + 1).collect();
+///
+/// # Errors
+/// The first that comes among them.
+fn at_most<T>(most: usize, all: impl Iterator<Item = io::Result<T>>) -> io::Result<(Vec<T>, bool)> {
+    let mut some: Vec<_> = all.take(most + 1).collect::<io::Result<_>>()?;
     let is_cut = some.len() > most;
     some.truncate(most);
-    (some, is_cut)
+    Ok((some, is_cut))
 }
 
 #[cfg(test)]
@@ -274,8 +316,10 @@ mod tests {
     #[test]
     fn what_is_not_looked_at_of_a_directory_is_known_to_be_there() {
         for (all, is_cut) in [(0, false), (3, false), (4, true), (5, true)] {
-            assert_eq!(at_most(3, 0..all), ((0..all.min(3)).collect(), is_cut), "{all}");
+            assert_eq!(at_most(3, (0..all).map(Ok)).unwrap(), ((0..all.min(3)).collect(), is_cut), "{all}");
         }
+        let broken = [Ok(1), Err(io::ErrorKind::TimedOut.into()), Ok(2)];
+        assert_eq!(at_most(3, broken.into_iter()).unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[test]

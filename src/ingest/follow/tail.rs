@@ -113,6 +113,11 @@ impl Tail {
         }
     }
 
+    /// The same, of a file that could not be seen when it would have begun.
+    pub(super) fn unseen(self) -> Self {
+        Self { is_blind: true, ..self }
+    }
+
     /// Whether it is known where the path's file begins to be read, as far as that will ever be.
     pub(super) fn has_begun(&self) -> bool {
         !self.is_blind
@@ -197,7 +202,7 @@ impl Tail {
     /// Notes where to begin in a file that was there before it was followed and cannot be read yet. So that is known in the
     /// next run, too.
     fn fix_beginning(&mut self, error: &io::Error) {
-        self.is_blind = false;
+        let was_blind = std::mem::take(&mut self.is_blind);
         // What is no text may become so only when it is written anew; of what was read before, more is known.
         if self.begin == Begin::Start
             || error.kind() == io::ErrorKind::InvalidData
@@ -212,11 +217,21 @@ impl Tail {
         if self.begin == Begin::Backlog {
             self.backlogs.begin(id, length);
         }
+        if was_blind {
+            self.tell_of_unseen();
+        }
         let offset = if self.begin == Begin::End { length } else { 0 };
         let mark = Mark { path: self.path.clone(), id, place: Some(Place { offset, ..Place::default() }) };
         self.news.push(mark.clone());
         self.past.marks.push(mark);
         self.begin = Begin::Start;
+    }
+
+    /// Tells that what could not be seen at the start is passed over, if it is.
+    fn tell_of_unseen(&self) {
+        if self.begin == Begin::End {
+            tracing::warn!(path = %self.path.display(), "the file could not be seen at the start; what is in it now is passed over");
+        }
     }
 
     /// What has to be told; the ends of backlogs come first.
@@ -369,8 +384,8 @@ impl Tail {
                 if is_new && self.begin == Begin::Backlog {
                     self.backlogs.begin(id, metadata.len());
                 }
-                if is_new && self.begin == Begin::End && self.is_blind {
-                    tracing::warn!(path = %self.path.display(), "the file could not be seen at the start; what is in it now is passed over");
+                if is_new && self.is_blind {
+                    self.tell_of_unseen();
                 }
                 (self.begin, self.past.marks) = (Begin::Start, Vec::new());
                 let open = open.with_backlog(self.backlogs.end(id));

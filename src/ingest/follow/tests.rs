@@ -26,12 +26,17 @@ struct Following {
 impl Following {
     /// A section that begins at the ends of files and may follow so many, and where it tells how far they are.
     fn of(home: &Path, pattern: &str, most: usize) -> (Section, Arc<Board>, Self) {
+        Self::after(Past::default(), home, pattern, most)
+    }
+
+    /// The same, after a run that knew this.
+    fn after(past: Past, home: &Path, pattern: &str, most: usize) -> (Section, Arc<Board>, Self) {
         let (sink, bookmarks) = (Arc::<Count>::default(), Arc::<Bookmarks>::default());
         let (stopping, stop) = watching::channel(false);
         let environment = Environment {
             intake: Intake::new(Arc::clone(&sink) as Arc<dyn Sink>, Arc::new(Semaphore::new(1000))),
             bookmarks: Some(Arc::clone(&bookmarks)),
-            past: Arc::default(),
+            past: Arc::new(past),
             board: Arc::default(),
             files: Arc::new(Semaphore::new(most)),
             stop,
@@ -43,12 +48,17 @@ impl Following {
     }
 
     /// Ends the section; how many patterns it noted, and how many lines it read.
-    async fn end(self, mut section: Section) -> (usize, usize) {
+    async fn end(self, section: Section) -> (usize, usize) {
+        let (noted, lines) = self.marks(section).await;
+        let is_pattern = |mark: &&Mark| mark.path.to_string_lossy().starts_with("followed:");
+        (noted.iter().filter(is_pattern).count(), lines)
+    }
+
+    /// Ends the section; what it noted, and how many lines it read.
+    async fn marks(self, mut section: Section) -> (Vec<Mark>, usize) {
         self.stopping.send(true).unwrap();
         while section.tasks.join_next().await.is_some() {}
-        let noted = self.bookmarks.take(u64::MAX);
-        let is_pattern = |mark: &&Mark| mark.path.to_string_lossy().starts_with("followed:");
-        (noted.iter().filter(is_pattern).count(), self.sink.0.load(Ordering::Relaxed))
+        (self.bookmarks.take(u64::MAX), self.sink.0.load(Ordering::Relaxed))
     }
 }
 
@@ -105,7 +115,9 @@ async fn what_comes_to_light_in_a_directory_that_was_closed_is_not_news() {
     assert!(told.starts_with("it cannot be listed: Too many levels"), "{told}");
     assert!(section.look(&mut watch).await);
 
+    // What is not there at a look was not opened by that.
     fs::remove_file(&closed).unwrap();
+    look_until(&mut section, &mut watch, |_| trouble().is_none()).await;
     fs::rename(&behind, &closed).unwrap();
     let log = closed.join("a.log");
     let is_followed = || board.rows().iter().any(|(path, row)| *path == log && row.position.is_some());
@@ -114,5 +126,58 @@ async fn what_comes_to_light_in_a_directory_that_was_closed_is_not_news() {
     // A file that is made later is new there, too.
     fs::write(closed.join("b.log"), "news\n").unwrap();
     look_until(&mut section, &mut watch, |_| following.sink.0.load(Ordering::Relaxed) > 0).await;
-    assert_eq!(following.end(section).await, (0, 1), "nothing is noted, and only the news was read");
+    assert_eq!(following.end(section).await, (1, 1), "the pattern is noted, and only the news was read");
+}
+
+#[tokio::test]
+async fn what_is_new_after_a_restart_is_in_doubt_only_below_what_was_closed() {
+    let home = tempfile::tempdir().unwrap();
+    let [private, open, behind] = ["private", "open", "behind.d"].map(|name| home.path().join(name));
+    for directory in [&open, &behind] {
+        fs::create_dir(directory).unwrap();
+        fs::write(directory.join("a.log"), "years\nof\nhistory\n").unwrap();
+    }
+    std::os::unix::fs::symlink("private", &private).unwrap();
+    let mut noted = BTreeMap::new();
+    // Closed in the first two runs, and open in those after them.
+    for (run, news, files) in [(0, None, 1), (1, Some(&open), 2), (2, Some(&open), 4), (3, Some(&private), 5)]
+    {
+        if run == 2 {
+            fs::remove_file(&private).unwrap();
+            fs::rename(&behind, &private).unwrap();
+        }
+        news.into_iter().for_each(|news| fs::write(news.join(format!("{run}.log")), "news\n").unwrap());
+        let past = Past::new(noted.values().cloned().collect(), BTreeMap::new());
+        let (mut section, board, following) =
+            Following::after(past, home.path(), "{private,open}/*.log", 1000);
+        let mut watch = Watch::new("logs");
+        let known = || board.rows().iter().filter(|(_, row)| row.position.is_some()).count();
+        let lines = || following.sink.0.load(Ordering::Relaxed);
+        let is_read =
+            |section: &Section| section.is_noted && known() == files && lines() >= usize::from(run > 0);
+        look_until(&mut section, &mut watch, is_read).await;
+        let (marks, lines) = following.marks(section).await;
+        assert_eq!(lines, usize::from(run > 0), "run {run}: the news, and nothing else");
+        noted.extend(marks.into_iter().map(|mark| ((mark.path.clone(), mark.id), mark)));
+        noted.retain(|_, mark| mark.place.is_some());
+    }
+}
+
+#[tokio::test]
+async fn of_many_directories_that_are_closed_the_rest_is_counted() {
+    let home = tempfile::tempdir().unwrap();
+    for number in 0..limits::MAX_TOLD_CLOSED + 3 {
+        std::os::unix::fs::symlink(number.to_string(), home.path().join(number.to_string())).unwrap();
+    }
+    let (mut section, board, following) = Following::of(home.path(), "*/*.log", 1000);
+    let mut watch = Watch::new("logs");
+    assert!(section.look(&mut watch).await);
+    assert_eq!((board.rows().len(), board.closed()), (limits::MAX_TOLD_CLOSED, vec![("logs".to_owned(), 3)]));
+    // Others take the place of those that are gone.
+    for number in 0..3 {
+        fs::remove_file(home.path().join(number.to_string())).unwrap();
+    }
+    look_until(&mut section, &mut watch, |_| board.closed().is_empty()).await;
+    assert_eq!(board.rows().len(), limits::MAX_TOLD_CLOSED);
+    assert_eq!(following.end(section).await, (0, 0), "nobody could tell what is new");
 }

@@ -37,6 +37,10 @@ impl Desk {
             let files = if count == 1 { "file is" } else { "files are" };
             format!("files `{name}`: {count} {files} not followed, because so many others are")
         }));
+        status.problems.extend(self.board.closed().into_iter().map(|(name, count)| {
+            let more = if count == 1 { "directory" } else { "directories" };
+            format!("files `{name}`: {count} further {more} cannot be looked at")
+        }));
         status.problems.extend(self.rejects.trouble());
         let mut refused: Vec<_> = self.notices.totals();
         refused.sort_by_key(|(.., count)| Reverse(*count));
