@@ -170,6 +170,9 @@ pub const SPARE_EVENT_BLOCKS: usize = HANDLER_QUEUE_BLOCKS + JOURNAL_QUEUE + 8;
 /// Length at which the file of rejected frames is renamed and begun anew, in bytes.
 pub const REJECTED_FILE_SIZE: u64 = 4 * 1024 * 1024;
 
+/// Lines that wait for being written to the file of rejected frames; what comes beyond them is counted.
+pub const REJECTED_QUEUE_LINES: usize = 1024;
+
 /// Time after which it is tried again to write the file of rejected frames.
 pub const REJECTED_RETRY: Duration = Duration::from_secs(10);
 
@@ -384,9 +387,6 @@ pub const DISK_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Signs of life within the time after which a service manager takes the server for dead.
 pub const WATCHDOG_SIGNS: u32 = 3;
-
-/// Time after which a server that was told to stop ends, whatever it still waits for: reading and delivering are over.
-pub const STOP_TIME: Duration = Duration::from_secs(20);
 
 /// Time between two looks at what of the journal may go, and at whether the books add up.
 pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(60);

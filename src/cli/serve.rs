@@ -5,7 +5,6 @@ mod certificates;
 mod control;
 mod ending;
 pub(super) mod heartbeat;
-mod rejects;
 mod report;
 mod service;
 mod shed;
@@ -102,8 +101,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let bound = listening(&settings, inherited).bind().map_err(anyhow::Error::from)?;
     let recorder = args.capture.map(|path| recorder(path, &identity, settings.server.capture)).transpose()?;
     let (recorder, capture) = recorder.unzip();
-    let rejects = RejectFile::open(RejectFile::path(&settings.server.data_dir), SystemClock.now());
-    let rejects = Arc::new(rejects);
+    let rejects = RejectFile::open(RejectFile::path(&settings.server.data_dir), Arc::new(SystemClock));
+    let rejects = Arc::new(rejects.context("cannot start a thread")?);
 
     let options = Options {
         workers: worker_threads(settings.server.workers, BUSY_BESIDE),
@@ -122,13 +121,12 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let mut known = stop.known();
     let live =
         Live::start(bound, options, outputs, SystemClock, ends.reading).map_err(anyhow::Error::from)?;
-    let ending = Arc::new(ending(&settings, &live, &backend));
+    let ending = Arc::new(ending(&settings, &live, &backend, Arc::clone(&rejects)));
     *known = Some(Arc::clone(&ending));
     drop(known);
     certificates::watch(live.papers().to_vec(), hang_ups, backend.errands())?;
     shed::watch(Arc::clone(live.notices()), backend.errands(), backend.runtime());
-    rejects::try_again(Arc::clone(&rejects), backend.runtime());
-    let desk = desk(&settings, &identity, &live, (backend.handlers(), rejects));
+    let desk = desk(&settings, &identity, &live, (backend.handlers(), Arc::clone(&rejects)));
     let control = Control::start(desk, backend.runtime())?;
     report::started(&settings, &identity, live.addresses(), capture.as_deref());
     if let Some(heartbeat) = heartbeat {
@@ -144,6 +142,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     live.stop_and(|| {
         backend.runtime().block_on(shed::tell_rest(&ending.notices, backend.errands().as_ref()));
     });
+    rejects.finish(limits::LAST_WORD_TIME);
     let (totals, is_final) = backend.finish();
     if !ending.is_mine() {
         // The other thread is about to end the process.
@@ -157,10 +156,11 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
 }
 
 /// What is to be told of a server that ends before it gets to its end.
-fn ending(settings: &Settings, live: &Live, backend: &Backend) -> Ending {
+fn ending(settings: &Settings, live: &Live, backend: &Backend, rejects: Arc<RejectFile>) -> Ending {
     Ending {
         ledger: live.ledger(),
         notices: Arc::clone(live.notices()),
+        rejects,
         handlers: backend.handlers(),
         before: backend.before(),
         reach: live.reach(),

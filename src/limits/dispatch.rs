@@ -29,6 +29,10 @@ pub const COOLDOWN_RECALL_EVENTS: u64 = 16 * 1024;
 /// Time for which late events are gathered where the handler has no time for digests.
 pub const LATE_GATHER_TIME: Duration = Duration::from_secs(60);
 
-/// Of [`STOP_TIME`](super::STOP_TIME), what is left to a server that does not get to its end to say what is lost; also the time within which the
-/// journal's thread must have told where it stands.
+/// Time after which a server that was told to stop has ended, whatever it still waits for.
+pub const STOP_TIME: Duration = Duration::from_secs(20);
+
+/// The end of [`STOP_TIME`], in which a server that does not get to its end says what is lost; before, it waits, unless a second
+/// signal comes. Within it the journal's thread must have told where it stands, and what waits for `rejected.jsonl` been
+/// written.
 pub const LAST_WORD_TIME: Duration = Duration::from_secs(2);

@@ -13,7 +13,7 @@ use crate::dispatch::Totals;
 use crate::ingest::Notices;
 use crate::journal::Standings;
 use crate::limits;
-use crate::pipeline::{Ledger, Present, Reach};
+use crate::pipeline::{Ledger, Present, Reach, RejectFile};
 use anyhow::Context;
 use crossbeam_channel::{Receiver, bounded};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -78,6 +78,7 @@ impl Stop {
 pub(super) struct Ending {
     pub(super) ledger: Arc<Mutex<Ledger>>,
     pub(super) notices: Arc<Notices>,
+    pub(super) rejects: Arc<RejectFile>,
     pub(super) handlers: Handlers,
     /// Where the handlers stood at the start.
     pub(super) before: Standings,
@@ -98,6 +99,8 @@ impl Ending {
         if !self.is_mine() {
             return;
         }
+        let rejects = Arc::clone(&self.rejects);
+        let written = runtime.spawn_blocking(move || rejects.finish(limits::LAST_WORD_TIME));
         let (totals, missing) = match &self.handlers {
             Handlers::Volatile(sink) => (sink.totals(), None),
             Handlers::Durable { dispatch, errands } => {
@@ -108,6 +111,8 @@ impl Ending {
                 (totals.unwrap_or_default(), Some(self.reach.missing()))
             }
         };
+        // It fails only by a panic, of which the log tells.
+        runtime.block_on(written).ok();
         let exit = self.tell(why, missing, &totals);
         std::process::exit(i32::from(exit as u8));
     }
