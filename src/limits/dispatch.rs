@@ -36,3 +36,6 @@ pub const STOP_TIME: Duration = Duration::from_secs(20);
 /// signal comes. Within it the journal's thread must have told where it stands, and what waits for `rejected.jsonl` been
 /// written.
 pub const LAST_WORD_TIME: Duration = Duration::from_secs(2);
+
+/// Time between two notes of where things stand, for when the journal's thread does not answer.
+pub const WORD_INTERVAL: Duration = Duration::from_secs(1);

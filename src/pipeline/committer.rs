@@ -134,6 +134,7 @@ impl Committer {
             restock: now,
             tell_drained: Some(tell_drained),
             tell_end: None,
+            word_due: now,
             is_full: false,
             ledger: None,
             crowd: Crowd::default(),
@@ -204,6 +205,8 @@ struct Work {
     tell_drained: Option<oneshot::Sender<()>>,
     /// Who ends the process, and waits for a last word.
     tell_end: Option<oneshot::Sender<Present>>,
+    /// When to leave word again where things stand.
+    word_due: Instant,
     is_full: bool,
     /// What came in, once somebody has said where that stands.
     ledger: Option<Arc<Mutex<Ledger>>>,
@@ -264,6 +267,7 @@ impl Work {
             if let Err(error) = self.commit() {
                 self.fail(&error);
             }
+            self.leave_word();
             if let Some(to) = self.tell_end.take() {
                 drop(to.send(self.present()));
                 self.stand_still().await;
@@ -274,16 +278,6 @@ impl Work {
             }
         }
         self.close()
-    }
-
-    /// Answers what is asked, and does nothing else any more.
-    async fn stand_still(&mut self) {
-        while let Some(errand) = self.desk.errands.recv().await {
-            if let Errand::Tell(to) | Errand::End(to) = errand {
-                drop(to.send(self.present()));
-            }
-        }
-        std::future::pending().await
     }
 
     /// Whether events or inputs wait to be durable.
@@ -374,9 +368,10 @@ impl Work {
         self.own.push(block);
     }
 
-    /// Makes durable what waits. While the disk is full, only from time to time.
+    /// Makes durable what waits. While the disk is full, only from time to time, and before the last word.
     fn commit(&mut self) -> Result<(), JournalError> {
-        if self.is_full && Instant::now() < self.next_try() {
+        let is_last = self.tell_end.is_some();
+        if self.is_full && !is_last && Instant::now() < self.next_try() {
             return Ok(());
         }
         let now = self.desk.clock.now();
@@ -389,7 +384,7 @@ impl Work {
         let committed = self.commit_own(now).and_then(|()| self.commit_group(now));
         // What was delivered is kept also while there is no room for anything new.
         let is_full = committed.as_ref().is_err_and(JournalError::is_full);
-        if self.settle_by.is_some_and(|by| is_full || by <= Instant::now()) {
+        if self.settle_by.is_some_and(|by| is_full || is_last || by <= Instant::now()) {
             self.settle_by = None;
             self.desk.journal.flush()?;
         }

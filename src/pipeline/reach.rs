@@ -2,9 +2,11 @@
 //!
 //! Invariant: no count is ahead of what is true, so that nothing which may be lost is left out of [`Reach::missing`].
 
+use super::committer::Present;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Mutex, PoisonError};
 
-/// Counts of frames of a run, in the order in which they came in.
+/// Counts of frames of a run, in the order in which they came in, and what became of the events that they raised.
 #[derive(Debug, Default)]
 pub struct Reach {
     /// So many came in.
@@ -15,6 +17,8 @@ pub struct Reach {
     quiet: AtomicU64,
     /// So many were folded into what is durable.
     durable: AtomicU64,
+    /// Where things stood lately.
+    word: Mutex<Present>,
 }
 
 impl Reach {
@@ -36,6 +40,16 @@ impl Reach {
     /// Takes note that what the first so many frames came to is durable.
     pub(super) fn commit(&self, frames: u64) {
         self.durable.store(frames, SeqCst);
+    }
+
+    /// Takes note of where things stand.
+    pub(crate) fn leave_word(&self, present: Present) {
+        *self.word.lock().unwrap_or_else(PoisonError::into_inner) = present;
+    }
+
+    /// Where things stood lately, for when the journal's thread does not answer.
+    pub fn word(&self) -> Present {
+        self.word.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many frames came in of which nobody can say after a restart what they came to.

@@ -13,13 +13,14 @@ use crate::dispatch::Totals;
 use crate::ingest::Notices;
 use crate::journal::Standings;
 use crate::limits;
-use crate::pipeline::{Ledger, Present, Reach, RejectFile};
+use crate::pipeline::{Errand, Ledger, Present, Reach, RejectFile};
 use anyhow::Context;
 use crossbeam_channel::{Receiver, bounded};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 
 /// What is known of the end of a server: nothing before it receives anything.
 type Known = Mutex<Option<Arc<Ending>>>;
@@ -104,11 +105,8 @@ impl Ending {
         let (totals, missing) = match &self.handlers {
             Handlers::Volatile(sink) => (sink.totals(), None),
             Handlers::Durable { dispatch, errands } => {
-                // A journal's thread that does not answer has told nobody that anything is durable since.
-                let present = runtime.block_on(last_word(errands)).ok();
-                let totals = present
-                    .map(|Present { standings, next, .. }| totals(dispatch, &self.before, &standings, next));
-                (totals.unwrap_or_default(), Some(self.reach.missing()))
+                let Present { standings, next, .. } = runtime.block_on(present(errands, &self.reach));
+                (totals(dispatch, &self.before, &standings, next), Some(self.reach.missing()))
             }
         };
         // It fails only by a panic, of which the log tells.
@@ -132,5 +130,29 @@ impl Ending {
         report::ended(&ledger, &self.notices.totals(), totals, self.format);
         let exit = say_what_is_left(totals, missing.is_none());
         if lost > 0 { Exit::DurabilityLost } else { exit }
+    }
+}
+
+/// Where things stand, or stood when that was last known: a journal's thread that does not answer has told nobody that
+/// anything is durable since.
+async fn present(errands: &mpsc::Sender<Errand>, reach: &Reach) -> Present {
+    last_word(errands).await.unwrap_or_else(|error| {
+        tracing::warn!("{error:#}; what is said of handlers is how they stood when it was last at work");
+        reach.word()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::runtime::Builder;
+
+    #[test]
+    fn of_a_journal_that_does_not_answer_it_is_told_what_was_last_known() {
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let (errands, _asked) = mpsc::channel(1);
+        let reach = Reach::default();
+        reach.leave_word(Present { next: 7, ..Present::default() });
+        assert_eq!(runtime.block_on(present(&errands, &reach)).next, 7);
     }
 }

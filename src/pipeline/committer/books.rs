@@ -38,7 +38,7 @@ pub enum Errand {
 }
 
 /// Where things stand.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Present {
     /// Where every handler stands, orphans among them.
     pub standings: Standings,
@@ -75,6 +75,24 @@ impl Work {
             last_commit: self.last_time,
             is_full: self.is_full,
         }
+    }
+
+    /// Leaves word where things stand, for when nobody answers who is asked that.
+    pub(super) fn leave_word(&mut self) {
+        if Instant::now() >= self.word_due {
+            self.word_due = Instant::now() + limits::WORD_INTERVAL;
+            self.reach.leave_word(self.present());
+        }
+    }
+
+    /// Answers what is asked, and does nothing else any more.
+    pub(super) async fn stand_still(&mut self) {
+        while let Some(errand) = self.desk.errands.recv().await {
+            if let Errand::Tell(to) | Errand::End(to) = errand {
+                drop(to.send(self.present()));
+            }
+        }
+        std::future::pending().await
     }
 
     fn tell_expiring(&mut self, expiring: &Expiring) {

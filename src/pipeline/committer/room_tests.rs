@@ -3,7 +3,8 @@
 use super::{Committer, Desk, Errand, Present};
 use crate::dispatch::{self, DurableDispatch, Office};
 use crate::event::Stamp;
-use crate::journal::{EventReader, Identity, Journal, Options, Page};
+use crate::ingest::tls::Expiring;
+use crate::journal::{Audit, EventReader, Identity, Journal, Options, Page, Settled, Standings, State};
 use crate::limits;
 use crate::pipeline::{EventSink, Folded};
 use crate::segment::{Disk, Storage, StorageFile};
@@ -86,6 +87,7 @@ fn desk(home: &Path, disk: &Tight) -> (Desk, mpsc::Sender<Errand>) {
     let identity = Identity::claim(home).unwrap();
     let (mut journal, recovery) =
         Journal::open(home, &identity, Options::default(), Arc::new(disk.clone())).unwrap();
+    journal.enrol([("h", true)]);
     journal.begin_run(identity.run, recovery.base, Timestamp::EPOCH).unwrap();
     let runtime = dispatch::runtime().unwrap();
     let (reports, reported) = mpsc::channel(1);
@@ -109,6 +111,13 @@ fn desk(home: &Path, disk: &Tight) -> (Desk, mpsc::Sender<Errand>) {
         before: (Some(Timestamp::EPOCH), false),
     };
     (desk, errands)
+}
+
+/// What the thread answers.
+fn ask(errands: &mpsc::Sender<Errand>, errand: fn(oneshot::Sender<Present>) -> Errand) -> Present {
+    let (tell, told) = oneshot::channel();
+    errands.blocking_send(errand(tell)).unwrap();
+    told.blocking_recv().unwrap()
 }
 
 #[test]
@@ -135,11 +144,7 @@ fn after_the_last_word_nothing_becomes_durable_that_was_told_to_be_missing() {
     reach.receive(3);
     reach.hand_on(3);
     sink.offer(Folded { through: 3, frames: 3, ..Folded::default() });
-    let ask = |errand: fn(oneshot::Sender<Present>) -> Errand| {
-        let (tell, told) = oneshot::channel();
-        errands.blocking_send(errand(tell)).unwrap();
-        told.blocking_recv().unwrap();
-    };
+    let ask = |errand| ask(&errands, errand);
     ask(Errand::End);
     assert_eq!(reach.missing(), 0, "what waited was made durable first");
     reach.receive(1);
@@ -149,4 +154,49 @@ fn after_the_last_word_nothing_becomes_durable_that_was_told_to_be_missing() {
     ask(Errand::Tell);
     ask(Errand::Tell);
     assert_eq!(reach.missing(), 1);
+}
+
+#[test]
+fn before_the_last_word_what_waits_is_made_durable_also_where_the_disk_was_full() {
+    for refusals in [0, 1] {
+        let home = tempfile::tempdir().unwrap();
+        let disk = Tight::default();
+        let (desk, errands) = desk(home.path(), &disk);
+        let (_committer, sink) = Committer::start(desk).unwrap();
+        // What the second tells is how things stand once the first is done with.
+        let stand = || [(); 2].map(|()| ask(&errands, Errand::Tell));
+        assert_eq!(stand()[1].next, 1, "that the server has started");
+        disk.0.store(refusals, Relaxed);
+        let (listener, file, subject) = Default::default();
+        let expiring = Expiring { listener, file, subject, expires: Timestamp::EPOCH };
+        errands.blocking_send(Errand::Expiring(Box::new(expiring))).unwrap();
+        assert_eq!(stand()[1].is_full, refusals > 0);
+        let delivered = Settled {
+            handler: "h".into(),
+            events: 0..1,
+            state: State::Delivered,
+            attempts: 1,
+            time: Timestamp::EPOCH,
+            note: None,
+        };
+        errands.blocking_send(Errand::Settle(vec![delivered])).unwrap();
+        let told = ask(&errands, Errand::End);
+        assert_eq!(told.next, 2, "{refusals}: there is room again");
+        let delivered = |standings: &Standings| standings["h"].count(State::Delivered);
+        assert_eq!(delivered(&told.standings), 1, "{refusals}");
+        assert_eq!(delivered(Audit::open(home.path()).unwrap().standings()), 1, "{refusals}");
+        drop(sink);
+    }
+}
+
+#[test]
+fn word_is_left_where_things_stand() {
+    let home = tempfile::tempdir().unwrap();
+    let (desk, _) = desk(home.path(), &Tight::default());
+    let (committer, sink) = Committer::start(desk).unwrap();
+    let reach = sink.reach().unwrap();
+    drop(sink);
+    committer.join();
+    let word = reach.word();
+    assert_eq!((word.next, word.standings.contains_key("h")), (1, true));
 }
