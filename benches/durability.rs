@@ -82,7 +82,8 @@ fn latencies(records: u64, rate: u64, nth: u64, durability: &str) -> Vec<f64> {
     for n in 0..records {
         let mut record = Vec::new();
         if n % nth == 0 {
-            let (host, port, n) = (n % 8, 1024 + n % 60_000, n / nth);
+            let n = n / nth;
+            let (host, port) = (n % 8, 1024 + n % 60_000);
             let text = format!("Accepted password for u{n} from 10.{}.0.9 port {port} ssh2", n / 60_000);
             record.extend_from_slice(format!("<38>1 - web{host} sshd {} - - {text}", 1 + n).as_bytes());
         } else {
@@ -93,21 +94,21 @@ fn latencies(records: u64, rate: u64, nth: u64, durability: &str) -> Vec<f64> {
         ends.push(stream.len());
     }
     let begun = Instant::now();
-    let (mut sent, mut at) = (Vec::with_capacity(ends.len()), 0);
-    while sent.len() < ends.len() {
-        let due = begun + Duration::from_secs(sent.len() as u64) / rate as u32;
-        thread::sleep(due.saturating_duration_since(Instant::now()));
+    // When a record is due: what waits because the server does not take it counts, too.
+    let due = |n: usize| begun + Duration::from_secs(n as u64) / rate as u32;
+    let (mut sent, mut at) = (0, 0);
+    while sent < ends.len() {
+        thread::sleep(due(sent).saturating_duration_since(Instant::now()));
         // What is due by now goes in one write.
-        let due = (begun.elapsed().as_nanos() * u128::from(rate) / 1_000_000_000) as usize + 1;
-        let due = due.clamp(sent.len() + 1, ends.len());
-        sent.resize(due, Instant::now());
-        socket.write_all(&stream[at..ends[due - 1]]).unwrap();
-        at = ends[due - 1];
+        let by_now = (begun.elapsed().as_nanos() * u128::from(rate) / 1_000_000_000) as usize + 1;
+        sent = by_now.clamp(sent + 1, ends.len());
+        socket.write_all(&stream[at..ends[sent - 1]]).unwrap();
+        at = ends[sent - 1];
     }
     drop(socket);
     end(&mut child);
     reader.join().unwrap();
-    let since = |(n, at): (usize, Instant)| at.duration_since(sent[n * nth as usize]).as_secs_f64() * 1e3;
+    let since = |(n, at): (usize, Instant)| at.duration_since(due(n * nth as usize)).as_secs_f64() * 1e3;
     let mut found: Vec<f64> = told.iter().map(since).collect();
     assert_eq!(found.len() as u64, records.div_ceil(nth), "an event for each of these records");
     found.sort_by(f64::total_cmp);

@@ -101,6 +101,7 @@ impl Writer {
             return Err(CreateError::Exists(later));
         }
         let header = FileHeader {
+            format: FileHeader::FIRST_FORMAT,
             kind: KIND,
             stream: identity.stream.0,
             run: identity.run,

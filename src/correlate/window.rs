@@ -392,6 +392,16 @@ mod tests {
         }
 
         #[test]
+        fn no_more_keys_are_seen_than_can_be(steps in proptest::collection::vec((0..40_u32, 0i64..90), 0..200)) {
+            let (mut recent, mut now) = (Recent::default(), 0);
+            for (key, step) in steps {
+                now += step;
+                recent.note(key, at(now), 1, Memory { cap: 8, window: SPAN, count: SPAN });
+                prop_assert!(recent.distinct(at(now - 300)) <= recent.most_distinct());
+            }
+        }
+
+        #[test]
         fn a_full_window_never_counts_too_few_and_stays_small(
             steps in proptest::collection::vec(0i64..20, 1..400)
         ) {

@@ -141,12 +141,7 @@ impl EventBlock {
 /// An archived table of either shape.
 pub trait Table {
     /// How many events there are.
-    fn len(&self) -> usize;
-
-    /// Whether there are none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
+    fn count(&self) -> usize;
 
     /// The events as a block.
     ///
@@ -156,33 +151,55 @@ pub trait Table {
 }
 
 impl Table for ArchivedEventTable<'_> {
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.rows.len()
     }
 
     fn thaw(&self) -> Result<EventBlock, ThawError> {
         let Self { stream, run, modules, schemas, rows, cells, items, text, evidence } = self;
-        let stamp = stamp(stream.to_native(), run.to_native(), modules);
-        let mut block = begin(stamp, text, evidence);
-        block.items = items.unpack()?;
-        thaw_rows(block, schemas, rows, &cells.unpack()?)
+        let mut block = begin(stamp(stream.to_native(), run.to_native(), modules), text, evidence);
+        let mut unpacker = items.unpack();
+        while let Some(item) = unpacker.next()? {
+            push_item(&mut block, item)?;
+        }
+        unpacker.finish()?;
+        let mut unpacker = cells.unpack();
+        thaw_rows(&mut block, schemas, rows, |place, values| {
+            // Rows stand one behind the other.
+            if place != unpacker.at() {
+                return Err(WITHOUT_CELLS);
+            }
+            values.iter_mut().try_for_each(|value| {
+                *value = unpacker.next()?.ok_or(WITHOUT_CELLS)?;
+                Ok(())
+            })
+        })?;
+        unpacker.finish()?;
+        Ok(block)
     }
 }
 
 impl Table for ArchivedUnpackedTable<'_> {
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.rows.len()
     }
 
     fn thaw(&self) -> Result<EventBlock, ThawError> {
         let Self { stream, run, modules, schemas, rows, cells, items, text, evidence } = self;
-        let stamp = stamp(stream.to_native(), run.to_native(), modules);
-        let mut block = begin(stamp, text, evidence);
-        let read = |archived: &[ArchivedCell]| archived.iter().map(cell).collect::<Result<Vec<_>, _>>();
-        block.items = read(items)?;
-        thaw_rows(block, schemas, rows, &read(cells)?)
+        let mut block = begin(stamp(stream.to_native(), run.to_native(), modules), text, evidence);
+        items.iter().try_for_each(|item| push_item(&mut block, cell(item)?))?;
+        thaw_rows(&mut block, schemas, rows, |place, values| {
+            let cells = cells.get().get(place..place.saturating_add(values.len())).ok_or(WITHOUT_CELLS)?;
+            values.iter_mut().zip(cells).try_for_each(|(value, archived)| {
+                *value = cell(archived)?;
+                Ok(())
+            })
+        })?;
+        Ok(block)
     }
 }
+
+const WITHOUT_CELLS: ThawError = ThawError::Contradiction("an event without its cells");
 
 fn stamp(stream: u64, run: u32, modules: &[ArchivedModuleRow]) -> Stamp {
     Stamp { stream: StreamId(stream), run, modules: modules.iter().map(ModuleName::from).collect() }
@@ -196,39 +213,44 @@ fn begin(stamp: Stamp, text: &[u8], evidence: &[Archived<u64>]) -> EventBlock {
     block
 }
 
-/// Appends the events of a table to a block that holds its items, text and evidence.
-fn thaw_rows(
-    mut block: EventBlock,
-    schemas: &[ArchivedSchemaRow],
-    rows: &[ArchivedEventRow],
-    cells: &[Cell],
-) -> Result<EventBlock, ThawError> {
-    let is_item = |item: &Cell| matches!(item, Cell::Text(_) | Cell::Addr(_)) && is_within(item, &block, 0);
-    if !block.items.iter().all(is_item) {
+fn push_item(block: &mut EventBlock, item: Cell) -> Result<(), ThawError> {
+    if !matches!(item, Cell::Text(_) | Cell::Addr(_)) || !is_within(&item, block, 0) {
         return Err(ThawError::Contradiction("an item is neither text nor an address, or points outside"));
     }
+    block.items.push(item);
+    Ok(())
+}
+
+/// Appends the events of a table to a block that holds its items, text and evidence; `values` gives the cells from a place on.
+fn thaw_rows(
+    block: &mut EventBlock,
+    schemas: &[ArchivedSchemaRow],
+    rows: &[ArchivedEventRow],
+    mut values: impl FnMut(usize, &mut [Cell]) -> Result<(), ThawError>,
+) -> Result<(), ThawError> {
     let schemas = schemas.iter().map(Schema::read).collect::<Result<Vec<_>, _>>()?;
     block.rows.reserve(rows.len());
+    let mut cells = Vec::new();
     for row in rows {
-        thaw_row(row, &schemas, cells, &mut block)?;
+        let schema = schemas.iter().find(|schema| schema.code == row.kind);
+        let schema = schema.ok_or(ThawError::Contradiction("an event of a kind without a schema"))?;
+        cells.clear();
+        cells.resize(schema.places.len(), Cell::Null);
+        values(row.cells.to_native() as usize, &mut cells)?;
+        thaw_row(row, schema, &cells, block)?;
     }
-    Ok(block)
+    Ok(())
 }
 
 fn thaw_row(
     row: &ArchivedEventRow,
-    schemas: &[Schema],
+    schema: &Schema,
     cells: &[Cell],
     block: &mut EventBlock,
 ) -> Result<(), ThawError> {
-    let schema = schemas.iter().find(|schema| schema.code == row.kind);
-    let schema = schema.ok_or(ThawError::Contradiction("an event of a kind without a schema"))?;
     let code = row.severity & !BACKLOG;
     let severity = Severity::ALL.into_iter().find(|severity| *severity as u8 == code);
     let severity = severity.ok_or(ThawError::Unknown { what: "severity", code })?;
-    let start = row.cells.to_native() as usize;
-    let cells = cells.get(start..start.saturating_add(schema.places.len()));
-    let cells = cells.ok_or(ThawError::Contradiction("an event without its cells"))?;
     let evidence = Span::new(row.evidence.start.to_native(), row.evidence.len.to_native());
     let end = evidence.start as usize + evidence.len as usize;
     if end > block.evidence.len() {
@@ -389,10 +411,17 @@ mod tests {
     fn a_kind_that_has_gained_fields_reads_its_older_events() {
         let block = sample();
         let mut table = block.table();
+        // As an older version wrote it: without the last field of each schema, and so with rows that are shorter.
         for schema in &mut table.schemas {
-            // As an older version wrote it: without the last field of the schema, and so with rows that are shorter.
             schema.fields.pop();
         }
+        let mut cells = Vec::new();
+        for (row, event) in table.rows.iter_mut().zip(block.iter()) {
+            row.cells = cells.len() as u32;
+            cells.extend(event.cells().map(|(_, cell)| *cell));
+            cells.pop();
+        }
+        table.cells = Packed::of(&cells);
         let bytes = rkyv::to_bytes::<BoxedError>(&table).unwrap();
         let thawed = thaw(&bytes).unwrap();
         for (old, new) in block.iter().zip(thawed.iter()) {

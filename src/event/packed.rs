@@ -1,14 +1,13 @@
 //! Floor 1: cells as they are archived: a byte for each that says what it is, and apart from these the words that it needs.
 //!
-//! Most cells need one word or none, where as they lie in memory each takes three: so a journal is written, checked and read
-//! in about half the time and room.
+//! Most cells need one word or none, where as they lie in memory each takes three.
 //!
 //! Invariant: the words are those of the cells, in order, and there is none that is of no cell.
 
 use super::{Cell, ThawError};
 use crate::span::Span;
 use crate::time::Timestamp;
-use rkyv::{Archive, Serialize};
+use rkyv::{Archive, Archived, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const NULL: u8 = 0;
@@ -59,41 +58,74 @@ impl Packed {
     }
 }
 
+/// Reads packed cells one after the other.
+#[derive(Debug)]
+pub(super) struct Unpacker<'a> {
+    tags: &'a [u8],
+    words: &'a [Archived<u64>],
+    /// How many cells were read.
+    at: usize,
+}
+
 impl ArchivedPacked {
-    /// The cells.
+    /// Begins to read.
+    pub(super) fn unpack(&self) -> Unpacker<'_> {
+        Unpacker { tags: &self.tags, words: &self.words, at: 0 }
+    }
+}
+
+impl Unpacker<'_> {
+    /// Where the next cell stands among all of them.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The next cell; nothing behind the last one.
     ///
     /// # Errors
-    /// When a byte says nothing that this version knows, or the words are not theirs.
-    pub(super) fn unpack(&self) -> Result<Vec<Cell>, ThawError> {
-        let mut words = self.words.iter().map(|word| word.to_native());
-        let mut next = || words.next().ok_or(ThawError::Contradiction("a value is not there"));
-        let mut cells = Vec::with_capacity(self.tags.len());
-        for tag in self.tags.iter() {
-            cells.push(match *tag {
-                NULL => Cell::Null,
-                FALSE => Cell::Bool(false),
-                TRUE => Cell::Bool(true),
-                COUNT => Cell::Count(next()?),
-                TIME => Cell::Time(Timestamp::from_micros(next()?.cast_signed())),
-                DURATION => Cell::Duration(next()?),
-                IPV4 => {
-                    let bits = u32::try_from(next()?);
-                    let bits = bits.map_err(|_| ThawError::Contradiction("an address is too long"))?;
-                    Cell::Addr(Ipv4Addr::from_bits(bits).into())
-                }
-                IPV6 => {
-                    let high = u128::from(next()?) << 64;
-                    Cell::Addr(Ipv6Addr::from_bits(high | u128::from(next()?)).into())
-                }
-                TEXT => Cell::Text(span(next()?)),
-                LIST => Cell::List(span(next()?)),
-                code => return Err(ThawError::Unknown { what: "value", code }),
-            });
+    /// When its byte says nothing that this version knows, or its words are not there.
+    pub(super) fn next(&mut self) -> Result<Option<Cell>, ThawError> {
+        let Some((tag, tags)) = self.tags.split_first() else { return Ok(None) };
+        (self.tags, self.at) = (tags, self.at + 1);
+        Ok(Some(match *tag {
+            NULL => Cell::Null,
+            FALSE => Cell::Bool(false),
+            TRUE => Cell::Bool(true),
+            COUNT => Cell::Count(self.word()?),
+            TIME => Cell::Time(Timestamp::from_micros(self.word()?.cast_signed())),
+            DURATION => Cell::Duration(self.word()?),
+            IPV4 => {
+                let bits = u32::try_from(self.word()?);
+                let bits = bits.map_err(|_| ThawError::Contradiction("an address is too long"))?;
+                Cell::Addr(Ipv4Addr::from_bits(bits).into())
+            }
+            IPV6 => {
+                let high = u128::from(self.word()?) << 64;
+                Cell::Addr(Ipv6Addr::from_bits(high | u128::from(self.word()?)).into())
+            }
+            TEXT => Cell::Text(span(self.word()?)),
+            LIST => Cell::List(span(self.word()?)),
+            code => return Err(ThawError::Unknown { what: "value", code }),
+        }))
+    }
+
+    fn word(&mut self) -> Result<u64, ThawError> {
+        let Some((word, words)) = self.words.split_first() else {
+            return Err(ThawError::Contradiction("a value is not there"));
+        };
+        self.words = words;
+        Ok(word.to_native())
+    }
+
+    /// Takes the end of the cells.
+    ///
+    /// # Errors
+    /// When there are more cells or words.
+    pub(super) fn finish(self) -> Result<(), ThawError> {
+        if self.tags.is_empty() && self.words.is_empty() {
+            return Ok(());
         }
-        if words.next().is_some() {
-            return Err(ThawError::Contradiction("a value is of no field"));
-        }
-        Ok(cells)
+        Err(ThawError::Contradiction("a value is of no field"))
     }
 }
 
@@ -119,7 +151,12 @@ mod tests {
 
     fn unpack(packed: &Packed) -> Result<Vec<Cell>, ThawError> {
         let bytes = rkyv::to_bytes::<BoxedError>(packed).unwrap();
-        rkyv::access::<ArchivedPacked, BoxedError>(&bytes).unwrap().unpack()
+        let mut unpacker = rkyv::access::<ArchivedPacked, BoxedError>(&bytes).unwrap().unpack();
+        let mut cells = Vec::new();
+        while let Some(cell) = unpacker.next()? {
+            cells.push(cell);
+        }
+        unpacker.finish().map(|()| cells)
     }
 
     fn cell() -> impl Strategy<Value = Cell> {

@@ -153,10 +153,10 @@ pub(super) fn thaw(segment: &Segment, entry: &Entry) -> Result<EventBlock, Damag
 pub(super) fn extent(segment: &Segment, entry: &Entry) -> Result<(u64, u64), Damage> {
     let (count, through) = if entry.tag == UnpackedEvents::TAG {
         let block = segment.read::<UnpackedEvents<'static>>(entry)?;
-        (block.table.len(), block.through)
+        (block.table.count(), block.through)
     } else {
         let block = segment.read::<PackedEvents<'static>>(entry)?;
-        (block.table.len(), block.through)
+        (block.table.count(), block.through)
     };
     Ok((count as u64, through.to_native()))
 }

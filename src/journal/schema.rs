@@ -12,6 +12,9 @@ pub(super) const INPUTS: FileKind = FileKind(*b"INPT");
 /// Segments of the stream of events.
 pub(super) const EVENTS: FileKind = FileKind(*b"EVTS");
 
+/// Their format since events are packed: a program that does not know them must not pass over them.
+pub(super) const EVENTS_FORMAT: u16 = 2;
+
 /// Snapshots.
 pub(super) const SNAPSHOT: FileKind = FileKind(*b"SNAP");
 

@@ -62,6 +62,7 @@ impl Snapshots {
     ) -> Result<(), JournalError> {
         let Series { storage, directory, .. } = &self.series;
         let header = FileHeader {
+            format: FileHeader::FIRST_FORMAT,
             kind: SNAPSHOT,
             stream: self.series.stream,
             run: snapshot.run,

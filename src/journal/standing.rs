@@ -169,7 +169,8 @@ impl Standing {
 
     /// How many events wait, of a journal whose next event is `next`.
     pub fn waiting(&self, next: u64) -> u64 {
-        self.upto(next).saturating_sub(self.cursor) + self.gathered.len() + self.requeued.len()
+        let pending = [self.gathered.len(), self.requeued.len()];
+        pending.into_iter().fold(self.upto(next).saturating_sub(self.cursor), u64::saturating_add)
     }
 
     /// The event after the last that is its, of a journal whose next event is `next`.
@@ -179,7 +180,9 @@ impl Standing {
 
     /// Whether every event up to `next` is accounted for.
     pub fn is_balanced(&self, next: u64) -> bool {
-        self.counts.iter().sum::<u64>() + self.waiting(next) == self.upto(next).saturating_sub(self.start)
+        // A forged journal can make a sum of these too large for a u64.
+        let settled: u128 = self.counts.iter().copied().map(u128::from).sum();
+        settled + u128::from(self.waiting(next)) == u128::from(self.upto(next).saturating_sub(self.start))
     }
 
     /// Whether an event waits.
@@ -238,7 +241,7 @@ impl Standing {
         affected.extend(self.requeued.take(events));
         affected.insert(fresh);
         if let Some(count) = self.counts.get_mut(*state as usize).filter(|_| state.is_settled()) {
-            *count += affected.len();
+            *count = count.saturating_add(affected.len());
         }
         match state {
             State::Gathered => self.gathered.extend(affected),
@@ -309,6 +312,14 @@ mod tests {
 
     fn settled(events: Range<u64>, state: State) -> Settled {
         Settled { handler: "h".into(), events, state, attempts: 1, time: Timestamp::EPOCH, note: None }
+    }
+
+    #[test]
+    fn counts_that_were_forged_overflow_nothing() {
+        let mut standing = Standing { counts: [u64::MAX; State::ALL.len()], ..Standing::new(3) };
+        standing.requeued.insert(0..u64::MAX);
+        assert!(!standing.is_balanced(u64::MAX) && standing.waiting(u64::MAX) == u64::MAX);
+        standing.apply(&settled(3..9, State::Delivered));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use super::error::JournalError;
 use super::files;
-use super::schema::{EndMark, SyncMark};
+use super::schema::{EVENTS, EVENTS_FORMAT, EndMark, SyncMark};
 use crate::segment::{
     BlockEncoder, Entry, FileHeader, FileKind, OpenError, Program, Schema, Segment, Storage, StorageFile,
     random_salt,
@@ -166,6 +166,7 @@ impl StreamWriter {
 
     fn header(&self) -> FileHeader {
         FileHeader {
+            format: if self.series.kind == EVENTS { EVENTS_FORMAT } else { FileHeader::FIRST_FORMAT },
             kind: self.series.kind,
             stream: self.series.stream,
             run: self.series.run,

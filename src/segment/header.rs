@@ -10,14 +10,11 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 /// First bytes of every segment; the high bit and the line ends show what a text-mode transfer has spoilt.
 const MAGIC: [u8; 8] = *b"\x89CRLSEG\n";
 
-/// The format that this program writes.
-const FORMAT: u16 = 1;
+/// The newest format that this program reads.
+const NEWEST_READABLE: u16 = 2;
 
 /// The oldest format that this program still reads.
 const OLDEST_READABLE: u16 = 1;
-
-/// The oldest reader, by its format, that understands what this program writes.
-const OLDEST_READER: u16 = 1;
 
 /// What a segment holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,6 +60,8 @@ impl fmt::Debug for Program {
 /// The identity of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileHeader {
+    /// The format of its blocks: a program that reads only older ones refuses it.
+    pub format: u16,
     /// What it holds.
     pub kind: FileKind,
     /// The stream of inputs it belongs to.
@@ -89,7 +88,7 @@ pub enum HeaderError {
     #[error("the file header is damaged: its checksum does not match")]
     Damaged,
     /// Written by a program that is newer than this one.
-    #[error("written in format {0}, which is newer than this program reads ({FORMAT})")]
+    #[error("written in format {0}, which is newer than this program reads ({NEWEST_READABLE})")]
     TooNew(u16),
     /// Written by a program that is older than this one can read.
     #[error("written in format {0}, which is older than this program reads ({OLDEST_READABLE})")]
@@ -99,6 +98,9 @@ pub enum HeaderError {
 impl FileHeader {
     /// Length of a header in the file.
     pub const SIZE: usize = 96;
+
+    /// The format of files whose blocks are what they were from the beginning.
+    pub const FIRST_FORMAT: u16 = 1;
 
     /// Whether a file that begins with these bytes is a segment, sound or not.
     pub fn recognises(start: &[u8]) -> bool {
@@ -115,8 +117,9 @@ impl FileHeader {
     pub fn encode(&self) -> [u8; Self::SIZE] {
         let mut out = Vec::with_capacity(Self::SIZE);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&FORMAT.to_le_bytes());
-        out.extend_from_slice(&OLDEST_READER.to_le_bytes());
+        // The second is that of the oldest reader.
+        out.extend_from_slice(&self.format.to_le_bytes());
+        out.extend_from_slice(&self.format.to_le_bytes());
         out.extend_from_slice(&self.kind.0);
         out.extend_from_slice(&self.stream.to_le_bytes());
         out.extend_from_slice(&self.run.to_le_bytes());
@@ -144,13 +147,14 @@ impl FileHeader {
         }
         let format = u16::from_le_bytes(field(covered, 8));
         let oldest_reader = u16::from_le_bytes(field(covered, 10));
-        if oldest_reader > FORMAT {
+        if oldest_reader > NEWEST_READABLE {
             return Err(HeaderError::TooNew(format));
         }
         if format < OLDEST_READABLE {
             return Err(HeaderError::TooOld(format));
         }
         Ok(Self {
+            format,
             kind: FileKind(field(covered, 12)),
             stream: u64::from_le_bytes(field(covered, 16)),
             run: u32::from_le_bytes(field(covered, 24)),

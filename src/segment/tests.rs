@@ -28,6 +28,7 @@ impl Schema for NewerNote {
 
 fn header() -> FileHeader {
     FileHeader {
+        format: FileHeader::FIRST_FORMAT,
         kind: FileKind(*b"TEST"),
         stream: 7,
         run: 3,

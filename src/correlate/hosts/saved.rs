@@ -47,6 +47,16 @@ struct RefusedRow {
     host: u32,
 }
 
+impl Saved {
+    /// Bytes that they take in an archive.
+    pub(in crate::correlate) fn size(&self) -> usize {
+        self.texts.size()
+            + size_of::<ArchivedHostRow>() * self.hosts.len()
+            + size_of::<ArchivedSpeakerRow>() * self.speakers.len()
+            + size_of::<ArchivedRefusedRow>() * self.refused.len()
+    }
+}
+
 impl Hosts {
     /// The whole state.
     pub(in crate::correlate) fn save(&self) -> Saved {

@@ -125,7 +125,7 @@ impl Correlator {
         out.clear();
         // What grows by doubling touches twice as much memory, and is copied each time. Of what is reserved, nothing is touched
         // that is not used.
-        out.reserve(sizes.sum::<usize>() + ROOM_FOR_THE_REST);
+        out.reserve(sizes.sum::<usize>() + everything.hosts.size() + ROOM_FOR_THE_REST);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.resize(PROLOGUE, 0);

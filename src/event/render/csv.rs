@@ -5,7 +5,7 @@
 //! within the item of a list, or before what would begin a formula; a backslash that already stands before such a form becomes
 //! `\x5c`.
 //!
-//! Text that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@`, in their full-width forms
+//! Text, of a list each item, that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@`, in their full-width forms
 //! too, a tab or a carriage return, gets a leading `'`. So does text that begins with such a mark already: taking away one
 //! `'` before any of these characters, once the escapes are undone, gives back what came in.
 //!
@@ -101,8 +101,7 @@ fn list(sheet: &mut Sheet, items: &[Cell], column: &[u8]) {
         }
         match *item {
             Cell::Text(span) => {
-                !(index == 0 && may_be_marked(column, span))
-                    && sheet.plain(column, span, [b',', b';']).is_empty()
+                !may_be_marked(column, span) && sheet.plain(column, span, [b',', b';']).is_empty()
             }
             Cell::Addr(address) => {
                 sheet.addr(address);
@@ -133,9 +132,7 @@ fn marked_list(out: &mut Vec<u8>, items: &[Cell], column: &[u8]) {
         match *item {
             Cell::Text(span) => {
                 let text = span.of(column);
-                if index == 0 {
-                    neutralise(out, text);
-                }
+                neutralise(out, text);
                 flat(out, text, Some(b';'));
             }
             Cell::Addr(address) => addr(out, address),
@@ -215,12 +212,10 @@ mod tests {
                 flat(&mut out, text, splits.then_some(b';'));
             }
             Value::List(list) => {
-                let items = list.iter().enumerate().map(|(index, item)| {
+                let items = list.iter().map(|item| {
                     let Value::Text(text) = item else { return cell(item, times) };
                     let mut out = Vec::new();
-                    if index == 0 {
-                        neutralise(&mut out, text);
-                    }
+                    neutralise(&mut out, text);
                     flat(&mut out, text, Some(b';'));
                     out
                 });
@@ -312,10 +307,8 @@ mod tests {
                 Some(Cell::Text(Span::new(start, *end - start)))
             }).collect();
             marked_list(&mut out, &cells, items.concat().as_bytes());
-            prop_assert!(!is_formula(&out));
-            let parts: Vec<_> = out.split(|byte| *byte == b';').enumerate().map(|(index, part)| {
-                if index == 0 { undo(part) } else { escape::tests::undo(part) }
-            }).collect();
+            prop_assert!(out.split(|byte| *byte == b';').all(|part| !is_formula(part)));
+            let parts: Vec<_> = out.split(|byte| *byte == b';').map(undo).collect();
             prop_assert_eq!(parts, items.iter().map(|item| item.as_bytes().to_vec()).collect::<Vec<_>>());
         }
     }
