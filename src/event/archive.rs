@@ -417,7 +417,7 @@ mod tests {
         }
         let mut cells = Vec::new();
         for (row, event) in table.rows.iter_mut().zip(block.iter()) {
-            row.cells = cells.len() as u32;
+            row.cells = u32::try_from(cells.len()).unwrap();
             cells.extend(event.cells().map(|(_, cell)| *cell));
             cells.pop();
         }

@@ -8,6 +8,7 @@ mod block;
 mod catalogue;
 mod field;
 mod id;
+mod join;
 mod packed;
 pub mod render;
 mod sample;

@@ -5,8 +5,8 @@
 
 use super::error::{Flaw, JournalError, StartError};
 use super::events::InputReader;
+use super::group::Group;
 use super::identity::Identity;
-use super::inputs::KeptInputs;
 use super::marks::{self, Last, Mark, Marks};
 use super::schema::{Checkpoint, EVENTS, Events, Followed, INPUTS, RunStart, RunStop};
 use super::snapshots::{self, Snapshot, Snapshots};
@@ -14,7 +14,6 @@ use super::standing::{Settled, Standing, Standings};
 use super::stream::{self, Pushed, Series, StreamWriter};
 use super::strict::Strict;
 use super::{deliveries, files, layout, recovery, retention};
-use crate::event::EventBlock;
 use crate::limits;
 use crate::segment::{Schema, Storage};
 use crate::time::Timestamp;
@@ -78,38 +77,6 @@ pub struct Recovery {
     pub flaws: Vec<Flaw>,
     /// Bytes that a crash left of blocks, which nobody was told of; they have been closed off.
     pub torn: u64,
-}
-
-/// What is to be durable together.
-#[derive(Debug, Default)]
-pub struct Group {
-    /// The run.
-    pub run: u32,
-    /// Inputs of all runs before it.
-    pub base: u64,
-    /// The position of the last input that was folded.
-    pub through: u64,
-    /// What of the inputs meant something.
-    pub inputs: KeptInputs,
-    /// The events that were raised.
-    pub blocks: Vec<Arc<EventBlock>>,
-    /// How far files had been read that some of the inputs are from.
-    pub marks: Vec<Mark>,
-    /// Sequence numbers of the first event of each block that has been laid out.
-    firsts: Vec<u64>,
-    inputs_laid_out: bool,
-}
-
-impl Group {
-    /// A group with nothing in it, of a run with so many inputs before it, that reaches through a position.
-    pub fn new(run: u32, base: u64, through: u64) -> Self {
-        Self { run, base, through, ..Self::default() }
-    }
-
-    /// The blocks of events with the sequence number of the first event of each, once they are committed.
-    pub fn committed(&mut self) -> impl Iterator<Item = (u64, Arc<EventBlock>)> {
-        self.firsts.drain(..).zip(self.blocks.drain(..))
-    }
 }
 
 /// An open journal.

@@ -309,7 +309,7 @@ impl Work {
         let run = self.desk.stamp.run;
         let group = self.group.get_or_insert_with(|| Group::new(run, base, through));
         group.through = through;
-        group.blocks.extend(events);
+        events.into_iter().for_each(|block| group.add(block));
         if group.inputs.is_empty() {
             std::mem::swap(&mut group.inputs, &mut inputs);
         } else {
