@@ -21,7 +21,7 @@ mod support {
 
 use correlator::flood::{self, Amount, Destination, Place, SceneOptions, Source};
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -35,6 +35,8 @@ struct Scale {
     records: usize,
     journal_records: u64,
     sources: &'static [u64],
+    /// Attackers in each second of a simulated day.
+    attackers: u32,
 }
 
 const MEASURED: Scale = Scale {
@@ -42,8 +44,10 @@ const MEASURED: Scale = Scale {
     records: 2_000_000,
     journal_records: 6_000_000,
     sources: &[1_000, 10_000, 100_000, 1_000_000],
+    attackers: 100,
 };
-const TRIED: Scale = Scale { connections: 50, records: 2_000, journal_records: 2_000, sources: &[10, 100] };
+const TRIED: Scale =
+    Scale { connections: 50, records: 2_000, journal_records: 2_000, sources: &[10, 100], attackers: 1 };
 
 fn main() {
     let scale = if std::env::args().any(|word| word == "--bench") { MEASURED } else { TRIED };
@@ -52,6 +56,7 @@ fn main() {
     storm(&scale);
     by_sources(&scale);
     by_cores(&scale);
+    day(&scale);
     start(&scale);
 }
 
@@ -138,12 +143,15 @@ fn storm(scale: &Scale) {
         SceneOptions { sshd_percent: 100, logins_percent: 0, sources: 5_000, ..SceneOptions::default() };
     let stream = Load::of(options).stream(scale.records);
     let home = tempfile::tempdir().unwrap();
-    let (mut child, address) = serve(home.path(), &[], Stdio::null());
+    let set = ["server.durability=events", "apps.bench.handlers=['archive']", "handlers.archive.type=csv"];
+    let (mut child, address) = serve(home.path(), &set, Stdio::null());
     let mut socket = TcpStream::connect(address).unwrap();
     socket.write_all(&stream).unwrap();
     drop(socket);
     let cpu = end(&mut child) * 1e6 / scale.records as f64;
-    println!("serve, a storm of guesses from 5,000 addresses: {cpu:.3} µs of CPU a record");
+    println!(
+        "serve, events durable, CSV, a storm of guesses from 5,000 addresses: {cpu:.3} µs of CPU a record"
+    );
 }
 
 fn by_sources(scale: &Scale) {
@@ -164,6 +172,50 @@ fn by_cores(scale: &Scale) {
     let [one, two, more] = seconds.map(|(cores, workers)| replay(&capture, cores, workers).1);
     println!("replay on two cores: {:.2} times as fast as on one", one / two);
     println!("and with a second worker: {:.2} times as fast as with one", two / more);
+}
+
+/// A day, by the times of its records, in which each attacker tries one name from an address of its own and goes.
+fn day(scale: &Scale) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+        .args(["replay", "--format", "json", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    let (mut attacker, mut hours) = (0_u32, Vec::new());
+    for hour in 0..24 {
+        for second in 0..3600 {
+            let mut stream = Vec::new();
+            let (minute, second) = (second / 60, second % 60);
+            for _ in 0..scale.attackers {
+                attacker += 1;
+                // An odd factor gives each number another: addresses that never come again, all over the Internet.
+                let address = Ipv4Addr::from_bits(attacker.wrapping_mul(0x9E37_79B1));
+                let (user, port) = (attacker % 5_000, 1024 + attacker % 60_000);
+                for text in [
+                    format!("Invalid user u{user} from {address} port {port}"),
+                    format!("Failed password for invalid user u{user} from {address} port {port} ssh2"),
+                    format!("Connection closed by invalid user u{user} {address} port {port} [preauth]"),
+                ] {
+                    let (host, pid) = (attacker % 200, attacker % 4_000_000);
+                    let time = format!("2026-11-25T{hour:02}:{minute:02}:{second:02}Z");
+                    let record = format!("<38>1 {time} web{host} sshd {pid} - - {text}");
+                    write!(stream, "{} {record}", record.len()).unwrap();
+                }
+            }
+            pipe.write_all(&stream).unwrap();
+        }
+        // What is under way then is a part of a second.
+        hours.push(memory(&child));
+    }
+    drop(pipe);
+    ended(&mut child);
+    let (first, most) = (hours[0], hours.iter().copied().fold(0.0, f64::max));
+    println!(
+        "a day of {attacker} addresses, three records each: {first:.0} MiB after an hour, {:.0} at its end, {most:.0} at most",
+        hours[23]
+    );
 }
 
 fn capture(home: &Path, options: SceneOptions, records: usize) -> std::path::PathBuf {

@@ -30,7 +30,7 @@ use std::process::Command;
 /// Where `benches/peers/install` puts things.
 const UNPACKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peers");
 
-const PEERS: [Peer; 5] = [
+const PEERS: [Peer; 6] = [
     Peer { name: "reading and throwing away (socat)", command: socat, is_done: |_, _| true },
     Peer {
         name: "correlator, events durable",
@@ -40,6 +40,12 @@ const PEERS: [Peer; 5] = [
     Peer {
         name: "correlator, observations durable",
         command: |home, port| correlator(home, port, "observations"),
+        is_done: rows,
+    },
+    // As the others work, which sync nothing.
+    Peer {
+        name: "correlator, nothing durable",
+        command: |home, port| correlator(home, port, "none"),
         is_done: rows,
     },
     Peer { name: "syslog-ng", command: syslog_ng, is_done: lines },
