@@ -142,7 +142,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     live.stop_and(|| {
         backend.runtime().block_on(shed::tell_rest(&ending.notices, backend.errands().as_ref()));
     });
-    rejects.finish(limits::LAST_WORD_TIME);
+    rejects.finish(rejects.flush(), limits::LAST_WORD_TIME);
     let (totals, is_final) = backend.finish();
     if !ending.is_mine() {
         // The other thread is about to end the process.

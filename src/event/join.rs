@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 impl EventBlock {
     /// Appends the events of another block of the same run; whether it is of the same run.
+    #[must_use]
     pub fn append(&mut self, other: &Self) -> bool {
         if !Arc::ptr_eq(self.stamp(), other.stamp()) && self.stamp() != other.stamp() {
             return false;

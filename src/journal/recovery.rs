@@ -10,7 +10,9 @@ use super::standing::{Standing, Standings};
 use super::stream::Resume;
 use super::tail::{Tail, first_block, tail};
 use super::{deliveries, files, schema};
-use crate::segment::{Damage, Entry, Fault, FileKind, HeaderError, OpenError, Schema, Segment, Step};
+use crate::segment::{
+    Damage, Entry, Fault, FileHeader, FileKind, HeaderError, OpenError, Schema, Segment, Step,
+};
 use crate::time::Timestamp;
 use std::path::{Path, PathBuf};
 
@@ -191,6 +193,7 @@ pub(super) fn resume(
     }
     let Tail { end, last_flush, torn, is_ended } = tail(&segment);
     let size = segment.bytes().len() as u64;
-    let resume = Resume { part, salt: segment.header().salt, end, last_flush, size, torn };
+    let FileHeader { format, salt, .. } = *segment.header();
+    let resume = Resume { part, format, salt, end, last_flush, size, torn };
     Ok((next, (!is_ended).then_some(resume)))
 }

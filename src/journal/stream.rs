@@ -88,7 +88,8 @@ impl StreamWriter {
             secure(&mut *file, &path, resume.last_flush..resume.end)?;
             let blocks = BlockEncoder::new(resume.salt, resume.end);
             writer.open = Some(Open { path, file, size: resume.size, blocks, ended: false, marked: false });
-            if resume.torn > 0 {
+            // What one of an older format may not hold goes into the next.
+            if resume.torn > 0 || resume.format != format(writer.series.kind) {
                 writer.end_segment(resume.torn)?;
                 writer.flush()?;
                 writer.open = None;
@@ -166,7 +167,7 @@ impl StreamWriter {
 
     fn header(&self) -> FileHeader {
         FileHeader {
-            format: if self.series.kind == EVENTS { EVENTS_FORMAT } else { FileHeader::FIRST_FORMAT },
+            format: format(self.series.kind),
             kind: self.series.kind,
             stream: self.series.stream,
             run: self.series.run,
@@ -229,6 +230,11 @@ impl StreamWriter {
     }
 }
 
+/// The format of the blocks that this version writes into segments of a kind.
+fn format(kind: FileKind) -> u16 {
+    if kind == EVENTS { EVENTS_FORMAT } else { FileHeader::FIRST_FORMAT }
+}
+
 /// Bytes that a block takes in a segment.
 pub(super) fn length<T: Schema>(block: &T) -> Result<u64, JournalError> {
     let mut blocks = BlockEncoder::new(0, 0);
@@ -256,6 +262,7 @@ fn secure(file: &mut dyn StorageFile, path: &Path, unsure: Range<u64>) -> Result
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Resume {
     pub(super) part: u32,
+    pub(super) format: u16,
     pub(super) salt: u64,
     /// Where the next block goes.
     pub(super) end: u64,

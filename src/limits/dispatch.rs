@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-/// Bytes of events up to which the small blocks of one commit are made one: some hundred events.
-pub const JOINED_EVENTS_SIZE: usize = 64 * 1024;
-
 /// Cool-downs that one handler keeps.
 pub const MAX_COOLDOWNS: usize = 64 * 1024;
 

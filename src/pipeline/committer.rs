@@ -395,6 +395,9 @@ impl Work {
         if std::mem::take(&mut self.is_full) {
             tracing::info!("there is room on the disk again: input is taken");
         }
+        if is_last {
+            return Ok(());
+        }
         self.write_snapshot(now)?;
         self.set_aside()?;
         self.keep_house(now)
@@ -469,6 +472,8 @@ impl Work {
     }
 
     fn close(mut self) -> Closed {
+        // From here on nobody answers.
+        self.reach.leave_word(self.present());
         let now = self.desk.clock.now();
         if let Err(error) = self.desk.journal.stop(self.desk.stamp.run, now) {
             self.fail(&error);

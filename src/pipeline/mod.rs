@@ -39,7 +39,7 @@ pub use pulse::{Pulse, Vitals};
 pub use reach::Reach;
 pub use recorder::CaptureThread;
 pub use recovery::{RecoverError, Recovered, recover};
-pub use rejects::{Discard, RejectFile};
+pub use rejects::{Discard, Flush, RejectFile};
 pub use sequencer::Sequencer;
 pub use worker::{RejectSink, Rejected};
 

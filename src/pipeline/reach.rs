@@ -17,7 +17,7 @@ pub struct Reach {
     quiet: AtomicU64,
     /// So many were folded into what is durable.
     durable: AtomicU64,
-    /// Where things stood lately.
+    /// Where things stood lately; events that were laid out and are not durable yet count as waiting.
     word: Mutex<Present>,
 }
 

@@ -56,6 +56,10 @@ struct Failing {
     why: String,
 }
 
+/// What [`RejectFile::flush`] asked for; nothing if there was no room to ask.
+#[derive(Debug)]
+pub struct Flush(Option<Receiver<()>>);
+
 #[derive(Debug)]
 enum Message {
     Line(Line),
@@ -120,12 +124,21 @@ impl RejectFile {
         }
     }
 
-    /// Waits until what was handed over is written, for so long at most, and tells what is left out: for the end of a server.
-    pub fn finish(&self, patience: Duration) {
-        let by = Instant::now() + patience;
+    /// Asks for what was handed over to be written.
+    pub fn flush(&self) -> Flush {
         let (tell, told) = bounded(1);
-        let is_asked = self.lines.send_deadline(Message::Flush(tell), by).is_ok();
-        if !is_asked || told.recv_deadline(by).is_err() {
+        Flush(self.lines.try_send(Message::Flush(tell)).is_ok().then_some(told))
+    }
+
+    /// Waits until what was asked for is done, for so long at most, and tells what is left out: for the end of a server.
+    pub fn finish(&self, asked: Flush, patience: Duration) {
+        let by = Instant::now() + patience;
+        let ask_now = || {
+            let (tell, told) = bounded(1);
+            self.lines.send_deadline(Message::Flush(tell), by).is_ok().then_some(told)
+        };
+        let is_done = asked.0.or_else(ask_now).is_some_and(|told| told.recv_deadline(by).is_ok());
+        if !is_done {
             for message in self.rest.try_iter() {
                 if let Message::Line(line) = message {
                     self.told.leave_out(line.frames);

@@ -60,7 +60,8 @@ impl fmt::Debug for Program {
 /// The identity of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileHeader {
-    /// The format of its blocks: a program that reads only older ones refuses it.
+    /// The format of its blocks: a program that reads only older ones refuses it. Kinds share the numbers: what is new in
+    /// any of them takes the next.
     pub format: u16,
     /// What it holds.
     pub kind: FileKind,

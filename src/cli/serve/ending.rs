@@ -100,8 +100,7 @@ impl Ending {
         if !self.is_mine() {
             return;
         }
-        let rejects = Arc::clone(&self.rejects);
-        let written = runtime.spawn_blocking(move || rejects.finish(limits::LAST_WORD_TIME));
+        let rejected = self.rejects.flush();
         let (totals, missing) = match &self.handlers {
             Handlers::Volatile(sink) => (sink.totals(), None),
             Handlers::Durable { dispatch, errands } => {
@@ -109,8 +108,8 @@ impl Ending {
                 (totals(dispatch, &self.before, &standings, next), Some(self.reach.missing()))
             }
         };
-        // It fails only by a panic, of which the log tells.
-        runtime.block_on(written).ok();
+        // What handlers deliver meanwhile is noted nowhere any more.
+        self.rejects.finish(rejected, limits::REJECTED_LAST_TIME);
         let exit = self.tell(why, missing, &totals);
         std::process::exit(i32::from(exit as u8));
     }

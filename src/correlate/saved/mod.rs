@@ -93,6 +93,17 @@ enum Part {
     Report(report::Saved),
 }
 
+impl Everything {
+    /// Bytes that its rows take in an archive.
+    fn size(&self) -> usize {
+        let modules = self.folded.modules.iter().map(|module| match &module.part {
+            Part::Sshd(saved) => saved.size(),
+            Part::Report(_) => 0,
+        });
+        modules.sum::<usize>() + self.hosts.size()
+    }
+}
+
 impl Correlator {
     /// Saves the whole state, in place of what `out` holds; its memory may serve from one time to the next. What is
     /// saved lies between two inputs.
@@ -100,6 +111,18 @@ impl Correlator {
     /// # Errors
     /// When the state is too large for an archive.
     pub fn save(&self, out: &mut AlignedVec) -> Result<(), SaveError> {
+        let everything = self.everything();
+        out.clear();
+        // What grows by doubling touches twice as much memory, and is copied each time. Of what is reserved, nothing is touched
+        // that is not used.
+        out.reserve(everything.size() + ROOM_FOR_THE_REST);
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.resize(PROLOGUE, 0);
+        to_bytes_in(&everything, out).map(drop).map_err(SaveError)
+    }
+
+    fn everything(&self) -> Everything {
         let modules = self.modules.iter().zip(&self.names).map(|(module, name)| Module {
             app: name.app.clone(),
             module: name.module.clone(),
@@ -117,19 +140,7 @@ impl Correlator {
             server_raised: self.server.raised(),
             modules: modules.collect(),
         };
-        let everything = Everything { folded, hosts: self.hosts.save() };
-        let sizes = everything.folded.modules.iter().map(|module| match &module.part {
-            Part::Sshd(saved) => saved.size(),
-            Part::Report(_) => 0,
-        });
-        out.clear();
-        // What grows by doubling touches twice as much memory, and is copied each time. Of what is reserved, nothing is touched
-        // that is not used.
-        out.reserve(sizes.sum::<usize>() + everything.hosts.size() + ROOM_FOR_THE_REST);
-        out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
-        out.resize(PROLOGUE, 0);
-        to_bytes_in(&everything, out).map(drop).map_err(SaveError)
+        Everything { folded, hosts: self.hosts.save() }
     }
 
     /// Restores what [`Correlator::save`] saved. Options are those of `apps`: a saved module that they do not name, or
@@ -193,4 +204,31 @@ fn unpack(version: u32, archive: &[u8]) -> Result<Everything, RestoreError> {
         return Ok(Everything { folded, hosts: hosts::Saved::default() });
     }
     rkyv::from_bytes(archive).map_err(RestoreError::Archive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::correlate::sshd::Options;
+    use crate::correlate::tests::lines::{app, block, fold, sshd};
+    use crate::detect::Kind;
+
+    #[test]
+    fn the_size_of_a_state_is_known_before_it_is_archived() {
+        let (apps, mut lines) = (app(Options::default()), Vec::new());
+        for n in 0..250_u16 {
+            let host: &'static str = format!("web{n}").leak();
+            let (line, users) = (sshd(host, n.into()), [format!("u{n}"), format!("v{n}")]);
+            let address: &'static str = format!("198.51.100.{n}").leak();
+            let client = (address, 1000 + n);
+            lines.extend(users.iter().map(|user| line.failed(user, client).times(3)));
+            lines.extend([line.accepted(&users[0], client), line.pam_opened(&users[0])]);
+            lines.push(line.says(Kind::ConnectionDropped).from(client).detail(0, "MaxStartups"));
+        }
+        let mut correlator = Correlator::new(&apps, Zone::UTC);
+        fold(&mut correlator, &lines, &[3], &mut block(&apps));
+        let (size, mut bytes) = (correlator.everything().size(), AlignedVec::new());
+        correlator.save(&mut bytes).unwrap();
+        assert!(size > 50_000 && (size..size + 2048).contains(&bytes.len()), "{size} of {}", bytes.len());
+    }
 }

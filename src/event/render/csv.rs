@@ -5,8 +5,8 @@
 //! within the item of a list, or before what would begin a formula; a backslash that already stands before such a form becomes
 //! `\x5c`.
 //!
-//! Text, of a list each item, that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@`, in their full-width forms
-//! too, a tab or a carriage return, gets a leading `'`. So does text that begins with such a mark already: taking away one
+//! Text, of a list each item, that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@`, in
+//! their full-width forms too, a tab or a carriage return, gets a leading `'`. So does text that begins with such a mark already: taking away one
 //! `'` before any of these characters, once the escapes are undone, gives back what came in.
 //!
 //! Nearly no cell needs quotes: those that do are made by the csv crate, as is the row that names the columns.

@@ -1,8 +1,9 @@
 //! What once went wrong with a journal, and must not again.
 
 use super::*;
+use crate::journal::schema::PackedEvents;
 use crate::journal::standing::Settled;
-use crate::segment::{Disk, Segment};
+use crate::segment::{Disk, Schema, Segment, Step};
 use std::fs;
 use std::sync::Arc;
 
@@ -220,4 +221,40 @@ fn when_a_path_was_last_told_of_outlives_that_all_marks_are_written_anew() {
     let told = told(home.path());
     assert_eq!(told[0], ("/log".to_owned(), at(89)));
     assert!(told[1].1 > at(50) && told[1].1 < at(89), "{told:?}");
+}
+
+/// An earlier version passes over blocks whose tag it does not know, and refuses a format that it does not know.
+#[test]
+fn packed_events_stand_in_no_segment_of_a_version_that_does_not_know_them() {
+    let home = tempfile::tempdir().unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/data-2");
+    copy(&golden, home.path());
+    let mut opened = open(home.path(), Options { events_segment: 4096, ..Options::default() });
+    opened.commit(opened.base + 1..opened.base + 3, at(2_000_000_001));
+    let formats: Vec<_> = files::segments(&layout::rooms(home.path())[1])
+        .unwrap()
+        .into_iter()
+        .map(|(_, path)| {
+            let segment = Segment::open(&path).unwrap();
+            let is_packed =
+                |step: &Step| matches!(step, Step::Block(entry) if entry.tag == PackedEvents::TAG);
+            (segment.header().format, segment.steps().iter().any(is_packed))
+        })
+        .collect();
+    assert_eq!(formats, [(1, false), (2, true)]);
+    let inputs = files::segments(&layout::rooms(home.path())[0]).unwrap();
+    assert_eq!(Segment::open(&inputs[0].1).unwrap().header().format, 1, "these are what they were");
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            fs::create_dir_all(&target).unwrap();
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
 }

@@ -2,23 +2,28 @@
 
 use super::{Committer, Desk, Errand, Present};
 use crate::dispatch::{self, DurableDispatch, Office};
-use crate::event::Stamp;
+use crate::event::{EventBlock, Head, Kind, Severity, Stamp};
 use crate::ingest::tls::Expiring;
 use crate::journal::{Audit, EventReader, Identity, Journal, Options, Page, Settled, Standings, State};
 use crate::limits;
 use crate::pipeline::{EventSink, Folded};
 use crate::segment::{Disk, Storage, StorageFile};
 use crate::time::{SystemClock, Timestamp};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot};
 
-/// A disk on which so many writes find no room, once that is asked for.
+/// A disk on which so many writes find no room, once that is asked for, and whose syncs pass a gate, if it has one.
 #[derive(Clone, Debug, Default)]
-struct Tight(Arc<AtomicU32>);
+struct Tight(Arc<AtomicU32>, Arc<OnceLock<Gate>>);
+
+/// Tells of each that comes, and holds it until it may go on.
+#[derive(Debug)]
+struct Gate(Sender<()>, Receiver<()>);
 
 impl Tight {
     fn refuses(&self) -> bool {
@@ -65,6 +70,11 @@ impl StorageFile for TightFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        if let Some(Gate(came, go)) = self.1.1.get() {
+            // Without anybody at it, it is open.
+            came.send(()).ok();
+            go.recv().ok();
+        }
         self.0.sync()
     }
 }
@@ -199,4 +209,56 @@ fn word_is_left_where_things_stand() {
     committer.join();
     let word = reach.word();
     assert_eq!((word.next, word.standings.contains_key("h")), (1, true));
+}
+
+#[test]
+fn where_things_stood_at_the_end_is_known_when_nobody_answers_any_more() {
+    let home = tempfile::tempdir().unwrap();
+    let (desk, errands) = desk(home.path(), &Tight::default());
+    let (committer, sink) = Committer::start(desk).unwrap();
+    let reach = sink.reach().unwrap();
+    // Once the second is answered, word has been left, and is not again for a while.
+    ask(&errands, Errand::Tell);
+    ask(&errands, Errand::Tell);
+    let (state, time) = (State::Delivered, Timestamp::EPOCH);
+    let delivered = Settled { handler: "h".into(), events: 0..1, state, attempts: 1, time, note: None };
+    errands.blocking_send(Errand::Settle(vec![delivered])).unwrap();
+    ask(&errands, Errand::Tell);
+    drop((sink, errands));
+    let closed = committer.join();
+    let count = |standings: &Standings| standings["h"].count(State::Delivered);
+    assert_eq!((count(&closed.standings), count(&reach.word().standings)), (1, 1));
+}
+
+#[test]
+fn small_blocks_that_wait_for_a_commit_are_one_block_then() {
+    let home = tempfile::tempdir().unwrap();
+    let disk = Tight::default();
+    let (desk, _errands) = desk(home.path(), &disk);
+    let stamp = Arc::clone(&desk.stamp);
+    let ((came, comes), (lets, go)) = (bounded(0), bounded(0));
+    disk.1.set(Gate(came, go)).unwrap();
+    let (committer, mut sink) = Committer::start(desk).unwrap();
+    comes.recv().unwrap();
+    for number in 1..4 {
+        let (kind, severity, time) = (Kind::SSHDLoginFailed, Severity::Notice, Timestamp::EPOCH);
+        let mut block = EventBlock::new(Arc::clone(&stamp));
+        block.push(Head { number, ordinal: 0, module: 0, kind, severity, time });
+        sink.offer(Folded {
+            events: Some(Arc::new(block)),
+            through: number,
+            frames: number,
+            ..Folded::default()
+        });
+    }
+    drop((comes, lets, sink));
+    committer.join();
+    let mut reader = EventReader::open(home.path(), 0).unwrap();
+    let mut lengths = Vec::new();
+    while let Some(page) = reader.next_page().unwrap() {
+        if let Page::Events { block, .. } = page {
+            lengths.push(block.len());
+        }
+    }
+    assert_eq!(lengths, [1, 3], "that the server has started, and what came while that was written");
 }

@@ -32,7 +32,8 @@ struct Scene {
 
 impl Scene {
     fn at(path: PathBuf) -> Self {
-        let (rejects, writer) = RejectFile::with_writer(path, Arc::new(Still));
+        let (rejects, mut writer) = RejectFile::with_writer(path, Arc::new(Still));
+        writer.open();
         let begin = writer.due - limits::REJECTED_RETRY;
         Self { rejects: Arc::new(rejects), writer, begin }
     }
@@ -77,7 +78,7 @@ fn frames_that_are_not_kept_are_counted_in_the_file() {
     let path = RejectFile::path(home.path());
     let rejects = Arc::new(RejectFile::open(path.clone(), Arc::new(Still)).unwrap());
     look_at(&rejects, &[junk(1, 4), junk(5, 8)]);
-    rejects.finish(Duration::from_secs(60));
+    rejects.finish(rejects.flush(), Duration::from_secs(60));
     let text = fs::read_to_string(path).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     let numbers: Vec<bool> = lines.iter().map(|line| line.contains(r#""number":"#)).collect();
@@ -106,7 +107,7 @@ fn a_disk_that_does_not_answer_holds_nobody_up_and_what_is_missing_is_counted() 
     assert_eq!(text.lines().count() as u64, room + 1);
     // It does not, at the end.
     look_at(&scene.rejects, &[junk(1, 2), junk(3, 8)]);
-    scene.rejects.finish(Duration::ZERO);
+    scene.rejects.finish(scene.rejects.flush(), Duration::ZERO);
     let trouble = scene.rejects.trouble().unwrap();
     assert!(trouble.ends_with(", 10 rejected frames are left out"), "{trouble}");
 }
@@ -168,10 +169,10 @@ fn what_is_missing_is_told_by_the_file_at_the_end_also_before_it_would_be_tried_
     symlink("/dev/full", &path).unwrap();
     let rejects = Arc::new(RejectFile::open(path.clone(), Arc::new(Still)).unwrap());
     look_at(&rejects, &[junk(1, 2)]);
-    rejects.finish(Duration::from_secs(60));
+    rejects.finish(rejects.flush(), Duration::from_secs(60));
     assert!(rejects.trouble().unwrap().contains(", 2 rejected frames are left out: "));
     fs::remove_file(&path).unwrap();
-    rejects.finish(Duration::from_secs(60));
+    rejects.finish(rejects.flush(), Duration::from_secs(60));
     assert_eq!(fs::read_to_string(path).unwrap(), format!("{{\"time\":\"{BEGIN}\",\"left_out\":2}}\n"));
 }
 

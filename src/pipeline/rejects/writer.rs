@@ -35,19 +35,13 @@ struct Open {
 }
 
 impl Writer {
-    /// Opens the file.
     pub(super) fn new(queue: Receiver<Message>, told: Arc<Told>, clock: Arc<dyn Clock>) -> Self {
-        let opened = Open::at(&told.path);
-        if let Err(error) = &opened {
-            let path = told.path.display();
-            tracing::error!(%path, %error, "rejected frames are not kept until the file can be opened");
-            *told.failing() = Some(Failing { tried: clock.now(), why: error.to_string() });
-        }
-        Self { queue, told, clock, open: opened.ok(), due: Instant::now() + limits::REJECTED_RETRY }
+        Self { queue, told, clock, open: None, due: Instant::now() }
     }
 
     /// Writes until no line can come any more.
     pub(super) fn run(mut self) {
+        self.open();
         loop {
             match self.queue.recv_deadline(self.due) {
                 Ok(message) => self.take(message, Instant::now()),
@@ -55,6 +49,19 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    /// Opens the file, for which only this thread waits.
+    pub(super) fn open(&mut self) {
+        match Open::at(&self.told.path) {
+            Ok(open) => self.open = Some(open),
+            Err(error) => {
+                let path = self.told.path.display();
+                tracing::error!(%path, %error, "rejected frames are not kept until the file can be opened");
+                *self.told.failing() = Some(Failing { tried: self.clock.now(), why: error.to_string() });
+            }
+        }
+        self.due = Instant::now() + limits::REJECTED_RETRY;
     }
 
     pub(super) fn take(&mut self, message: Message, now: Instant) {
