@@ -20,9 +20,11 @@ pub const MARK_INTERVAL: Duration = Duration::from_secs(1);
 /// Entries of one directory that are looked at for files to follow.
 pub const MAX_LISTED_FILES: usize = 64 * 1024;
 
-/// Directories that cannot be looked at of which each section of the configuration tells one by one, and below which alone
-/// it is in doubt, for each pattern, what is new after a restart.
+/// Directories that cannot be looked at of which each section of the configuration tells one by one.
 pub const MAX_TOLD_CLOSED: usize = 64;
+
+/// Directories that could not be looked at below which alone it is in doubt, for each pattern, what is new after a restart.
+pub const MAX_DOUBTS: usize = 64;
 
 /// Directories that cannot be looked at and are known, of one section.
 pub const MAX_CLOSED: usize = 4096;

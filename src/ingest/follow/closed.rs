@@ -24,8 +24,16 @@ pub(super) struct Closed {
     since_first: BTreeSet<PathBuf>,
     /// What was closed since the first look and has been opened by now, for the look that finds that.
     opened: BTreeSet<PathBuf>,
-    /// What was closed at the first look, and what it found open that was closed in a run before.
-    first: (BTreeSet<PathBuf>, BTreeSet<PathBuf>),
+    first: First,
+}
+
+/// What the first look found.
+#[derive(Debug, Default)]
+pub(super) struct First {
+    /// What was closed.
+    pub(super) closed: BTreeSet<PathBuf>,
+    /// What was open that was closed in a run before.
+    pub(super) opened: BTreeSet<PathBuf>,
 }
 
 impl Closed {
@@ -79,7 +87,8 @@ impl Closed {
         board.close(section, rest);
         self.rest = rest;
         if is_first {
-            self.first = (found.closed.keys().cloned().collect(), self.opened.clone());
+            self.first =
+                First { closed: found.closed.keys().cloned().collect(), opened: self.opened.clone() };
         }
         self.has_more = found.closes_more;
         self.now.clone_from(&found.closed);
@@ -95,8 +104,8 @@ impl Closed {
         self.has_more || path.ancestors().any(|above| self.now.contains_key(above))
     }
 
-    /// What was closed at the first look, and what it found open that was closed in a run before.
-    pub(super) fn first(&self) -> (&BTreeSet<PathBuf>, &BTreeSet<PathBuf>) {
-        (&self.first.0, &self.first.1)
+    /// What the first look found.
+    pub(super) fn first(&self) -> &First {
+        &self.first
     }
 }

@@ -230,8 +230,7 @@ impl Section {
                 _ = stop.wait_for(|stop| *stop) => return false,
             }
             if self.is_noted && !was_noted {
-                let (closed, listed) = self.closed.first();
-                let news = shared.environment.past.news(&shared.options.patterns, closed, listed);
+                let news = shared.environment.past.news(&shared.options.patterns, self.closed.first());
                 shared.environment.note(news).await;
             }
         }

@@ -8,6 +8,7 @@
 //! Invariant: where nothing is known of a run before, nothing is new.
 
 use super::backlogs;
+use super::closed::First;
 use super::pattern::Pattern;
 use crate::journal::{FileId, Mark, Place};
 use crate::limits;
@@ -100,24 +101,20 @@ impl Past {
     /// Those of these patterns that are not noted yet, to be noted, with what was closed when they were first looked for;
     /// and what is not in doubt any more, since it has been looked at, to be forgotten. A pattern of which too much was
     /// closed is not noted.
-    pub(super) fn news(
-        &self,
-        patterns: &[Pattern],
-        closed: &BTreeSet<PathBuf>,
-        listed: &BTreeSet<PathBuf>,
-    ) -> Vec<Mark> {
+    pub(super) fn news(&self, patterns: &[Pattern], first: &First) -> Vec<Mark> {
         let mut marks = Vec::new();
         for pattern in patterns.iter().filter(|pattern| !self.patterns.contains(pattern)) {
-            let doubts = closed.iter().filter(|path| pattern.reaches(path));
-            let doubts: Vec<_> = doubts.take(limits::MAX_TOLD_CLOSED + 1).collect();
-            if doubts.len() <= limits::MAX_TOLD_CLOSED {
+            let doubts = first.closed.iter().filter(|path| pattern.reaches(path));
+            let doubts: Vec<_> = doubts.take(limits::MAX_DOUBTS + 1).collect();
+            if doubts.len() <= limits::MAX_DOUBTS {
                 // Before the pattern: where there is no room for all of it, that is not noted either.
                 marks.extend(doubts.into_iter().map(|below| doubt(pattern, below)));
                 marks.push(note(pattern));
             }
         }
-        let is_over =
-            |(pattern, below): &&(Pattern, PathBuf)| patterns.contains(pattern) && listed.contains(below);
+        let is_over = |(pattern, below): &&(Pattern, PathBuf)| {
+            patterns.contains(pattern) && first.opened.contains(below)
+        };
         marks
             .extend(self.doubts.iter().filter(is_over).map(|(pattern, below)| forget(doubt(pattern, below))));
         marks
@@ -169,17 +166,17 @@ mod tests {
         let patterns =
             |texts: &[&str]| -> Vec<_> { texts.iter().map(|text| Pattern::parse(text).unwrap()).collect() };
         let followed = patterns(&["/var/log/*.log", "/srv/x"]);
-        let none = BTreeSet::new();
-        let noted = Past::default().news(&followed, &none, &none);
+        let none = First::default();
+        let noted = Past::default().news(&followed, &none);
         let past = Past::new(noted, BTreeMap::new());
         for (path, is_covered) in
             [("/var/log/new.log", true), ("/srv/x", true), ("/var/log/a/new.log", false), ("/srv/y", false)]
         {
             assert_eq!(past.covers(Path::new(path)), is_covered, "{path}");
         }
-        assert_eq!(past.news(&followed, &none, &none), []);
+        assert_eq!(past.news(&followed, &none), []);
         let fewer = patterns(&["/srv/x", "/srv/y"]);
-        assert_eq!(past.news(&fewer, &none, &none).len(), 1);
+        assert_eq!(past.news(&fewer, &none).len(), 1);
         let [gone] = &past.gone(&fewer)[..] else { panic!("one is not followed any more") };
         assert_eq!((gone.path.as_path(), gone.place), (Path::new("followed:/var/log/*.log"), None));
     }
@@ -189,8 +186,8 @@ mod tests {
         let patterns = ["/var/log/*/*.log", "/srv/x"].map(|text| Pattern::parse(text).unwrap());
         let strange = OsStr::from_bytes(b"/var/log/odd:\xFF");
         let closed = BTreeSet::from(["/var/log/private".into(), strange.into()]);
-        let none = BTreeSet::new();
-        let noted = Past::default().news(&patterns, &closed, &none);
+        let first = First { closed: closed.clone(), ..First::default() };
+        let noted = Past::default().news(&patterns, &first);
         assert_eq!(noted.len(), 4);
         let past = Past::new(noted.clone(), BTreeMap::new());
         assert_eq!(past.doubts(&patterns), closed);
@@ -198,18 +195,18 @@ mod tests {
         assert!(covers(&past, "/var/log/web/a.log") && covers(&past, "/var/log/private2/a.log"));
         assert!(!covers(&past, "/var/log/private/a.log") && !past.covers(&Path::new(strange).join("a.log")));
         assert!(covers(&past, "/srv/x"));
-        assert_eq!(past.news(&patterns, &closed, &none), [], "it is noted");
-        let [over] = &past.news(&patterns, &none, &BTreeSet::from([strange.into()]))[..] else {
-            panic!("one was looked at")
-        };
+        assert_eq!(past.news(&patterns, &first), [], "it is noted");
+        let first = First { opened: BTreeSet::from([strange.into()]), ..First::default() };
+        let [over] = &past.news(&patterns, &first)[..] else { panic!("one was looked at") };
         let over = Mark { place: Some(Place::default()), ..over.clone() };
         let rest = noted.iter().filter(|mark| **mark != over).cloned().collect();
         let past = Past::new(rest, BTreeMap::new());
         assert!(!covers(&past, "/var/log/private/a.log") && past.covers(&Path::new(strange).join("a.log")));
         assert_eq!(past.gone(&[]).len(), 3, "nothing of it is left");
 
-        let many = (0..=limits::MAX_TOLD_CLOSED).map(|number| format!("/var/log/{number}").into()).collect();
-        let [mark] = &Past::default().news(&patterns, &many, &none)[..] else { panic!("the other pattern") };
+        let many = (0..=limits::MAX_DOUBTS).map(|number| format!("/var/log/{number}").into()).collect();
+        let first = First { closed: many, ..First::default() };
+        let [mark] = &Past::default().news(&patterns, &first)[..] else { panic!("the other pattern") };
         assert_eq!(mark.path, Path::new("followed:/srv/x"));
     }
 }
