@@ -99,24 +99,33 @@ impl Past {
     }
 
     /// Those of these patterns that are not noted yet, to be noted, with what was closed when they were first looked for;
-    /// and what is not in doubt any more, since it has been looked at, to be forgotten. A pattern of which too much was
-    /// closed is not noted.
+    /// and what is not in doubt any more, since it has been looked at, to be forgotten, in place of which what is closed
+    /// below it is in doubt. A pattern of which too much was closed is not noted, and nothing of it is forgotten.
     pub(super) fn news(&self, patterns: &[Pattern], first: &First) -> Vec<Mark> {
         let mut marks = Vec::new();
-        for pattern in patterns.iter().filter(|pattern| !self.patterns.contains(pattern)) {
-            let doubts = first.closed.iter().filter(|path| pattern.reaches(path));
-            let doubts: Vec<_> = doubts.take(limits::MAX_DOUBTS + 1).collect();
-            if doubts.len() <= limits::MAX_DOUBTS {
-                // Before the pattern: where there is no room for all of it, that is not noted either.
-                marks.extend(doubts.into_iter().map(|below| doubt(pattern, below)));
+        for pattern in patterns {
+            let is_noted = self.patterns.contains(pattern);
+            let doubts = self.doubts.iter().filter(|(doubted, _)| doubted == pattern).map(|(_, below)| below);
+            let (over, kept): (BTreeSet<_>, BTreeSet<_>) =
+                doubts.partition(|below| first.opened.contains(*below));
+            let is_new = |path: &&PathBuf| {
+                pattern.reaches(path)
+                    && !kept.contains(path)
+                    && (!is_noted || over.iter().any(|over| path.starts_with(over)))
+            };
+            let room = limits::MAX_DOUBTS.saturating_sub(kept.len());
+            let closed: Vec<_> = first.closed.iter().filter(is_new).take(room + 1).collect();
+            if closed.len() > room {
+                continue;
+            }
+            // Before the pattern: where there is no room for all of it, that is not noted either. And before what is
+            // forgotten, so that nothing is new in between.
+            marks.extend(closed.into_iter().map(|below| doubt(pattern, below)));
+            if !is_noted {
                 marks.push(note(pattern));
             }
+            marks.extend(over.into_iter().map(|below| forget(doubt(pattern, below))));
         }
-        let is_over = |(pattern, below): &&(Pattern, PathBuf)| {
-            patterns.contains(pattern) && first.opened.contains(below)
-        };
-        marks
-            .extend(self.doubts.iter().filter(is_over).map(|(pattern, below)| forget(doubt(pattern, below))));
         marks
     }
 
@@ -208,5 +217,27 @@ mod tests {
         let first = First { closed: many, ..First::default() };
         let [mark] = &Past::default().news(&patterns, &first)[..] else { panic!("the other pattern") };
         assert_eq!(mark.path, Path::new("followed:/srv/x"));
+    }
+
+    #[test]
+    fn what_is_closed_below_what_was_opened_takes_its_place() {
+        let patterns = ["/srv/*/*/*.log"].map(|text| Pattern::parse(text).unwrap());
+        let [old, other] = ["/srv/web", "/srv/mail"].map(PathBuf::from);
+        let first = First { closed: BTreeSet::from([old.clone(), other.clone()]), ..First::default() };
+        let past = Past::new(Past::default().news(&patterns, &first), BTreeMap::new());
+        let after = |count: usize| {
+            let within = (0..count).map(|number| old.join(number.to_string()));
+            let elsewhere = ["/srv/mail", "/srv/db", "/srv/web/a/b/c"].map(PathBuf::from);
+            let (closed, opened) = (within.chain(elsewhere).collect(), BTreeSet::from([old.clone()]));
+            past.news(&patterns, &First { closed, opened })
+        };
+        let of = |mark: &Mark| (doubt_of(mark).unwrap().1, mark.place.is_some());
+        let inner = |name| (old.join(name), true);
+        assert_eq!(
+            after(2).iter().map(of).collect::<Vec<_>>(),
+            [inner("0"), inner("1"), (old.clone(), false)]
+        );
+        assert_eq!(after(limits::MAX_DOUBTS - 1).len(), limits::MAX_DOUBTS, "one is left of before");
+        assert_eq!(after(limits::MAX_DOUBTS), [], "there would be too much");
     }
 }

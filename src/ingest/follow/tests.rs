@@ -3,6 +3,7 @@
 use super::*;
 use crate::ingest::intake::Sink;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -60,6 +61,11 @@ impl Following {
         while section.tasks.join_next().await.is_some() {}
         (self.bookmarks.take(u64::MAX), self.sink.0.load(Ordering::Relaxed))
     }
+}
+
+/// Adds a line to a file.
+fn append(path: &Path) {
+    fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"news\n").unwrap();
 }
 
 /// Looks until something is so.
@@ -158,6 +164,44 @@ async fn what_is_new_after_a_restart_is_in_doubt_only_below_what_was_closed() {
         look_until(&mut section, &mut watch, is_read).await;
         let (marks, lines) = following.marks(section).await;
         assert_eq!(lines, usize::from(run > 0), "run {run}: the news, and nothing else");
+        noted.extend(marks.into_iter().map(|mark| ((mark.path.clone(), mark.id), mark)));
+        noted.retain(|_, mark| mark.place.is_some());
+    }
+}
+
+#[tokio::test]
+async fn what_is_still_closed_below_what_was_opened_is_no_news_after_the_next_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let (private, inner) = (home.path().join("private"), home.path().join("private/inner"));
+    std::os::unix::fs::symlink("private", &private).unwrap();
+    let mut noted = BTreeMap::new();
+    for (run, files, news) in [(0, 0, 0), (1, 0, 0), (2, 1, 1), (3, 2, 2)] {
+        match run {
+            1 => {
+                fs::remove_file(&private).unwrap();
+                fs::create_dir(&private).unwrap();
+                std::os::unix::fs::symlink("inner", &inner).unwrap();
+            }
+            2 => {
+                fs::remove_file(&inner).unwrap();
+                fs::create_dir(&inner).unwrap();
+                fs::write(inner.join("a.log"), "years\nof\nhistory\n").unwrap();
+            }
+            3 => fs::write(inner.join("b.log"), "news\n").unwrap(),
+            _ => {}
+        }
+        let past = Past::new(noted.values().cloned().collect(), BTreeMap::new());
+        let (mut section, board, following) = Following::after(past, home.path(), "private/*/*.log", 1000);
+        let mut watch = Watch::new("logs");
+        let known = || board.rows().iter().filter(|(_, row)| row.position.is_some()).count();
+        let lines = || following.sink.0.load(Ordering::Relaxed);
+        look_until(&mut section, &mut watch, |section| section.is_noted && known() == files).await;
+        if run >= 2 {
+            append(&inner.join("a.log"));
+        }
+        look_until(&mut section, &mut watch, |_| lines() >= news).await;
+        let (marks, lines) = following.marks(section).await;
+        assert_eq!(lines, news, "run {run}");
         noted.extend(marks.into_iter().map(|mark| ((mark.path.clone(), mark.id), mark)));
         noted.retain(|_, mark| mark.place.is_some());
     }
