@@ -1,7 +1,7 @@
 //! Floor 4: what patterns name and cannot be looked at: directories that cannot be listed, for want of permission above all.
 //!
 //! Invariant: what was closed at the first look is known until a look has found it open, since what comes to light in it then
-//! may have been there before; also while it is not there.
+//! may have been there before; also while it is not there, or empty.
 
 use super::board::Board;
 use super::pattern::Found;
@@ -56,7 +56,7 @@ impl Closed {
             let how = if is_open(&path) {
                 "nothing keeps this from being looked at any more"
             } else {
-                "what could not be looked at is not there"
+                "what could not be looked at is not there, or empty"
             };
             tracing::info!(path = %path.display(), "{how}");
             board.remove(&path);

@@ -144,7 +144,9 @@ impl Found {
         match entries(directory) {
             Ok((entries, is_cut)) => {
                 self.cut |= is_cut;
-                self.list(directory);
+                if !entries.is_empty() {
+                    self.list(directory);
+                }
                 entries.iter().map(DirEntry::file_name).collect()
             }
             Err(error) => {
@@ -159,7 +161,9 @@ impl Found {
     /// Whether a path names a file.
     fn has_file(&mut self, path: &Path) -> bool {
         let directory = path.parent().filter(|directory| self.doubtful.contains(*directory));
-        let directory = directory.filter(|directory| directory.is_dir());
+        let is_filled = |directory: &&Path| {
+            fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some_and(|entry| entry.is_ok()))
+        };
         match fs::metadata(path) {
             Ok(metadata) => {
                 [directory, Some(path)].into_iter().flatten().for_each(|path| self.list(path));
@@ -167,7 +171,7 @@ impl Found {
             }
             // A link to itself names nothing.
             Err(error) if is_absence(&error) || Errno::from_io_error(&error) == Some(Errno::LOOP) => {
-                directory.into_iter().for_each(|directory| self.list(directory));
+                directory.filter(is_filled).into_iter().for_each(|directory| self.list(directory));
                 false
             }
             Err(error) if path.is_symlink() => {
@@ -192,7 +196,8 @@ impl Found {
         }
     }
 
-    /// Notes what has been looked at, if that could not be before.
+    /// Notes what has been looked at, if that could not be before. Not an empty directory: it may be what is left where a
+    /// file system is not mounted, and what was hidden before comes to light later.
     fn list(&mut self, path: &Path) {
         if self.doubtful.contains(path) {
             self.listed.insert(path.to_owned());
@@ -310,6 +315,24 @@ mod tests {
             for ((path, why), (name, says)) in closed.iter().zip(expected) {
                 assert!(path.ends_with(name) && why.starts_with(says), "{pattern}: {closed:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_directory_in_doubt_has_been_looked_at_once_there_was_something_in_it() {
+        let home = tempfile::tempdir().unwrap();
+        let within =
+            |names: &[&str]| names.iter().map(|name| home.path().join(name)).collect::<BTreeSet<_>>();
+        for directory in ["empty", "other", "log"] {
+            fs::create_dir(home.path().join(directory)).unwrap();
+        }
+        fs::write(home.path().join("other/file"), "").unwrap();
+        fs::write(home.path().join("log/a.log"), "").unwrap();
+        for pattern in ["{empty,other,log,gone}/*.log", "*/a.log"] {
+            let doubtful = within(&["empty", "other", "log", "gone"]);
+            let mut found = Found { doubtful, ..Found::default() };
+            Pattern::parse(&format!("{}/{pattern}", home.path().display())).unwrap().find(&mut found);
+            assert_eq!(found.listed, within(&["other", "log"]), "{pattern}");
         }
     }
 

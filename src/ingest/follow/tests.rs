@@ -208,6 +208,29 @@ async fn what_is_still_closed_below_what_was_opened_is_no_news_after_the_next_re
 }
 
 #[tokio::test]
+async fn what_is_mounted_again_is_no_news_though_an_empty_directory_was_there_meanwhile() {
+    let home = tempfile::tempdir().unwrap();
+    let mount = home.path().join("mount");
+    std::os::unix::fs::symlink("mount", &mount).unwrap();
+    let (mut section, board, following) = Following::of(home.path(), "mount/*.log", 1000);
+    let mut watch = Watch::new("logs");
+    assert!(section.look(&mut watch).await);
+    fs::remove_file(&mount).unwrap();
+    fs::create_dir(&mount).unwrap();
+    look_until(&mut section, &mut watch, |_| board.rows().is_empty()).await;
+    assert!(section.look(&mut watch).await);
+    fs::write(mount.join("a.log"), "years\nof\nhistory\n").unwrap();
+    let known = || board.rows().iter().filter(|(_, row)| row.position.is_some()).count();
+    look_until(&mut section, &mut watch, |_| known() == 1).await;
+    append(&mount.join("a.log"));
+    // What is made once it has been looked at is new.
+    fs::write(mount.join("b.log"), "news\n").unwrap();
+    look_until(&mut section, &mut watch, |_| known() == 2 && following.sink.0.load(Ordering::Relaxed) >= 2)
+        .await;
+    assert_eq!(following.end(section).await, (1, 2));
+}
+
+#[tokio::test]
 async fn of_many_directories_that_are_closed_the_rest_is_counted() {
     let home = tempfile::tempdir().unwrap();
     for number in 0..limits::MAX_TOLD_CLOSED + 3 {
