@@ -37,8 +37,8 @@ pub(super) struct Found {
     pub(super) targets: BTreeMap<PathBuf, PathBuf>,
     /// Whether there was more than is looked at.
     pub(super) cut: bool,
-    /// The directories that cannot be listed or looked into, and the links that cannot be followed, with the reason; as
-    /// many as are known.
+    /// The directories that cannot be listed or looked into, and the links and files that cannot be looked at, with the
+    /// reason; as many as are known.
     pub(super) closed: BTreeMap<PathBuf, String>,
     /// Whether there were more of these.
     pub(super) closes_more: bool,
@@ -174,14 +174,14 @@ impl Found {
                 directory.filter(is_filled).into_iter().for_each(|directory| self.list(directory));
                 false
             }
-            Err(error) if path.is_symlink() => {
-                self.close(path, error.to_string());
-                false
-            }
-            // Told once of a directory, however many files it has.
-            Err(error) => {
+            // What may not be searched is the directory: told once, however many files it has.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !path.is_symlink() => {
                 let why = format!("what is in it cannot be looked at: {error}");
                 path.parent().into_iter().for_each(|above| self.close(above, why.clone()));
+                false
+            }
+            Err(error) => {
+                self.close(path, error.to_string());
                 false
             }
         }
@@ -316,6 +316,43 @@ mod tests {
                 assert!(path.ends_with(name) && why.starts_with(says), "{pattern}: {closed:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_looked_at_closes_nothing_beside_it() {
+        let home = tempfile::tempdir().unwrap();
+        let mut directory = home.path().join("short");
+        while directory.as_os_str().len() < 3900 {
+            directory.push("d".repeat(100));
+        }
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("a.log"), "").unwrap();
+        fs::write(directory.join("b".repeat(80)), "").unwrap();
+        // A path that is too long for the system, though the file is there.
+        let top = home.path().join("s".repeat(100));
+        fs::rename(home.path().join("short"), &top).unwrap();
+        let directory = top.join(directory.strip_prefix(home.path().join("short")).unwrap());
+        let mut found = Found::default();
+        Pattern::parse(&format!("{}/*", directory.display())).unwrap().find(&mut found);
+        let closed: Vec<_> = found.closed.keys().collect();
+        assert_eq!(closed, [&directory.join("b".repeat(80))], "{:?}", found.closed.values());
+        assert_eq!(found.paths, BTreeSet::from([directory.join("a.log")]));
+    }
+
+    #[test]
+    fn of_what_is_closed_so_much_is_known_and_whether_there_is_more() {
+        let mut found = Found::default();
+        let path = |number: usize| PathBuf::from(format!("/{number}"));
+        for (number, has_more) in (0..limits::MAX_CLOSED).map(|number| (number, false)).chain([
+            (0, false),
+            (limits::MAX_CLOSED, true),
+            (0, true),
+        ]) {
+            found.close(&path(number), "why".to_owned());
+            assert_eq!(found.closes_more, has_more, "{number}");
+        }
+        assert_eq!(found.closed.len(), limits::MAX_CLOSED);
+        assert!(!found.closed.contains_key(&path(limits::MAX_CLOSED)));
     }
 
     #[test]
