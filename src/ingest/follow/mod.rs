@@ -152,8 +152,8 @@ struct Section {
     tasks: JoinSet<(PathBuf, PathPast)>,
     /// How many files the first look found: what is there then was there before.
     first: Option<u32>,
-    /// The files of the first look that could not be followed then.
-    late: BTreeSet<PathBuf>,
+    /// The files that are not new and could not be followed when they were found, and whether they were hidden before.
+    late: BTreeMap<PathBuf, bool>,
     /// What patterns name and cannot be looked at.
     closed: Closed,
     /// Whether the first look left out files: nobody can tell later which were there before.
@@ -184,7 +184,7 @@ impl Section {
             seen: BTreeMap::new(),
             tasks: JoinSet::new(),
             first: None,
-            late: BTreeSet::new(),
+            late: BTreeMap::new(),
             closed,
             is_short: false,
             is_noted: false,
@@ -258,19 +258,20 @@ impl Section {
         found.closed.retain(|path, _| !self.tails.contains_key(path));
         self.is_short |= is_first && (found.cut || found.closes_more);
         self.closed.set(&found, is_first, name, &environment.board);
-        self.late.retain(|path| found.paths.contains(path) || self.closed.hides(path));
+        self.late.retain(|path, _| found.paths.contains(path) || self.closed.hides(path));
         for path in found.paths.into_iter().filter(|path| !self.tails.contains_key(path)).collect::<Vec<_>>()
         {
-            let was_hidden = self.closed.has_hidden(&path);
+            let late = self.late.remove(&path);
+            let was_hidden = late.unwrap_or_else(|| self.closed.has_hidden(&path));
+            let was_there = is_first || late.is_some() || was_hidden;
             let Ok(permit) = Arc::clone(&environment.files).try_acquire_owned() else {
                 left_out += 1;
                 self.is_short |= is_first;
-                if is_first || was_hidden {
-                    self.late.insert(path);
+                if was_there {
+                    self.late.insert(path, was_hidden);
                 }
                 continue;
             };
-            let was_there = is_first || self.late.remove(&path) || was_hidden;
             let begin = match &self.shared.options {
                 _ if !was_there || environment.past.covers(&path) => Begin::Start,
                 _ if keeps_backlog => Begin::Backlog,

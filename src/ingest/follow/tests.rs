@@ -3,7 +3,7 @@
 use super::*;
 use crate::ingest::intake::Sink;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -228,6 +228,77 @@ async fn what_is_mounted_again_is_no_news_though_an_empty_directory_was_there_me
     look_until(&mut section, &mut watch, |_| known() == 2 && following.sink.0.load(Ordering::Relaxed) >= 2)
         .await;
     assert_eq!(following.end(section).await, (1, 2));
+}
+
+/// What the threads of a runtime log that this runs in.
+fn logged(test: impl Future<Output = ()>) -> String {
+    let mut file = tempfile::tempfile().unwrap();
+    let writer = Arc::new(file.try_clone().unwrap());
+    let log = tracing::Dispatch::new(tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish());
+    let of_thread = log.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .on_thread_start(move || std::mem::forget(tracing::dispatcher::set_default(&of_thread)))
+        .build()
+        .unwrap();
+    tracing::dispatcher::with_default(&log, || runtime.block_on(test));
+    let mut text = String::new();
+    file.rewind().unwrap();
+    file.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn of_a_file_that_came_to_light_and_found_no_room_a_warning_says_what_is_passed_over() {
+    let home = tempfile::tempdir().unwrap();
+    let [private, behind] = ["private", "behind"].map(|name| home.path().join(name));
+    fs::create_dir(&behind).unwrap();
+    fs::write(behind.join("a.log"), "years\nof\nhistory\n").unwrap();
+    std::os::unix::fs::symlink("private", &private).unwrap();
+    let log = logged(async {
+        let (mut section, board, following) = Following::of(home.path(), "private/*.log", 0);
+        let files = Arc::clone(&section.shared.environment.files);
+        let mut watch = Watch::new("logs");
+        assert!(section.look(&mut watch).await);
+        fs::remove_file(&private).unwrap();
+        fs::rename(&behind, &private).unwrap();
+        look_until(&mut section, &mut watch, |section| !section.late.is_empty()).await;
+        // The look that finds it open is over.
+        assert!(section.look(&mut watch).await);
+        files.add_permits(1);
+        let known = || board.rows().iter().any(|(_, row)| row.position.is_some());
+        look_until(&mut section, &mut watch, |_| known()).await;
+        append(&private.join("a.log"));
+        look_until(&mut section, &mut watch, |_| following.sink.0.load(Ordering::Relaxed) > 0).await;
+        assert_eq!(following.end(section).await.1, 1, "what was appended");
+    });
+    assert!(
+        log.contains("the file could not be seen at the start; what is in it now is passed over"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_look_for_which_there_was_no_room_is_not_new_after_its_directory_was_closed() {
+    let home = tempfile::tempdir().unwrap();
+    let [open, behind] = ["open", "behind"].map(|name| home.path().join(name));
+    fs::create_dir(&open).unwrap();
+    fs::write(open.join("a.log"), "years\nof\nhistory\n").unwrap();
+    let (mut section, board, following) = Following::of(home.path(), "open/*.log", 0);
+    let files = Arc::clone(&section.shared.environment.files);
+    let mut watch = Watch::new("logs");
+    assert!(section.look(&mut watch).await);
+    fs::rename(&open, &behind).unwrap();
+    std::os::unix::fs::symlink("open", &open).unwrap();
+    look_until(&mut section, &mut watch, |_| !board.rows().is_empty()).await;
+    fs::remove_file(&open).unwrap();
+    fs::rename(&behind, &open).unwrap();
+    files.add_permits(1);
+    let known = || board.rows().iter().any(|(_, row)| row.position.is_some());
+    look_until(&mut section, &mut watch, |_| known()).await;
+    append(&open.join("a.log"));
+    look_until(&mut section, &mut watch, |_| following.sink.0.load(Ordering::Relaxed) > 0).await;
+    assert_eq!(following.end(section).await.1, 1, "what was appended");
 }
 
 #[tokio::test]
