@@ -22,6 +22,8 @@ pub(super) struct Closed {
     rest: usize,
     /// Since the first look or a run before, and what came to light below such.
     since_first: BTreeSet<PathBuf>,
+    /// Whether there was more of that than is known.
+    has_lost: bool,
     /// What was closed since the first look and has been opened by now, for the look that finds that.
     opened: BTreeSet<PathBuf>,
     first: First,
@@ -63,10 +65,15 @@ impl Closed {
             self.told.remove(&path);
         }
         self.opened = self.since_first.extract_if(.., |path| is_open(path)).collect();
+        let mut loses = found.closes_more && (is_first || !self.opened.is_empty());
         let mut rest = 0;
         for (path, trouble) in &found.closed {
-            if (is_first || self.has_hidden(path)) && self.since_first.len() < limits::MAX_CLOSED {
-                self.since_first.insert(path.clone());
+            if (is_first || self.is_below_opened(path)) && !self.since_first.contains(path) {
+                if self.since_first.len() < limits::MAX_CLOSED {
+                    self.since_first.insert(path.clone());
+                } else {
+                    loses = true;
+                }
             }
             if !self.told.contains(path) && self.told.len() >= limits::MAX_TOLD_CLOSED {
                 rest += 1;
@@ -84,6 +91,14 @@ impl Closed {
         if rest > self.rest {
             tracing::warn!(files = section, rest, "so many further directories cannot be looked at");
         }
+        if loses && !self.has_lost {
+            tracing::warn!(
+                files = section,
+                most = limits::MAX_CLOSED,
+                "more cannot be looked at than is remembered; from now on what a file holds when it appears is not taken to be new"
+            );
+        }
+        self.has_lost |= loses;
         board.close(section, rest);
         self.rest = rest;
         if is_first {
@@ -94,8 +109,12 @@ impl Closed {
         self.now.clone_from(&found.closed);
     }
 
-    /// Whether a file may have been there at the first look, unseen.
-    pub(super) fn has_hidden(&self, path: &Path) -> bool {
+    /// Whether a file that is found may have been there at the first look, or in a run before, unseen.
+    pub(super) fn has_hidden(&self, path: &Path, is_first: bool) -> bool {
+        self.has_lost && !is_first || self.is_below_opened(path)
+    }
+
+    fn is_below_opened(&self, path: &Path) -> bool {
         path.ancestors().any(|above| self.opened.contains(above))
     }
 

@@ -262,7 +262,7 @@ impl Section {
         for path in found.paths.into_iter().filter(|path| !self.tails.contains_key(path)).collect::<Vec<_>>()
         {
             let late = self.late.remove(&path);
-            let was_hidden = late.unwrap_or_else(|| self.closed.has_hidden(&path));
+            let was_hidden = late.unwrap_or_else(|| self.closed.has_hidden(&path, is_first));
             let was_there = is_first || late.is_some() || was_hidden;
             let Ok(permit) = Arc::clone(&environment.files).try_acquire_owned() else {
                 left_out += 1;

@@ -301,6 +301,49 @@ async fn a_file_of_the_first_look_for_which_there_was_no_room_is_not_new_after_i
     assert_eq!(following.end(section).await.1, 1, "what was appended");
 }
 
+#[test]
+fn where_more_was_closed_than_is_known_nothing_is_new() {
+    let home = tempfile::tempdir().unwrap();
+    for number in 0..=limits::MAX_CLOSED {
+        std::os::unix::fs::symlink(number.to_string(), home.path().join(number.to_string())).unwrap();
+    }
+    let log = logged(async {
+        let (mut section, board, following) = Following::of(home.path(), "*/*.log", 1000);
+        let mut watch = Watch::new("logs");
+        assert!(section.look(&mut watch).await);
+        // Which of them is not known nobody can tell, so any may be.
+        fs::create_dir(home.path().join("d")).unwrap();
+        let path = home.path().join("d/a.log");
+        fs::write(&path, "years\nof\nhistory\n").unwrap();
+        let known = || board.rows().iter().any(|(_, row)| row.position.is_some());
+        look_until(&mut section, &mut watch, |_| known()).await;
+        append(&path);
+        look_until(&mut section, &mut watch, |_| following.sink.0.load(Ordering::Relaxed) > 0).await;
+        assert_eq!(following.end(section).await, (0, 1), "what was appended");
+    });
+    assert_eq!(log.matches("more cannot be looked at than is remembered").count(), 1, "{log}");
+}
+
+#[test]
+fn what_is_closed_below_what_was_opened_is_known_or_it_is_known_that_it_is_not() {
+    let board = Board::default();
+    let path = |name: &str| PathBuf::from(format!("/srv/{name}"));
+    let closed = |names: &[&str]| names.iter().map(|name| (path(name), "why".to_owned())).collect();
+    for (kept, below, is_lost) in [
+        (limits::MAX_CLOSED - 1, &["a/0"][..], false),
+        (limits::MAX_CLOSED - 1, &["a/0", "a/1"], true),
+        (limits::MAX_CLOSED, &[], true),
+    ] {
+        let before = (0..kept).map(|number| path(&format!("before/{number}"))).collect();
+        let mut known = Closed::new(before);
+        known.set(&Found { closed: closed(&["a"]), ..Found::default() }, true, "logs", &board);
+        let listed = BTreeSet::from([path("a")]);
+        known.set(&Found { closed: closed(below), listed, ..Found::default() }, false, "logs", &board);
+        assert_eq!(known.has_hidden(&path("b/x.log"), false), is_lost, "{kept} {below:?}");
+        assert!(!known.has_hidden(&path("b/x.log"), true), "{kept} {below:?}");
+    }
+}
+
 #[tokio::test]
 async fn of_many_directories_that_are_closed_the_rest_is_counted() {
     let home = tempfile::tempdir().unwrap();
