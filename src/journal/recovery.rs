@@ -134,6 +134,12 @@ impl Past {
     }
 }
 
+/// What is missing at the end of the events, where a snapshot was taken behind more of them: they were durable before it.
+pub(super) fn lost_events(directory: &Path, past: &Past, next: u64) -> Option<Flaw> {
+    let (from, directory) = (past.next, directory.to_owned());
+    (from < next).then_some(Flaw::LostEvents { directory, from, to: next })
+}
+
 /// The position of the last input that a stream of inputs accounts for.
 pub(super) fn last_position(directory: &Path) -> Result<u64, ReadError> {
     let segments = files::segments(directory)?;

@@ -61,15 +61,19 @@ pub fn verify(data: &Path) -> Result<Report, ReadError> {
             report.segment(&path, Some(part) == last, &mut state);
         }
     }
-    let mut oldest = None;
+    let (mut oldest, mut next) = (None, 0);
     for (position, path) in files::snapshots(&snapshots)? {
         report.snapshots += 1;
         match snapshots::read(&path) {
-            Ok(_) => oldest = oldest.or(Some(position)),
+            Ok(snapshot) => {
+                oldest = oldest.or(Some(position));
+                next = next.max(snapshot.next);
+            }
             Err(flaw) => report.flaws.push(flaw),
         }
     }
     report.flaws.extend(recovery::missing_inputs(&inputs, oldest.unwrap_or_default())?);
+    report.flaws.extend(recovery::lost_events(&events, &recovery::past(&events)?, next));
     Ok(report)
 }
 

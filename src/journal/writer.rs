@@ -143,6 +143,7 @@ impl Journal {
         let Last { marks, told } = marks::last(&inputs)?;
         let reader = InputReader::after(&inputs, position)?;
         let kept_snapshots = Snapshots::after(series(&snapshots, INPUTS, 0, false), &found);
+        let lost = recovery::lost_events(&events, &past, next);
         let mut flaws = past.flaws;
         flaws.extend(found.flaws);
         flaws.extend(recovery::missing_inputs(&inputs, position)?);
@@ -150,9 +151,7 @@ impl Journal {
         if past.next.max(next) > limits::MAX_SAVED_COUNT {
             return Err(JournalError::Numbers { next: past.next.max(next) }.into());
         }
-        if past.next < next {
-            flaws.push(Flaw::LostEvents { directory: events, from: past.next, to: next });
-        }
+        flaws.extend(lost);
         let recovery = Recovery {
             snapshot: found.newest,
             inputs: reader,

@@ -223,6 +223,28 @@ fn when_a_path_was_last_told_of_outlives_that_all_marks_are_written_anew() {
     assert!(told[1].1 > at(50) && told[1].1 < at(89), "{told:?}");
 }
 
+/// A snapshot tells how many events there were when it was taken.
+#[test]
+fn a_newest_segment_that_somebody_deleted_is_missed() {
+    let home = tempfile::tempdir().unwrap();
+    let mut opened = open(home.path(), Options { events_segment: 4096, ..Options::default() });
+    (1..200).for_each(|number| opened.commit(number..number + 1, at(number)));
+    let (run, position) = (opened.identity.run, opened.base + 199);
+    let snapshot = Snapshot { run, base: opened.base, position, next: 0, state: Arc::default() };
+    opened.journal.snapshot(&snapshot, at(200)).unwrap();
+    drop(opened);
+    assert!(verify(home.path()).unwrap().flaws.is_empty());
+    let events = &layout::rooms(home.path())[1];
+    let (_, newest) = files::segments(events).unwrap().pop().unwrap();
+    fs::remove_file(newest).unwrap();
+    let told: Vec<_> = verify(home.path()).unwrap().flaws.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("the events from number ") && told[0].contains(" to 199 are missing"),
+        "{told:?}"
+    );
+}
+
 /// An earlier version passes over blocks whose tag it does not know, and refuses a format that it does not know.
 #[test]
 fn packed_events_stand_in_no_segment_of_a_version_that_does_not_know_them() {
