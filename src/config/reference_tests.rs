@@ -30,8 +30,9 @@ fn table(rows: &[Row]) -> String {
     let mut table = "| option | takes | default | meaning |\n| --- | --- | --- | --- |\n".to_owned();
     for row in rows {
         let default = match &row.default {
+            // What a default would be counts for nothing: the section is refused without the option.
+            _ if row.required => "required".to_owned(),
             Some(default) => format!("`{}`", default.to_string().trim()),
-            None if row.required => "required".to_owned(),
             None => String::new(),
         };
         let [takes, meaning] = [row.takes.as_str(), row.meaning].map(|text| text.replace('|', "\\|"));

@@ -108,7 +108,7 @@ fields! {
     7  ClaimedAddr    "claimed_addr"    Text     "address that a message names without proving it"
     8  ClientName     "client_name"     Text     "name that sshd logged in place of the client's address"
     9  Trusted        "trusted"         Flag     "whether the source lies in trusted_networks"
-    10 Suspicious     "suspicious"      Flag     "whether addresses of the messages contradict each other, a message was cut, or the name of an invalid user imitates one"
+    10 Suspicious     "suspicious"      Flag     "whether addresses of the messages contradict each other or a message was cut; of `SSHDInvalidUser`, whether the message was cut, or the name has ` from `, ` port ` or a control character in it, as if to imitate one"
     11 Source         "source"          Text     "source that counts as one: an IPv4 address, or an IPv6 network"
     // authentication
     20 Auth           "auth"            Text     "authentication method, with its sub-method after a slash"
