@@ -35,11 +35,16 @@ struct Server {
     address: SocketAddr,
 }
 
-fn serve(mut command: Command, data: &Path) -> Server {
+fn serve(command: Command, data: &Path) -> Server {
+    serve_with(command, data, &[])
+}
+
+fn serve_with(mut command: Command, data: &Path, arguments: &[&str]) -> Server {
     let mut child = command
         .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
         .arg(data)
         .args(["--set", "server.journal_segment_size=64KiB", "--set", "server.snapshot_interval=1s"])
+        .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -182,6 +187,39 @@ fn a_full_disk_makes_senders_wait_and_costs_nothing() {
     let after = events(&data);
     while_full.iter().for_each(|(seq, event)| assert_eq!(after.get(seq), Some(event)));
     assert!(verify(&data).unwrap().flaws.is_empty());
+}
+
+#[test]
+fn a_capture_that_a_full_disk_has_ended_is_a_problem_of_the_status() {
+    if !is_inside("a_capture_that_a_full_disk_has_ended_is_a_problem_of_the_status") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let disk = home.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let mount = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"];
+    assert!(Command::new("mount").args(mount).arg(&disk).status().unwrap().success());
+    let (data, capture) = (home.path().join("data"), disk.join("received.cap"));
+    let mut server = serve_with(correlator(), &data, &["--capture", capture.to_str().unwrap()]);
+    let status = |format: &str| {
+        let output = output(correlator().args(["status", "--format", format, "--data-dir"]).arg(&data));
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert!(status("text").1.ends_with("\nhealthy\n"), "{:?}", status("text"));
+
+    let mut sender = TcpStream::connect(server.address).unwrap();
+    (0..2_000).for_each(|n| sender.write_all(record(n).as_bytes()).unwrap());
+    server.log.until("the capture ends here; the server goes on without it");
+    let path = capture.display();
+    let why = format!(
+        "the server goes on without a capture: cannot write {path}; the capture ends here: No space left"
+    );
+    let (code, text) = status("text");
+    assert!(code == Some(1) && text.contains(&format!("problem       {why}")), "{text}");
+    let (code, json) = status("json");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, &json["healthy"]), (Some(1), &serde_json::json!(false)), "{json}");
+    assert!(json["problems"][0].as_str().unwrap().starts_with(&why), "{json}");
 }
 
 fn terminate(server: &Server) {

@@ -26,7 +26,8 @@ use crate::ingest::{Address, Inherited};
 use crate::journal::Identity;
 use crate::limits;
 use crate::pipeline::{
-    BUSY_BESIDE, CaptureThread, Listening, Live, Options, Outputs, Recorder, RejectFile, worker_threads,
+    BUSY_BESIDE, CaptureFate, CaptureThread, Listening, Live, Options, Outputs, Recorder, RejectFile,
+    worker_threads,
 };
 use crate::time::{Clock, SystemClock, Zone};
 use anyhow::Context;
@@ -101,6 +102,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let bound = listening(&settings, inherited).bind().map_err(anyhow::Error::from)?;
     let recorder = args.capture.map(|path| recorder(path, &identity, settings.server.capture)).transpose()?;
     let (recorder, capture) = recorder.unzip();
+    let (recorder, fate) = recorder.unzip();
     let rejects = RejectFile::open(RejectFile::path(&settings.server.data_dir), Arc::new(SystemClock));
     let rejects = Arc::new(rejects.context("cannot start a thread")?);
 
@@ -126,7 +128,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     drop(known);
     certificates::watch(live.papers().to_vec(), hang_ups, backend.errands())?;
     shed::watch(Arc::clone(live.notices()), backend.errands(), backend.runtime());
-    let desk = desk(&settings, &identity, &live, (backend.handlers(), Arc::clone(&rejects)));
+    let desk = desk(&settings, &identity, &live, (backend.handlers(), Arc::clone(&rejects), fate));
     let control = Control::start(desk, backend.runtime())?;
     report::started(&settings, &identity, live.addresses(), capture.as_deref());
     if let Some(heartbeat) = heartbeat {
@@ -174,7 +176,7 @@ fn desk(
     settings: &Settings,
     identity: &Identity,
     live: &Live,
-    (handlers, rejects): (control::Handlers, Arc<RejectFile>),
+    (handlers, rejects, capture): (control::Handlers, Arc<RejectFile>, Option<Arc<CaptureFate>>),
 ) -> Desk {
     let listening = |(name, address): &(String, Address)| super::control::Listening {
         name: name.clone(),
@@ -190,6 +192,7 @@ fn desk(
         notices: Arc::clone(live.notices()),
         board: Arc::clone(live.board()),
         rejects,
+        capture,
         handlers,
     }
 }
@@ -209,12 +212,15 @@ fn say_what_is_left(totals: &[Totals], is_final: bool) -> Exit {
     if undelivered.is_empty() { Exit::Done } else { Exit::Environment }
 }
 
+/// What writes a capture, and what tells whether it goes on.
+type Recording = (Box<dyn Recorder>, Arc<CaptureFate>);
+
 /// Begins the capture, whose path may have been used by an earlier run; tells where it is.
 fn recorder(
     path: PathBuf,
     identity: &Identity,
     options: capture::Options,
-) -> Result<(Box<dyn Recorder>, PathBuf), Failure> {
+) -> Result<(Recording, PathBuf), Failure> {
     let created = SystemClock.now();
     let identity = capture::Identity { stream: identity.stream, run: identity.run, created };
     let mut of_run = OsString::from(&path);
@@ -226,7 +232,8 @@ fn recorder(
     };
     let writer = writer.map_err(anyhow::Error::from)?;
     let thread = CaptureThread::start(writer).context("cannot start the capture's thread")?;
-    Ok((Box::new(thread), path))
+    let fate = thread.fate();
+    Ok(((Box::new(thread), fate), path))
 }
 
 /// The zones of records that name none.

@@ -37,7 +37,7 @@ pub use live::{Bound, Listening, Live, Reading, StartError};
 pub use progress::Progress;
 pub use pulse::{Pulse, Vitals};
 pub use reach::Reach;
-pub use recorder::CaptureThread;
+pub use recorder::{CaptureFate, CaptureThread};
 pub use recovery::{RecoverError, Recovered, recover};
 pub use rejects::{Discard, Flush, RejectFile};
 pub use sequencer::Sequencer;

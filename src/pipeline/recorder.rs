@@ -5,10 +5,12 @@
 use super::folder::Recorder;
 use crate::batch::Sequenced;
 use crate::capture::{AppendError, Writer};
+use crate::causes::in_full;
 use crate::limits;
 use crate::time::Timestamp;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::io;
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -19,6 +21,23 @@ pub struct CaptureThread {
     thread: JoinHandle<()>,
     /// Whether it was said that the thread has gone.
     gone: bool,
+    fate: Arc<CaptureFate>,
+}
+
+/// What became of a capture while the server runs.
+#[derive(Debug, Default)]
+pub struct CaptureFate(OnceLock<String>);
+
+impl CaptureFate {
+    /// Why there is no capture any more; nothing while it goes on.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.get().cloned()
+    }
+
+    /// Notes why a capture has ended. The first reason stays.
+    fn ended(&self, why: String) {
+        self.0.get_or_init(|| why);
+    }
 }
 
 enum Message {
@@ -33,14 +52,23 @@ impl CaptureThread {
     /// When the system refuses it.
     pub fn start(writer: Writer) -> io::Result<Self> {
         let (batches, queue) = bounded(limits::RECORDER_QUEUE_BATCHES);
+        let fate = Arc::<CaptureFate>::default();
+        let noted = Arc::clone(&fate);
         let thread =
-            thread::Builder::new().name("capture".to_owned()).spawn(move || write(writer, &queue))?;
-        Ok(Self { batches, thread, gone: false })
+            thread::Builder::new().name("capture".to_owned()).spawn(move || write(writer, &queue, &noted))?;
+        Ok(Self { batches, thread, gone: false, fate })
+    }
+
+    /// What tells whether the capture goes on.
+    pub fn fate(&self) -> Arc<CaptureFate> {
+        Arc::clone(&self.fate)
     }
 
     fn send(&mut self, message: Message) {
         if self.batches.send(message).is_err() && !std::mem::replace(&mut self.gone, true) {
-            tracing::error!("the capture thread has gone; the server goes on without a capture");
+            let said = "the capture thread has gone; the server goes on without a capture";
+            self.fate.ended(said.to_owned());
+            tracing::error!("{said}");
         }
     }
 }
@@ -59,27 +87,28 @@ impl Recorder for CaptureThread {
     }
 }
 
-fn write(mut writer: Writer, queue: &Receiver<Message>) {
+fn write(mut writer: Writer, queue: &Receiver<Message>, fate: &CaptureFate) {
     // When what the writer holds back is to be written, however much more comes.
     let mut due = Instant::now() + limits::CAPTURE_FLUSH_INTERVAL;
     loop {
         match queue.recv_deadline(due) {
-            Ok(Message::Batch(sequenced)) => told(writer.append(&sequenced)),
-            Ok(Message::Close(at)) => return told(writer.finish(at)),
+            Ok(Message::Batch(sequenced)) => tell(writer.append(&sequenced), fate),
+            Ok(Message::Close(at)) => return tell(writer.finish(at), fate),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return told(writer.finish(None)),
+            Err(RecvTimeoutError::Disconnected) => return tell(writer.finish(None), fate),
         }
         let now = Instant::now();
         if now >= due {
-            told(writer.flush());
+            tell(writer.flush(), fate);
             due = now + limits::CAPTURE_FLUSH_INTERVAL;
         }
     }
 }
 
 /// Says that the capture has ended; the writer says it once.
-fn told(written: Result<(), AppendError>) {
+fn tell(written: Result<(), AppendError>, fate: &CaptureFate) {
     if let Err(error) = written {
+        fate.ended(format!("the server goes on without a capture: {}", in_full(&error)));
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
         tracing::error!(cause, "{error}; the server goes on without it");
     }
@@ -119,6 +148,25 @@ mod tests {
             Reader::open(&path).unwrap().any(|batch| batch.is_ok())
         });
         assert!(reached, "nothing was written within {:?}", Duration::from_secs(10));
+        assert_eq!(recorder.fate().trouble(), None);
         Box::new(recorder).close(None);
+    }
+
+    #[test]
+    fn what_ended_a_capture_early_is_known() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("full.capture");
+        let identity = Identity { stream: StreamId(1), run: 1, created: Timestamp::EPOCH };
+        let options = Options { total_size: 1, ..Options::default() };
+        let mut recorder = CaptureThread::start(Writer::create(&path, identity, options).unwrap()).unwrap();
+        let fate = recorder.fate();
+        recorder.record(record(0));
+        Box::new(recorder).close(None);
+        let trouble = fate.trouble().unwrap();
+        let expected = format!(
+            "the server goes on without a capture: {} has reached its greatest length at ",
+            path.display()
+        );
+        assert!(trouble.starts_with(&expected), "{trouble}");
     }
 }

@@ -12,7 +12,7 @@ use crate::dispatch::DurableDispatch;
 use crate::ingest::Notices;
 use crate::ingest::follow::Board;
 use crate::limits;
-use crate::pipeline::{Errand, Ledger, Present, RejectFile};
+use crate::pipeline::{CaptureFate, Errand, Ledger, Present, RejectFile};
 use crate::time::Timestamp;
 use anyhow::{Context, bail};
 use std::fs;
@@ -37,6 +37,7 @@ pub(in crate::cli) struct Desk {
     pub(in crate::cli) notices: Arc<Notices>,
     pub(in crate::cli) board: Arc<Board>,
     pub(in crate::cli) rejects: Arc<RejectFile>,
+    pub(in crate::cli) capture: Option<Arc<CaptureFate>>,
     pub(in crate::cli) handlers: Handlers,
 }
 

@@ -42,6 +42,7 @@ impl Desk {
             format!("files `{name}`: {count} further {more} cannot be looked at")
         }));
         status.problems.extend(self.rejects.trouble());
+        status.problems.extend(self.capture.as_ref().and_then(|capture| capture.trouble()));
         let mut refused: Vec<_> = self.notices.totals();
         refused.sort_by_key(|(.., count)| Reverse(*count));
         refused.truncate(limits::STATUS_PEERS);
