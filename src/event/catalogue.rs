@@ -211,7 +211,7 @@ kinds! {
         "the disk fills up: {reason}"
         [Reason]
     83 ServerHandlerFailing on Error own "A handler has failed three times in a row, or could not deliver an event for 15 minutes, as under a limit; its events wait. At most once an hour for each handler."
-        "handler {handler} fails, {waiting} events wait: {reason}"
+        "handler {handler} fails, {waiting} events waiting: {reason}"
         [Handler Waiting Reason]
     84 ServerDeadLetters on Error own "Events were given up, because a handler could not deliver them. At most once an hour for each handler."
         "handler {handler} has given up {dead} events: {reason}"

@@ -200,6 +200,13 @@ fn summaries_read_as_sentences() {
         .count(Field::Count, 5)
         .duration(Field::Window, Duration::from_secs(300))
         .count(Field::DistinctUsers, 1);
+    for waiting in [1, 2] {
+        block
+            .push(head(Kind::ServerHandlerFailing))
+            .text(Field::Handler, b"pager")
+            .count(Field::Waiting, waiting)
+            .text(Field::Reason, b"refused");
+    }
     let summaries: Vec<_> = block.iter().map(|event| render(|out| summary(out, event))).collect();
     assert_eq!(
         summaries,
@@ -208,6 +215,8 @@ fn summaries_read_as_sentences() {
             "login as \"\" to web1 failed",
             "login to web1 failed, 6 keys refused",
             "203.0.113.9 made 5 failed attempts within 5m, 1 user",
+            "handler pager fails, 1 event waiting: refused",
+            "handler pager fails, 2 events waiting: refused",
         ]
     );
 }
