@@ -42,7 +42,7 @@ struct Scale {
 const MEASURED: Scale = Scale {
     connections: 10_000,
     records: 2_000_000,
-    journal_records: 6_000_000,
+    journal_records: 7_000_000,
     sources: &[1_000, 10_000, 100_000, 1_000_000],
     attackers: 100,
 };
