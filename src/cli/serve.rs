@@ -128,7 +128,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     drop(known);
     certificates::watch(live.papers().to_vec(), hang_ups, backend.errands())?;
     shed::watch(Arc::clone(live.notices()), backend.errands(), backend.runtime());
-    let desk = desk(&settings, &identity, &live, (backend.handlers(), Arc::clone(&rejects), fate));
+    let desk = desk(&settings, &identity, &live, (&backend, Arc::clone(&rejects), fate));
     let control = Control::start(desk, backend.runtime())?;
     report::started(&settings, &identity, live.addresses(), capture.as_deref());
     if let Some(heartbeat) = heartbeat {
@@ -176,7 +176,7 @@ fn desk(
     settings: &Settings,
     identity: &Identity,
     live: &Live,
-    (handlers, rejects, capture): (control::Handlers, Arc<RejectFile>, Option<Arc<CaptureFate>>),
+    (backend, rejects, capture): (&Backend, Arc<RejectFile>, Option<Arc<CaptureFate>>),
 ) -> Desk {
     let listening = |(name, address): &(String, Address)| super::control::Listening {
         name: name.clone(),
@@ -193,7 +193,8 @@ fn desk(
         board: Arc::clone(live.board()),
         rejects,
         capture,
-        handlers,
+        handlers: backend.handlers(),
+        damage: backend.damage(),
     }
 }
 

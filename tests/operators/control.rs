@@ -72,6 +72,28 @@ fn the_status_tells_a_lying_peer_from_honest_ones_and_the_books_balance() {
 }
 
 #[test]
+fn a_journal_that_was_damaged_is_a_problem_until_the_next_start() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let server = Server::start(&data, &[]);
+    server.send("127.0.0.1", &failures("root", "203.0.113.9", 2000..2003));
+    server.stop();
+    let snapshots = fs::read_dir(data.join("journal/snapshots")).unwrap();
+    let newest = snapshots.map(|entry| entry.unwrap().path()).max().unwrap();
+    let mut bytes = fs::read(&newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    fs::write(&newest, bytes).unwrap();
+    let server = Server::start(&data, &[]);
+    let problem = "the journal was found damaged at the start, in 1 place that the log names";
+    assert_eq!(status(&data, 1)["problems"], json!([problem]));
+    server.stop();
+    let server = Server::start(&data, &[]);
+    assert_eq!(status(&data, 0)["healthy"], true);
+    server.stop();
+}
+
+#[test]
 fn a_file_of_rejected_frames_that_cannot_be_written_is_a_problem() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");

@@ -114,6 +114,14 @@ impl Backend {
         }
     }
 
+    /// How much of the journal was found damaged or missing at the start.
+    pub(super) fn damage(&self) -> usize {
+        match self {
+            Self::Volatile(_) => 0,
+            Self::Durable(durable) => durable.damage,
+        }
+    }
+
     /// The threads that a record's way leads through, beginning with the correlator's.
     pub(super) fn vitals(&self, correlator: Arc<Pulse>) -> Vitals {
         let journal = match self {
@@ -141,6 +149,8 @@ pub(super) struct Durable {
     errands: mpsc::Sender<Errand>,
     /// Where the handlers stood at the start.
     before: Standings,
+    /// How much of the journal was found damaged or missing.
+    damage: usize,
 }
 
 impl Durable {
@@ -160,6 +170,7 @@ impl Durable {
         let lost_inputs = (!kept.observations).then_some(data.as_path());
         let recovered = recover(&mut journal, &mut recovery, options, lost_inputs, now).map_err(failure)?;
         say_what_was_recovered(&recovered);
+        let damage = recovery.flaws.len() + recovered.flaws.len();
         journal.enrol(
             targets.iter().map(|target| (target.name.as_str(), target.options.start == Start::Beginning)),
         );
@@ -206,7 +217,7 @@ impl Durable {
         let reading = Reading { marks: recovery.marks, told: recovery.told, bookmarks: Some(bookmarks) };
         let ends =
             Ends { events: Box::new(sink), state: Some((correlator, recovered.backlog)), reading, answering };
-        Ok((Self { runtime, dispatch, committer, errands, before }, ends))
+        Ok((Self { runtime, dispatch, committer, errands, before, damage }, ends))
     }
 
     fn finish(self) -> Vec<Totals> {

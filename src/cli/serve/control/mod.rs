@@ -39,6 +39,8 @@ pub(in crate::cli) struct Desk {
     pub(in crate::cli) rejects: Arc<RejectFile>,
     pub(in crate::cli) capture: Option<Arc<CaptureFate>>,
     pub(in crate::cli) handlers: Handlers,
+    /// How much of the journal was found damaged or missing at the start.
+    pub(in crate::cli) damage: usize,
 }
 
 /// What tells of handlers.

@@ -43,6 +43,13 @@ impl Desk {
         }));
         status.problems.extend(self.rejects.trouble());
         status.problems.extend(self.capture.as_ref().and_then(|capture| capture.trouble()));
+        status.problems.extend((self.damage > 0).then(|| {
+            let places = if self.damage == 1 { "place" } else { "places" };
+            format!(
+                "the journal was found damaged at the start, in {} {places} that the log names",
+                self.damage
+            )
+        }));
         let mut refused: Vec<_> = self.notices.totals();
         refused.sort_by_key(|(.., count)| Reverse(*count));
         refused.truncate(limits::STATUS_PEERS);
