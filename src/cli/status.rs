@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Say how the running server is: what came in and what became of it, by peer and by handler
 ///
 /// The counts of what came in are of this run; those of handlers are of the whole journal. The exit code is 1 when
-/// something is wrong, which is told: dead letters, a handler that fails again and again or is put off for 15 minutes, a file that cannot be read, a full disk, a capture that has ended, sums that are not
+/// something is wrong, which is told: dead letters, a handler that fails again and again or is put off for 15 minutes, a file that cannot be read, a full disk, a capture that has ended, a journal that was found damaged, sums that are not
 /// right; and 3 when no server answers.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
