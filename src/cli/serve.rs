@@ -33,7 +33,7 @@ use crate::time::{Clock, SystemClock, Zone};
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 
@@ -102,9 +102,9 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let bound = listening(&settings, inherited).bind().map_err(anyhow::Error::from)?;
     let recorder = args.capture.map(|path| recorder(path, &identity, settings.server.capture)).transpose()?;
     let (recorder, capture) = recorder.unzip();
-    let (recorder, fate) = recorder.unzip();
-    let rejects = RejectFile::open(RejectFile::path(&settings.server.data_dir), Arc::new(SystemClock));
-    let rejects = Arc::new(rejects.context("cannot start a thread")?);
+    let fate = recorder.as_ref().map(CaptureThread::fate);
+    let recorder = recorder.map(|thread| Box::new(thread) as Box<dyn Recorder>);
+    let rejects = Arc::new(rejects(&settings.server.data_dir)?);
 
     let options = Options {
         workers: worker_threads(settings.server.workers, BUSY_BESIDE),
@@ -213,15 +213,12 @@ fn say_what_is_left(totals: &[Totals], is_final: bool) -> Exit {
     if undelivered.is_empty() { Exit::Done } else { Exit::Environment }
 }
 
-/// What writes a capture, and what tells whether it goes on.
-type Recording = (Box<dyn Recorder>, Arc<CaptureFate>);
-
 /// Begins the capture, whose path may have been used by an earlier run; tells where it is.
 fn recorder(
     path: PathBuf,
     identity: &Identity,
     options: capture::Options,
-) -> Result<(Recording, PathBuf), Failure> {
+) -> Result<(CaptureThread, PathBuf), Failure> {
     let created = SystemClock.now();
     let identity = capture::Identity { stream: identity.stream, run: identity.run, created };
     let mut of_run = OsString::from(&path);
@@ -233,8 +230,13 @@ fn recorder(
     };
     let writer = writer.map_err(anyhow::Error::from)?;
     let thread = CaptureThread::start(writer).context("cannot start the capture's thread")?;
-    let fate = thread.fate();
-    Ok(((Box::new(thread), fate), path))
+    Ok((thread, path))
+}
+
+/// Begins to keep what is rejected.
+fn rejects(data: &Path) -> Result<RejectFile, Failure> {
+    let opened = RejectFile::open(RejectFile::path(data), Arc::new(SystemClock));
+    Ok(opened.context("cannot start a thread")?)
 }
 
 /// The zones of records that name none.

@@ -157,7 +157,7 @@ impl Table for ArchivedEventTable<'_> {
 
     fn thaw(&self) -> Result<EventBlock, ThawError> {
         let Self { stream, run, modules, schemas, rows, cells, items, text, evidence } = self;
-        let mut block = begin(stamp(stream.to_native(), run.to_native(), modules), text, evidence);
+        let mut block = begin((stream.to_native(), run.to_native(), modules), text, evidence);
         let mut unpacker = items.unpack();
         while let Some(item) = unpacker.next()? {
             push_item(&mut block, item)?;
@@ -186,7 +186,7 @@ impl Table for ArchivedUnpackedTable<'_> {
 
     fn thaw(&self) -> Result<EventBlock, ThawError> {
         let Self { stream, run, modules, schemas, rows, cells, items, text, evidence } = self;
-        let mut block = begin(stamp(stream.to_native(), run.to_native(), modules), text, evidence);
+        let mut block = begin((stream.to_native(), run.to_native(), modules), text, evidence);
         items.iter().try_for_each(|item| push_item(&mut block, cell(item)?))?;
         thaw_rows(&mut block, schemas, rows, |place, values| {
             let cells = cells.get().get(place..place.saturating_add(values.len())).ok_or(WITHOUT_CELLS)?;
@@ -201,12 +201,14 @@ impl Table for ArchivedUnpackedTable<'_> {
 
 const WITHOUT_CELLS: ThawError = ThawError::Contradiction("an event without its cells");
 
-fn stamp(stream: u64, run: u32, modules: &[ArchivedModuleRow]) -> Stamp {
-    Stamp { stream: StreamId(stream), run, modules: modules.iter().map(ModuleName::from).collect() }
-}
-
 /// A block without events that holds a table's text and evidence.
-fn begin(stamp: Stamp, text: &[u8], evidence: &[Archived<u64>]) -> EventBlock {
+fn begin(
+    (stream, run, modules): (u64, u32, &[ArchivedModuleRow]),
+    text: &[u8],
+    evidence: &[Archived<u64>],
+) -> EventBlock {
+    let stamp =
+        Stamp { stream: StreamId(stream), run, modules: modules.iter().map(ModuleName::from).collect() };
     let mut block = EventBlock::new(Arc::new(stamp));
     block.text = text.to_vec();
     block.evidence = evidence.iter().map(|number| number.to_native()).collect();

@@ -6,8 +6,8 @@
 //! `\x5c`.
 //!
 //! Text, of a list each item, that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@`, in
-//! their full-width forms too, a tab or a carriage return, gets a leading `'`. So does text that begins with such a mark already: taking away one
-//! `'` before any of these characters, once the escapes are undone, gives back what came in.
+//! their full-width forms too, a tab or a carriage return, gets a leading `'`. So does text that begins with such a mark
+//! already: taking away one `'` before any of these characters, once the escapes are undone, gives back what came in.
 //!
 //! Nearly no cell needs quotes: those that do are made by the csv crate, as is the row that names the columns.
 //!
@@ -80,7 +80,7 @@ fn value(sheet: &mut Sheet, cell: &Cell, columns: &List<'_>, times: &mut LocalTi
 #[inline]
 fn text(sheet: &mut Sheet, column: &[u8], span: Span) {
     let start = sheet.len();
-    if may_be_marked(column, span) || !sheet.plain(column, span, [b',', b';']).is_empty() {
+    if !plain(sheet, column, span) {
         sheet.truncate(start);
         quoted(sheet, |out| {
             let text = span.of(column);
@@ -100,9 +100,7 @@ fn list(sheet: &mut Sheet, items: &[Cell], column: &[u8]) {
             sheet.push(b';');
         }
         match *item {
-            Cell::Text(span) => {
-                !may_be_marked(column, span) && sheet.plain(column, span, [b',', b';']).is_empty()
-            }
+            Cell::Text(span) => plain(sheet, column, span),
             Cell::Addr(address) => {
                 sheet.addr(address);
                 true
@@ -117,10 +115,13 @@ fn list(sheet: &mut Sheet, items: &[Cell], column: &[u8]) {
     }
 }
 
-/// Whether text begins with what is marked. A formula of full-width forms is no plain text.
+/// Lays down text as far as it needs neither marks nor quotes; whether that is all of it. A formula of full-width forms is
+/// no plain text.
 #[inline]
-fn may_be_marked(column: &[u8], span: Span) -> bool {
-    column.get(span.start as usize).is_some_and(|first| *first == b'\'' || begins_formula(*first))
+fn plain(sheet: &mut Sheet, column: &[u8], span: Span) -> bool {
+    let first = column.get(span.start as usize);
+    let may_be_marked = first.is_some_and(|first| *first == b'\'' || begins_formula(*first));
+    !may_be_marked && sheet.plain(column, span, [b',', b';']).is_empty()
 }
 
 /// Appends the items of a list with the marks that they need.
@@ -281,7 +282,7 @@ mod tests {
         }
     }
 
-    /// What the documentation says undoes a cell of text, or the first item of one of a list.
+    /// What the documentation says undoes a cell of text, or an item of a list.
     fn undo(cell: &[u8]) -> Vec<u8> {
         let mut text = escape::tests::undo(cell);
         let marks = text.iter().take_while(|byte| **byte == b'\'').count();

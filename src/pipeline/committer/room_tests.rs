@@ -130,6 +130,16 @@ fn ask(errands: &mpsc::Sender<Errand>, errand: fn(oneshot::Sender<Present>) -> E
     told.blocking_recv().unwrap()
 }
 
+/// That the first event was delivered.
+fn first_delivered() -> Errand {
+    let (state, time) = (State::Delivered, Timestamp::EPOCH);
+    Errand::Settle(vec![Settled { handler: "h".into(), events: 0..1, state, attempts: 1, time, note: None }])
+}
+
+fn delivered(standings: &Standings) -> u64 {
+    standings["h"].count(State::Delivered)
+}
+
 #[test]
 fn what_finds_no_room_is_told_once_when_there_is_room_again() {
     let home = tempfile::tempdir().unwrap();
@@ -181,18 +191,9 @@ fn before_the_last_word_what_waits_is_made_durable_also_where_the_disk_was_full(
         let expiring = Expiring { listener, file, subject, expires: Timestamp::EPOCH };
         errands.blocking_send(Errand::Expiring(Box::new(expiring))).unwrap();
         assert_eq!(stand()[1].is_full, refusals > 0);
-        let delivered = Settled {
-            handler: "h".into(),
-            events: 0..1,
-            state: State::Delivered,
-            attempts: 1,
-            time: Timestamp::EPOCH,
-            note: None,
-        };
-        errands.blocking_send(Errand::Settle(vec![delivered])).unwrap();
+        errands.blocking_send(first_delivered()).unwrap();
         let told = ask(&errands, Errand::End);
         assert_eq!(told.next, 2, "{refusals}: there is room again");
-        let delivered = |standings: &Standings| standings["h"].count(State::Delivered);
         assert_eq!(delivered(&told.standings), 1, "{refusals}");
         assert_eq!(delivered(Audit::open(home.path()).unwrap().standings()), 1, "{refusals}");
         drop(sink);
@@ -202,11 +203,12 @@ fn before_the_last_word_what_waits_is_made_durable_also_where_the_disk_was_full(
 #[test]
 fn word_is_left_where_things_stand() {
     let home = tempfile::tempdir().unwrap();
-    let (desk, _) = desk(home.path(), &Tight::default());
-    let (committer, sink) = Committer::start(desk).unwrap();
+    let (desk, errands) = desk(home.path(), &Tight::default());
+    let (_committer, sink) = Committer::start(desk).unwrap();
     let reach = sink.reach().unwrap();
-    drop(sink);
-    committer.join();
+    // Once the second is answered, the thread is done with the first.
+    ask(&errands, Errand::Tell);
+    ask(&errands, Errand::Tell);
     let word = reach.word();
     assert_eq!((word.next, word.standings.contains_key("h")), (1, true));
 }
@@ -220,14 +222,11 @@ fn where_things_stood_at_the_end_is_known_when_nobody_answers_any_more() {
     // Once the second is answered, word has been left, and is not again for a while.
     ask(&errands, Errand::Tell);
     ask(&errands, Errand::Tell);
-    let (state, time) = (State::Delivered, Timestamp::EPOCH);
-    let delivered = Settled { handler: "h".into(), events: 0..1, state, attempts: 1, time, note: None };
-    errands.blocking_send(Errand::Settle(vec![delivered])).unwrap();
+    errands.blocking_send(first_delivered()).unwrap();
     ask(&errands, Errand::Tell);
     drop((sink, errands));
     let closed = committer.join();
-    let count = |standings: &Standings| standings["h"].count(State::Delivered);
-    assert_eq!((count(&closed.standings), count(&reach.word().standings)), (1, 1));
+    assert_eq!((delivered(&closed.standings), delivered(&reach.word().standings)), (1, 1));
 }
 
 #[test]

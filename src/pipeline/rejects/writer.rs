@@ -55,11 +55,7 @@ impl Writer {
     pub(super) fn open(&mut self) {
         match Open::at(&self.told.path) {
             Ok(open) => self.open = Some(open),
-            Err(error) => {
-                let path = self.told.path.display();
-                tracing::error!(%path, %error, "rejected frames are not kept until the file can be opened");
-                *self.told.failing() = Some(Failing { tried: self.clock.now(), why: error.to_string() });
-            }
+            Err(error) => self.fail(&error, "opened"),
         }
         self.due = Instant::now() + limits::REJECTED_RETRY;
     }
@@ -97,24 +93,29 @@ impl Writer {
             _ => format!("{{\"time\":\"{}\",\"left_out\":{missing}}}\n", self.clock.now()).into_bytes(),
         };
         lines.extend_from_slice(&line.text);
-        let appended = self.append(&lines);
-        let path = self.told.path.display();
-        match appended {
+        match self.append(&lines) {
             Ok(()) => {
                 self.told.left_out.fetch_sub(missing, Relaxed);
                 *self.told.failing() = None;
                 if was_failing {
+                    let path = self.told.path.display();
                     tracing::info!(%path, left_out = missing, "rejected frames are kept again");
                 }
             }
             Err(error) => {
                 self.told.leave_out(line.frames);
                 self.due = now + limits::REJECTED_RETRY;
-                *self.told.failing() = Some(Failing { tried: self.clock.now(), why: error.to_string() });
-                if !was_failing {
-                    tracing::error!(%path, %error, "rejected frames are not kept until the file can be written");
-                }
+                self.fail(&error, "written");
             }
+        }
+    }
+
+    /// Notes why nothing can be written, and tells it where that is new.
+    fn fail(&self, error: &io::Error, what: &str) {
+        let failing = Failing { tried: self.clock.now(), why: error.to_string() };
+        if self.told.failing().replace(failing).is_none() {
+            let path = self.told.path.display();
+            tracing::error!(%path, %error, "rejected frames are not kept until the file can be {what}");
         }
     }
 
