@@ -108,9 +108,13 @@ fn a_host_that_is_not_the_senders_counts_for_nothing_live_and_in_a_replay() {
     send("127.0.0.2", address, &failures("db1", 40));
     send("127.0.0.2", address, &failures("web1", 3));
     send("127.0.0.3", address, &failures("db1", 2));
-    let mut status = correlator(home.path(), &["status", "--format", "json"]);
-    let status = output(status.arg("--data-dir").arg(&data));
-    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    // What was read may still be on its way to the correlator.
+    let status = wait_for("what was sent to be understood or rejected", || {
+        let mut status = correlator(home.path(), &["status", "--format", "json"]);
+        let status = output(status.arg("--data-dir").arg(&data));
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+        (status["received"] == 45).then_some(status)
+    });
     let (live, _) = server.stop();
 
     assert_eq!(
