@@ -3,7 +3,7 @@
 //! A capture is a series of segments: `PATH`, then `PATH.0001`, `PATH.0002` and so on. Each block holds the frames of
 //! many batches, one after the other, with their numbers, arrivals and origins; ticks of the clock are kept too, so
 //! that a replay sees the inputs of the live run and nothing else. Adjacent batches of one origin become one, which
-//! changes no number and no arrival.
+//! changes no number and no arrival. Where the run went on from earlier ones, the first block is what was known by then.
 //!
 //! Invariant: what a [`Reader`] yields is what a [`Writer`] was given, or an error that says where it is not.
 
@@ -24,6 +24,8 @@ pub use writer::{AppendError, CreateError, Options, Writer};
 use crate::event::StreamId;
 use crate::segment::{FileHeader, FileKind};
 use crate::time::Timestamp;
+use rkyv::util::AlignedVec;
+use std::ops::Range;
 
 /// The kind of segment that captures are made of.
 const KIND: FileKind = FileKind(*b"CAPT");
@@ -37,6 +39,15 @@ pub struct Identity {
     pub run: u32,
     /// When the capture was begun.
     pub created: Timestamp,
+}
+
+/// What was known before the first input, where the run went on from earlier ones.
+#[derive(Debug)]
+pub struct Beginning {
+    /// What the correlator saved.
+    pub state: AlignedVec,
+    /// The positions of inputs of earlier runs that were of a backlog, as ranges that ascend.
+    pub backlog: Vec<Range<u64>>,
 }
 
 /// Whether a file that begins with these bytes is a capture, sound or not.

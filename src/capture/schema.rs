@@ -3,6 +3,7 @@
 //! Invariant: a change to any type here changes the tag of the block that holds it.
 
 use crate::segment::{Schema, Tag};
+use rkyv::with::InlineAsBox;
 use rkyv::{Archive, Serialize};
 
 /// The frames of many batches.
@@ -54,6 +55,27 @@ pub(super) struct RunEntry {
 
 impl Schema for Frames {
     const TAG: Tag = Tag(*b"FRM1");
+}
+
+/// The first block of a capture whose run went on from earlier ones.
+#[derive(Debug, Archive, Serialize)]
+pub(super) struct BeginningBody<'a> {
+    /// What the correlator saved.
+    #[rkyv(with = InlineAsBox)]
+    pub(super) state: &'a [u8],
+    /// The positions of inputs that were of a backlog.
+    pub(super) backlog: Vec<PositionsEntry>,
+}
+
+/// Positions of inputs, from one up to but without another.
+#[derive(Debug, Archive, Serialize)]
+pub(super) struct PositionsEntry {
+    pub(super) from: u64,
+    pub(super) to: u64,
+}
+
+impl Schema for BeginningBody<'_> {
+    const TAG: Tag = Tag(*b"BEG1");
 }
 
 /// The last block of a segment.

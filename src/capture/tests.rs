@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
+use crate::segment::Fault;
 use crate::span::Span;
 use proptest::prelude::*;
 use std::fs;
@@ -121,6 +122,54 @@ fn identity_and_end_are_kept() {
     assert_eq!((reader.identity(), reader.end()), (IDENTITY, End::Closed(closed)));
     assert_eq!(reader.program().to_string(), env!("CARGO_PKG_VERSION"));
     assert_eq!(fs::metadata(place.path()).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// Writes the small capture of a run that went on from earlier ones.
+fn write_later_run(path: &Path, backlog: &[Range<u64>]) {
+    let mut state = AlignedVec::new();
+    state.extend_from_slice(b"what was known");
+    let mut writer = Writer::create(path, IDENTITY, Options::default()).unwrap();
+    writer.begin_with(&Beginning { state, backlog: backlog.to_vec() }).unwrap();
+    small_capture().iter().for_each(|batch| writer.append(batch).unwrap());
+    writer.finish(None).unwrap();
+}
+
+#[test]
+fn a_capture_begins_with_what_its_run_knew_of_earlier_ones() {
+    let place = Place::new();
+    write_later_run(&place.path(), &[1..3, 7..8]);
+    let beginning = Reader::open(&place.path()).unwrap().beginning().unwrap();
+    assert_eq!((&beginning.state[..], &beginning.backlog[..]), (&b"what was known"[..], &[1..3, 7..8][..]));
+    let (found, damages, end) = read(&place.path());
+    assert_eq!(found, small_capture().iter().flat_map(inputs).collect::<Vec<_>>());
+    assert!(damages.is_empty() && end == End::OfInput, "{damages:?}");
+
+    let first = place.directory.path().join("first.cap");
+    write(&first, Options::default(), &small_capture(), None);
+    assert!(Reader::open(&first).unwrap().beginning().is_none());
+}
+
+#[test]
+fn a_beginning_that_is_damaged_is_told_and_costs_no_input() {
+    let place = Place::new();
+    write_later_run(&place.path(), &[]);
+    let mut bytes = fs::read(place.path()).unwrap();
+    let at = bytes.windows(4).position(|window| window == b"what").unwrap();
+    bytes[at] ^= 1;
+    fs::write(place.path(), bytes).unwrap();
+    assert!(Reader::open(&place.path()).unwrap().beginning().is_none());
+    let (found, damages, _) = read(&place.path());
+    assert_eq!(found.len(), 5);
+    assert!(matches!(&damages[..], [Damage::Place(place)] if matches!(place.fault, Fault::Checksum(_))));
+}
+
+#[test]
+fn positions_of_a_backlog_that_go_back_are_left_out() {
+    let place = Place::new();
+    #[expect(clippy::reversed_empty_ranges, reason = "as a forger would write it")]
+    write_later_run(&place.path(), &[5..9, 1..3, 9..9, 8..12, 20..10, 12..13]);
+    let beginning = Reader::open(&place.path()).unwrap().beginning().unwrap();
+    assert_eq!(beginning.backlog, [5..9, 12..13]);
 }
 
 #[test]

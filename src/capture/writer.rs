@@ -3,8 +3,10 @@
 //! Invariant: a capture that could not be written once is never written again, and says so once; what stands in its
 //! files by then stays readable up to the last whole block.
 
-use super::schema::{BatchEntry, EndMark, Frames, How, OriginEntry, RunEntry, TRUNCATED};
-use super::{Identity, KIND, parts};
+use super::schema::{
+    BatchEntry, BeginningBody, EndMark, Frames, How, OriginEntry, PositionsEntry, RunEntry, TRUNCATED,
+};
+use super::{Beginning, Identity, KIND, parts};
 use crate::batch::{Origin, Sequenced};
 use crate::limits;
 use crate::segment::{FileHeader, Program, SegmentWriter, WriteError, create_private, random_salt};
@@ -13,6 +15,7 @@ use hashbrown::HashMap;
 use std::fs::File;
 use std::hash::RandomState;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -113,6 +116,21 @@ impl Writer {
         let segment = Some(begin(path, &header)?);
         let block = Pending::default();
         Ok(Self { path: path.to_owned(), options, header, segment, earlier: 0, block })
+    }
+
+    /// Writes what was known before the first input. Comes before every batch.
+    ///
+    /// # Errors
+    /// When it could not be written: the capture ends here, as in [`Writer::append`].
+    pub fn begin_with(&mut self, beginning: &Beginning) -> Result<(), AppendError> {
+        let Some(segment) = &mut self.segment else { return Ok(()) };
+        let entry = |range: &Range<u64>| PositionsEntry { from: range.start, to: range.end };
+        let backlog = beginning.backlog.iter().map(entry).collect();
+        let body = BeginningBody { state: &beginning.state, backlog };
+        let written = segment.append(&body, 0, self.header.created).map(drop);
+        // All other blocks are far smaller.
+        segment.release();
+        self.noting(written)
     }
 
     /// Takes one batch. It is written with its block: once that is full, or by [`Writer::flush`].

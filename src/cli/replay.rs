@@ -6,6 +6,7 @@ use super::value::{self, LinesArgs, YearArgs};
 use super::{ConfigArgs, Exit, Failure, Format, credentials, logging};
 use crate::batch::Sequenced;
 use crate::capture;
+use crate::causes::in_full;
 use crate::config::{Handler, HandlerOptions, NamedZone, Settings};
 use crate::correlate::{Correlator, End};
 use crate::credentials::Secrets;
@@ -14,7 +15,9 @@ use crate::event::Stamp;
 use crate::handlers::{Environment, Occasion, RecentEvidence, log};
 use crate::ingest::file::{self, Input, Trouble};
 use crate::limits;
-use crate::pipeline::{Discard, Gate, Ledger, Options, Outputs, Pace, Pipeline, feed, worker_threads};
+use crate::pipeline::{
+    Discard, Gate, Ledger, Options, Outputs, Pace, Pipeline, feed, resume, worker_threads,
+};
 use crate::time::{Timestamp, Zone};
 use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -141,6 +144,7 @@ impl Replay<'_> {
         let stream = file::joined(&streams);
         let run = inputs.first().map_or(0, Input::run);
         let end = inputs.last().map_or(capture::End::OfInput, Input::end);
+        let beginning = inputs.first().and_then(Input::beginning);
         let stamp = Arc::new(Stamp { stream, run, modules: modules.clone() });
         let evidence = Arc::new(RecentEvidence::default());
         let targets = self.targets(Arc::clone(&evidence))?;
@@ -158,11 +162,19 @@ impl Replay<'_> {
             other_zone: self.zone.clone(),
             hosts: self.settings.hosts.clone(),
         };
+        let resumed = beginning.map(|beginning| resume(&options, beginning)).transpose();
+        let lost = resumed.as_ref().err().map(|error| in_full(error));
+        if let Some(why) = &lost {
+            tracing::error!(
+                why,
+                "what was known of earlier runs cannot be used; the replay begins without it"
+            );
+        }
         let outputs = Outputs {
             events: Box::new(sink.clone()),
             recorder: None,
             rejects: Arc::new(Discard),
-            state: None,
+            state: resumed.unwrap_or_default(),
         };
         let pipeline =
             Pipeline::start(options, gate, outputs).context("cannot start the pipeline's threads")?;
@@ -193,7 +205,7 @@ impl Replay<'_> {
                 failed = true;
             }
         }
-        Ok(if damaged || failed { Exit::Environment } else { Exit::Done })
+        Ok(if damaged || lost.is_some() || failed { Exit::Environment } else { Exit::Done })
     }
 
     /// The files that are replayed.

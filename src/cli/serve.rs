@@ -26,8 +26,8 @@ use crate::ingest::{Address, Inherited};
 use crate::journal::Identity;
 use crate::limits;
 use crate::pipeline::{
-    BUSY_BESIDE, CaptureFate, CaptureThread, Listening, Live, Options, Outputs, Recorder, RejectFile,
-    worker_threads,
+    BUSY_BESIDE, Backlog, CaptureFate, CaptureThread, Listening, Live, Options, Outputs, Recorder,
+    RejectFile, beginning, worker_threads,
 };
 use crate::time::{Clock, SystemClock, Zone};
 use anyhow::Context;
@@ -100,10 +100,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let stamp = Stamp { stream: identity.stream, run: identity.run, modules: Correlator::modules(&apps) };
 
     let bound = listening(&settings, inherited).bind().map_err(anyhow::Error::from)?;
-    let recorder = args.capture.map(|path| recorder(path, &identity, settings.server.capture)).transpose()?;
-    let (recorder, capture) = recorder.unzip();
-    let fate = recorder.as_ref().map(CaptureThread::fate);
-    let recorder = recorder.map(|thread| Box::new(thread) as Box<dyn Recorder>);
+    let capture = args.capture.map(|path| capture(path, &identity, settings.server.capture)).transpose()?;
+    let (writer, capture) = capture.unzip();
     let rejects = Arc::new(rejects(&settings.server.data_dir)?);
 
     let options = Options {
@@ -117,6 +115,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     };
     service::starting("reading the journal");
     let (backend, ends) = Backend::start(&settings, &identity, &options, &secrets)?;
+    let recorder = writer.map(|writer| recorder(writer, ends.state.as_ref())).transpose()?;
+    let (recorder, fate) = recorder.unzip();
     let outputs =
         Outputs { events: ends.events, recorder, rejects: Arc::clone(&rejects) as _, state: ends.state };
     let bound = bound.with_answering(ends.answering);
@@ -214,11 +214,11 @@ fn say_what_is_left(totals: &[Totals], is_final: bool) -> Exit {
 }
 
 /// Begins the capture, whose path may have been used by an earlier run; tells where it is.
-fn recorder(
+fn capture(
     path: PathBuf,
     identity: &Identity,
     options: capture::Options,
-) -> Result<(CaptureThread, PathBuf), Failure> {
+) -> Result<(Writer, PathBuf), Failure> {
     let created = SystemClock.now();
     let identity = capture::Identity { stream: identity.stream, run: identity.run, created };
     let mut of_run = OsString::from(&path);
@@ -228,9 +228,21 @@ fn recorder(
         Err(CreateError::Exists(_)) => (Writer::create(of_run.as_ref(), identity, options), of_run.into()),
         created => (created, path),
     };
-    let writer = writer.map_err(anyhow::Error::from)?;
-    let thread = CaptureThread::start(writer).context("cannot start the capture's thread")?;
-    Ok((thread, path))
+    Ok((writer.map_err(anyhow::Error::from)?, path))
+}
+
+/// Begins to write the capture, first what is known of earlier runs; gives what tells how it gets on, too.
+fn recorder(
+    writer: Writer,
+    state: Option<&(Correlator, Backlog)>,
+) -> Result<(Box<dyn Recorder>, Arc<CaptureFate>), Failure> {
+    let beginning = beginning(state).unwrap_or_else(|error| {
+        tracing::error!(%error, "the capture lacks what is known of earlier runs, and so will a replay of it");
+        None
+    });
+    let thread = CaptureThread::start(writer, beginning).context("cannot start the capture's thread")?;
+    let fate = thread.fate();
+    Ok((Box::new(thread), fate))
 }
 
 /// Begins to keep what is rejected.

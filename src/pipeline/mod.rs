@@ -5,6 +5,7 @@
 //! wait.
 
 mod backlog;
+mod beginning;
 mod committer;
 mod crowd;
 mod feed;
@@ -27,6 +28,7 @@ mod tests;
 mod worker;
 
 pub use backlog::Backlog;
+pub use beginning::{beginning, resume};
 pub use committer::{Closed, Committer, Desk, Errand, JournalSink, OnLoss, Present};
 pub use feed::{Pace, feed};
 pub use folded::{EventSink, Folded};
@@ -100,8 +102,8 @@ pub struct Outputs {
     pub recorder: Option<Box<dyn Recorder>>,
     /// Takes what was rejected.
     pub rejects: Arc<dyn RejectSink>,
-    /// What [`recover`] brought back by the same options, and goes on in place of a new correlator: the correlator, and
-    /// which of its inputs were of a backlog.
+    /// What [`recover`] or [`resume`] brought back by the same options, and goes on in place of a new correlator: the
+    /// correlator, and which of its inputs were of a backlog.
     pub state: Option<(Correlator, Backlog)>,
 }
 

@@ -4,7 +4,7 @@
 
 use super::folder::Recorder;
 use crate::batch::Sequenced;
-use crate::capture::{AppendError, Writer};
+use crate::capture::{AppendError, Beginning, Writer};
 use crate::causes::in_full;
 use crate::limits;
 use crate::time::Timestamp;
@@ -46,16 +46,17 @@ enum Message {
 }
 
 impl CaptureThread {
-    /// Starts the thread.
+    /// Starts the thread. What was known before the first input is what the capture begins with.
     ///
     /// # Errors
     /// When the system refuses it.
-    pub fn start(writer: Writer) -> io::Result<Self> {
+    pub fn start(writer: Writer, beginning: Option<Beginning>) -> io::Result<Self> {
         let (batches, queue) = bounded(limits::RECORDER_QUEUE_BATCHES);
         let fate = Arc::<CaptureFate>::default();
         let noted = Arc::clone(&fate);
-        let thread =
-            thread::Builder::new().name("capture".to_owned()).spawn(move || write(writer, &queue, &noted))?;
+        let thread = thread::Builder::new()
+            .name("capture".to_owned())
+            .spawn(move || write(writer, beginning, &queue, &noted))?;
         Ok(Self { batches, thread, gone: false, fate })
     }
 
@@ -87,7 +88,10 @@ impl Recorder for CaptureThread {
     }
 }
 
-fn write(mut writer: Writer, queue: &Receiver<Message>, fate: &CaptureFate) {
+fn write(mut writer: Writer, beginning: Option<Beginning>, queue: &Receiver<Message>, fate: &CaptureFate) {
+    if let Some(beginning) = beginning {
+        tell(writer.begin_with(&beginning), fate);
+    }
     // When what the writer holds back is to be written, however much more comes.
     let mut due = Instant::now() + limits::CAPTURE_FLUSH_INTERVAL;
     loop {
@@ -139,7 +143,7 @@ mod tests {
         let path = home.path().join("trickle.capture");
         let identity = Identity { stream: StreamId(1), run: 1, created: Timestamp::EPOCH };
         let mut recorder =
-            CaptureThread::start(Writer::create(&path, identity, Options::default()).unwrap()).unwrap();
+            CaptureThread::start(Writer::create(&path, identity, Options::default()).unwrap(), None).unwrap();
         // Far fewer records than fill a block, and never a pause as long as the interval.
         let pause = limits::CAPTURE_FLUSH_INTERVAL / 20;
         let reached = (0..200).any(|slot| {
@@ -158,7 +162,8 @@ mod tests {
         let path = home.path().join("full.capture");
         let identity = Identity { stream: StreamId(1), run: 1, created: Timestamp::EPOCH };
         let options = Options { total_size: 1, ..Options::default() };
-        let mut recorder = CaptureThread::start(Writer::create(&path, identity, options).unwrap()).unwrap();
+        let mut recorder =
+            CaptureThread::start(Writer::create(&path, identity, options).unwrap(), None).unwrap();
         let fate = recorder.fate();
         recorder.record(record(0));
         Box::new(recorder).close(None);

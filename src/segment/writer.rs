@@ -135,6 +135,13 @@ impl BlockEncoder {
         self.waiting.clear();
     }
 
+    /// Gives back the memory in which nothing waits.
+    fn release(&mut self) {
+        if self.waiting.is_empty() {
+            self.waiting = AlignedVec::new();
+        }
+    }
+
     /// Forgets the blocks from a place on that have not been written.
     pub fn truncate(&mut self, end: u64) {
         let keep = usize::try_from(end.saturating_sub(self.position)).unwrap_or(usize::MAX);
@@ -190,6 +197,11 @@ impl<W: Write> SegmentWriter<W> {
         self.blocks.written();
         self.failed = false;
         Ok(entry)
+    }
+
+    /// Gives back the memory in which blocks are laid out, as after one that was larger than those to come.
+    pub fn release(&mut self) {
+        self.blocks.release();
     }
 
     /// Length of the segment so far, in bytes.

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 /// Make a new capture from a part of another
 ///
 /// What is kept keeps its number, arrival and peer, and the capture its stream and run: a replay of it gives events
-/// with the ids of the original. All conditions must hold; where no record meets them, nothing is made and the exit code is 1. Where the capture's end is cut off, the new one ends like a
+/// with the ids of the original. What the run knew of earlier ones is left out, unless --keep-state is given. All conditions must hold; where no record meets them, nothing is made and the exit code is 1. Where the capture's end is cut off, the new one ends like a
 /// file: a replay ends what is still open at its last record.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -56,6 +56,10 @@ pub(super) struct Args {
     /// Records that this edited output of `capture list` keeps: those with neither `#` before them nor missing
     #[arg(long, value_name = "FILE")]
     listing: Option<PathBuf>,
+
+    /// Keep what the run knew of earlier ones, which tells of hosts, users and addresses whose records are left out
+    #[arg(long)]
+    keep_state: bool,
 }
 
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
@@ -77,6 +81,9 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let failed = |error| Failure::new(Exit::Environment, error);
     let mut writer = Writer::create(&args.output, reader.identity(), Options::unlimited())
         .map_err(|error| Failure::new(Exit::Environment, error))?;
+    if let Some(beginning) = reader.beginning().filter(|_| args.keep_state) {
+        writer.begin_with(&beginning).map_err(failed)?;
+    }
     let progress = Progress::new("cutting", reader.total_bytes());
     let (mut records, mut past) = (0, false);
     let exit = each_batch(&mut reader, &progress, |batch| {

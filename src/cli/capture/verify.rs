@@ -61,6 +61,7 @@ fn verify(path: &Path) -> Result<(String, bool), Failure> {
     }
     let identity = reader.identity();
     let blocks: usize = reader.segments().map(|segment| segment.steps().len()).sum();
+    let earlier = if reader.beginning().is_some() { ", which goes on from earlier ones" } else { "" };
     let verdict = if damages == 0 { "sound" } else { "damaged" };
     let end = match reader.end() {
         End::Closed(at) => format!("closed at {at}"),
@@ -69,7 +70,7 @@ fn verify(path: &Path) -> Result<(String, bool), Failure> {
     };
     writeln!(
         report,
-        "{}: {verdict}: {}, {}, {}, {}; stream {}, run {}, begun {}, {end}, by {}",
+        "{}: {verdict}: {}, {}, {}, {}; stream {}, run {}{earlier}, begun {}, {end}, by {}",
         shown(path),
         counted(records, "record"),
         counted(ticks, "tick"),

@@ -213,6 +213,14 @@ impl Input {
         }
     }
 
+    /// What was known before the first input of it, where a capture says so.
+    pub fn beginning(&self) -> Option<capture::Beginning> {
+        match self {
+            Self::Capture(reader) => reader.beginning(),
+            Self::Plain(_) => None,
+        }
+    }
+
     /// How it ends.
     pub fn end(&self) -> capture::End {
         match self {
