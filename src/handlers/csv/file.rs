@@ -48,6 +48,14 @@ struct Open {
     day_end: Timestamp,
 }
 
+impl Drop for Open {
+    fn drop(&mut self) {
+        // Closing it would not do: a child that was forked and has not come to its own program yet holds a copy, and with it
+        // the lock.
+        self.file.unlock().ok();
+    }
+}
+
 /// The current file of a module and kind.
 pub(super) struct CsvFile {
     stem: String,
@@ -253,4 +261,27 @@ fn end_of_last_row(file: &File, len: u64) -> io::Result<u64> {
         end = start;
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Zone;
+
+    #[test]
+    fn a_file_that_was_closed_is_free_whoever_holds_a_copy_of_it() {
+        let home = tempfile::tempdir().unwrap();
+        let (directory, rotate, zone) = (home.path().to_owned(), Rotate::Never, Zone::UTC);
+        let shared = Shared { directory, rotate, keep: 1, zone };
+        let new = || CsvFile::new(&shared, "stem".to_owned(), b"header\n".to_vec());
+        let mut file = new();
+        file.append(&shared, b"1\n", Timestamp::EPOCH).unwrap();
+        let copy = file.open.as_ref().unwrap().file.try_clone().unwrap();
+        let in_use = new().append(&shared, b"2\n", Timestamp::EPOCH);
+        assert!(matches!(in_use, Err(FileError::InUse(_))), "{in_use:?}");
+        drop(file);
+        new().append(&shared, b"3\n", Timestamp::EPOCH).unwrap();
+        drop(copy);
+        assert_eq!(std::fs::read(home.path().join("stem.csv")).unwrap(), b"header\n1\n3\n");
+    }
 }
