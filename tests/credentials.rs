@@ -200,8 +200,9 @@ fn events_of_a_handler_that_is_not_required_wait_for_its_credentials() {
     server.wait("events wait: a handler could not deliver them");
     let waiting = house.run(&["events", "list", "--state", "waiting"]);
     assert!(waiting.code == Some(0) && waiting.out.contains("SSHDSessionStarted"), "{waiting:?}");
-    let status = house.run(&["status"]);
-    assert!(status.out.contains(&format!("waits for the credential `{}`", house.name("url"))), "{status:?}");
+    // It is said in the log before it is noted.
+    let waits = format!("waits for the credential `{}`", house.name("url"));
+    child::wait_for("why they wait", || house.run(&["status"]).out.contains(&waits).then_some(()));
     let hook = Hook::start();
     house.set_all(&hook);
     hook.wait("SSHDSessionStarted");

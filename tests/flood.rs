@@ -13,6 +13,8 @@ mod child;
 #[path = "streams/pki.rs"]
 #[allow(dead_code, reason = "other tests need more of it")]
 mod pki;
+#[path = "support/port.rs"]
+mod port;
 #[path = "operators/server.rs"]
 #[allow(dead_code, reason = "the server serves other tests too")]
 mod server;
@@ -143,9 +145,8 @@ fn datagrams_hold_one_record_each() {
 
 #[test]
 fn a_server_that_is_not_there_is_said() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("tcp://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let port = port::Port::hold();
+    let url = format!("tcp://127.0.0.1:{}", port.number);
     let output = correlator(&["flood", "send", &url, "--records", "10", "--connections", "3"]);
     assert_eq!(output.status.code(), Some(3));
     let said = String::from_utf8(output.stdout).unwrap();

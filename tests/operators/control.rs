@@ -14,6 +14,14 @@ fn status(data: &Path, code: i32) -> Value {
     objects(&run(data, code, &["status", "--format", "json"]).0).remove(0)
 }
 
+/// The status, once something is wrong.
+fn unhealthy(data: &Path) -> Value {
+    wait_for("what is wrong", || {
+        let told = correlator(data, &["status", "--format", "json"]);
+        (told.status.code() == Some(1)).then(|| objects(&String::from_utf8(told.stdout).unwrap()).remove(0))
+    })
+}
+
 /// What stands in an object, as numbers.
 fn counts<const N: usize>(object: &Value, names: [&str; N]) -> [u64; N] {
     names.map(|name| object[name].as_u64().unwrap_or_else(|| panic!("{name} of {object}")))
@@ -31,7 +39,9 @@ fn the_status_tells_a_lying_peer_from_honest_ones_and_the_books_balance() {
     );
     server.send("127.0.0.3", &failures("adm", "203.0.113.8", 2000..2010));
 
-    let status = status(&data, 0);
+    // What was read may still be on its way to the correlator.
+    let status =
+        wait_for("all that was sent", || Some(status(&data, 0)).filter(|told| told["received"] == 34));
     let parts = ["received", "parsed", "rejected", "failed"];
     let [received, parsed, rejected, failed] = counts(&status, parts);
     assert_eq!((received, parsed + rejected + failed, failed), (34, 34, 0), "{status}");
@@ -102,10 +112,7 @@ fn a_file_of_rejected_frames_that_cannot_be_written_is_a_problem() {
     let server = Server::start(&data, &[]);
     assert_eq!(status(&data, 0)["healthy"], true, "nothing was to be written yet");
     server.send_raw("127.0.0.1", b"<999>1 - liar sshd 1 - - x\n");
-    let status = wait_for("what is wrong", || {
-        let told = correlator(&data, &["status", "--format", "json"]);
-        (told.status.code() == Some(1)).then(|| objects(&String::from_utf8(told.stdout).unwrap()).remove(0))
-    });
+    let status = unhealthy(&data);
     let problem = status["problems"][0].as_str().unwrap();
     assert_eq!(status["healthy"], false, "{status}");
     assert!(problem.contains("rejected.jsonl could not be written at "), "{problem}");
@@ -124,7 +131,8 @@ fn a_file_of_rejected_frames_that_cannot_be_opened_keeps_no_server_from_taking_r
     assert!(said.contains(&told), "{said}");
 
     let mut server = Server::start(&data, &[]);
-    let told = status(&data, 1);
+    // Nothing waits for the file to be opened.
+    let told = unhealthy(&data);
     let problem = told["problems"][0].as_str().unwrap();
     assert!(problem.contains("no rejected frame is left out so far: Is a directory"), "{problem}");
     server.send("127.0.0.1", &["Accepted password for a from 192.0.2.1 port 9 ssh2".to_owned()]);

@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::task::spawn_blocking;
 
 fn events(count: u64) -> Selection {
     let modules = vec![ModuleName { app: "fleet".into(), module: "openssh".into() }];
@@ -98,17 +99,28 @@ async fn exit_codes_are_classed() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_program_that_overruns_is_killed_with_all_that_it_has_started() {
     let dir = tempfile::tempdir().unwrap();
     let script = "echo begun; (sleep 600 & echo $! > grandchild; wait) & wait";
     let options = Options { timeout: Duration::from_millis(500), ..shell(script) };
-    let begun = Instant::now();
+    let told = dir.path().join("grandchild");
+    // No time passes until this thread has seen what the program has started.
+    let started = spawn_blocking(move || {
+        let begun = Instant::now();
+        loop {
+            let grandchild = fs::read_to_string(&told).unwrap_or_default();
+            if grandchild.ends_with('\n') {
+                return grandchild;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "the program starts nothing");
+            std::thread::yield_now();
+        }
+    });
     let outcomes = handler(dir.path(), options).deliver(&events(1)).await;
     assert_eq!(outcomes, [Outcome::Temporary("killed after 0.5 s: begun".into())]);
-    assert!(begun.elapsed() < Duration::from_secs(60));
-    let grandchild = fs::read_to_string(dir.path().join("grandchild")).unwrap();
-    ended(grandchild.trim()).await;
+    tokio::time::resume();
+    ended(started.await.unwrap().trim()).await;
 }
 
 #[tokio::test]
