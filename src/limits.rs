@@ -357,6 +357,12 @@ pub const CONTROL_ANSWER_SIZE: u64 = 16 * 1024 * 1024;
 /// Time within which a command's next line, and the answer to it, must have come.
 pub const CONTROL_PATIENCE: Duration = Duration::from_secs(30);
 
+/// Time between two signs that a server lives which works on an answer; it gives them for [`CONTROL_PATIENCE`].
+pub const CONTROL_SIGN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time in which a server that was asked gives no sign after which a command no longer waits for it.
+pub const CONTROL_SILENCE: Duration = Duration::from_secs(5);
+
 /// Time within which the journal's thread, or a handler, must have taken what a command asks.
 pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -2,6 +2,7 @@
 
 use crate::child::wait_for;
 use crate::server::{Server, correlator, failures, listed, objects, run};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 fn status(data: &Path, code: i32) -> Value {
     objects(&run(data, code, &["status", "--format", "json"]).0).remove(0)
@@ -296,6 +298,22 @@ fn a_server_whose_socket_is_gone_is_not_taken_for_none() {
     assert!(why.contains("a server runs on ") && why.contains("control.sock is gone"), "{why}");
     server.stop();
     assert!(run(&data, 3, &["status"]).1.contains("no server runs on "));
+}
+
+/// It took half a minute.
+#[test]
+fn a_server_that_hangs_is_not_waited_for_and_told_from_none() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let server = Server::start(&data, &[]);
+    kill_process(Pid::from_child(&server.child), Signal::STOP).unwrap();
+    let begun = Instant::now();
+    let (out, said) = run(&data, 3, &["status"]);
+    assert!(out.is_empty() && said.contains("has said nothing for 5 s: it is halted"), "{said}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    kill_process(Pid::from_child(&server.child), Signal::CONT).unwrap();
+    status(&data, 0);
+    server.stop();
 }
 
 #[test]

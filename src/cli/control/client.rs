@@ -6,7 +6,7 @@ use crate::cli::{Exit, Failure};
 use crate::journal;
 use crate::limits;
 use anyhow::{Context, anyhow, bail};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 /// Asks the server that runs on a data directory.
@@ -34,21 +34,38 @@ fn nobody(data: &Path) -> anyhow::Error {
     }
 }
 
+/// What a server tells by saying nothing.
+fn silence(data: &Path) -> anyhow::Error {
+    anyhow!(
+        "a server runs on {}, but has said nothing for {} s: it is halted (as by SIGSTOP), or stuck, or the machine too \
+         busy for it; what it was asked to do it may still do",
+        data.display(),
+        limits::CONTROL_SILENCE.as_secs()
+    )
+}
+
 fn exchange(data: &Path, request: &Request) -> anyhow::Result<Answer> {
-    let stream =
-        connect(data).with_context(|| format!("cannot ask the server that runs on {}", data.display()))?;
-    let Some(mut stream) = stream else { return Err(nobody(data)) };
-    let said_nothing = || "the server does not answer";
-    stream.set_read_timeout(Some(limits::CONTROL_PATIENCE)).with_context(said_nothing)?;
-    stream.set_write_timeout(Some(limits::CONTROL_PATIENCE)).with_context(said_nothing)?;
     let mut line = serde_json::to_vec(request).context("the question cannot be written down")?;
     line.push(b'\n');
-    stream.write_all(&line).with_context(said_nothing)?;
-    let mut answer = Vec::new();
-    let mut reader = BufReader::new(stream.take(limits::CONTROL_ANSWER_SIZE));
-    reader.read_until(b'\n', &mut answer).with_context(said_nothing)?;
-    if answer.is_empty() {
-        bail!("the server ended before it answered");
+    match speak(data, &line) {
+        Ok(None) => Err(nobody(data)),
+        // Blanks alone are signs that it lived.
+        Ok(Some(answer)) if answer.trim_ascii().is_empty() => bail!("the server ended before it answered"),
+        Ok(Some(answer)) => {
+            serde_json::from_slice(&answer).context("the server's answer cannot be understood")
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(silence(data)),
+        Err(error) => {
+            Err(error).with_context(|| format!("cannot ask the server that runs on {}", data.display()))
+        }
     }
-    serde_json::from_slice(&answer).context("the server's answer cannot be understood")
+}
+
+/// Says a line, and gives the one that is said to that; nothing where no server runs.
+fn speak(data: &Path, line: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let Some(mut stream) = connect(data, limits::CONTROL_SILENCE)? else { return Ok(None) };
+    stream.write_all(line)?;
+    let mut answer = Vec::new();
+    BufReader::new(stream.take(limits::CONTROL_ANSWER_SIZE)).read_until(b'\n', &mut answer)?;
+    Ok(Some(answer))
 }

@@ -1,6 +1,7 @@
 //! Floor 8: what is asked and answered.
 //!
-//! Each line is an object with the `version` of the protocol. A server answers every line with one, in order.
+//! Each line is an object with the `version` of the protocol. A server answers every line with one, in order. Blanks
+//! before an answer are signs that the server works on it.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

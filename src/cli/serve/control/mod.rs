@@ -20,11 +20,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// What the answers are made of.
 pub(in crate::cli) struct Desk {
@@ -119,14 +120,32 @@ async fn converse(stream: UnixStream, desk: &Desk) {
         }
         // A line that is too long cannot be told from its rest.
         let is_whole = line.ends_with(b"\n");
-        let result =
-            if is_whole { desk.answer(&line).await } else { Err(anyhow::anyhow!("the line is too long")) };
+        let result = if is_whole {
+            with_signs(&writing, desk.answer(&line)).await
+        } else {
+            Err(anyhow::anyhow!("the line is too long"))
+        };
         let answer = result.unwrap_or_else(|error| Answer { error: Some(format!("{error:#}")), ..nothing() });
         let Ok(mut text) = serde_json::to_vec(&answer) else { return };
         text.push(b'\n');
         let written = timeout(limits::CONTROL_PATIENCE, writing.write_all(&text)).await;
         if !is_whole || !matches!(written, Ok(Ok(()))) {
             return;
+        }
+    }
+}
+
+/// Waits for an answer, and meanwhile gives signs that the server lives: else a command could not tell one that waits for its
+/// disk from one that hangs.
+async fn with_signs<T>(writing: &OwnedWriteHalf, answer: impl Future<Output = T>) -> T {
+    let mut answer = std::pin::pin!(answer);
+    let end = Instant::now() + limits::CONTROL_PATIENCE;
+    loop {
+        match timeout(limits::CONTROL_SIGN_INTERVAL, &mut answer).await {
+            Ok(answer) => return answer,
+            // Whether anybody listens is found out with the answer.
+            Err(_) if Instant::now() < end => drop(writing.try_write(b" ")),
+            Err(_) => {}
         }
     }
 }
@@ -180,4 +199,25 @@ async fn ask(
     answer
         .context("the journal's thread does not answer; the disk may be at a standstill")?
         .context("the server ends")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_an_answer_is_given_signs_and_not_for_ever() {
+        let (mut asks, answers) = UnixStream::pair().unwrap();
+        let (_reading, writing) = answers.into_split();
+        let within = async |time| with_signs(&writing, async { sleep(time).await }).await;
+        within(Duration::from_millis(900)).await;
+        within(Duration::from_millis(2500)).await;
+        let mut signs = [0; 64];
+        assert_eq!(asks.read(&mut signs).await.unwrap(), 2);
+        within(limits::CONTROL_PATIENCE * 10).await;
+        let most = limits::CONTROL_PATIENCE.as_secs() / limits::CONTROL_SIGN_INTERVAL.as_secs();
+        let count = asks.read(&mut signs).await.unwrap() as u64;
+        assert!((most - 1..=most).contains(&count), "{count}");
+        assert!(signs.starts_with(b"  "), "blanks, which may stand before JSON");
+    }
 }
