@@ -13,7 +13,7 @@ use super::reader::{Item, StreamReader};
 use super::schema::Deliveries;
 use super::standing::{Settled, Standings};
 use super::tail::first_block;
-use super::{deliveries, files, layout, recovery};
+use super::{deliveries, files, layout, recovery, snapshots};
 use crate::event::{Event, EventBlock};
 use crate::limits;
 use crate::segment::{Entry, OpenError, Schema, Segment};
@@ -26,6 +26,8 @@ pub struct Audit {
     directory: PathBuf,
     standings: Standings,
     next: u64,
+    /// The sequence number of the next event when the newest snapshot was taken.
+    known: u64,
 }
 
 /// The events of one segment.
@@ -54,9 +56,11 @@ impl Audit {
     /// # Errors
     /// When the journal cannot be listed.
     pub fn open(data: &Path) -> Result<Self, ReadError> {
-        let [_, directory, _] = layout::rooms(data);
+        let [_, directory, snapshots] = layout::rooms(data);
+        // Before the events: what a server adds in between is missed by no snapshot.
+        let known = snapshots::find(&snapshots)?.newest.map_or(0, |snapshot| snapshot.next);
         let past = recovery::past(&directory)?;
-        Ok(Self { directory, standings: past.standings, next: past.next })
+        Ok(Self { directory, standings: past.standings, next: past.next, known })
     }
 
     /// Where every handler stood.
@@ -70,7 +74,7 @@ impl Audit {
     }
 
     /// The segments that may hold events that were committed at an instant or after it, in order, and those of all that
-    /// are missing.
+    /// are missing, with what is missing at the end.
     ///
     /// # Errors
     /// When the journal cannot be listed.
@@ -81,6 +85,7 @@ impl Audit {
             let absent = (part.saturating_add(1)..*next).take(limits::MAX_MISSING_TOLD);
             missing.extend(absent.map(|part| Flaw::Missing { directory: self.directory.clone(), part }));
         }
+        missing.extend(recovery::lost_events(&self.directory, self.next, self.known));
         let begins = |path: &PathBuf| Some(first_block(&Segment::map(path).ok()?)?.arrival);
         let nexts = segments.iter().skip(1).map(|(_, path)| begins(path)).chain([None]);
         let parts = segments.iter().zip(nexts);

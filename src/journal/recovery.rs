@@ -134,10 +134,10 @@ impl Past {
     }
 }
 
-/// What is missing at the end of the events, where a snapshot was taken behind more of them: they were durable before it.
-pub(super) fn lost_events(directory: &Path, past: &Past, next: u64) -> Option<Flaw> {
-    let (from, directory) = (past.next, directory.to_owned());
-    (from < next).then_some(Flaw::LostEvents { directory, from, to: next })
+/// What is missing at the end of the events, from this number on, where a snapshot was taken behind more of them: they were
+/// durable before it.
+pub(super) fn lost_events(directory: &Path, from: u64, to: u64) -> Option<Flaw> {
+    (from < to).then(|| Flaw::LostEvents { directory: directory.to_owned(), from, to })
 }
 
 /// The position of the last input that a stream of inputs accounts for.

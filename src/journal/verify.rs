@@ -74,7 +74,7 @@ pub fn verify(data: &Path) -> Result<Report, ReadError> {
     }
     report.flaws.extend(recovery::missing_inputs(&inputs, oldest.unwrap_or_default())?);
     // The end is looked at once more: a snapshot may have been taken since, behind events that are there by now.
-    report.flaws.extend(recovery::lost_events(&events, &recovery::past(&events)?, next));
+    report.flaws.extend(recovery::lost_events(&events, recovery::past(&events)?.next, next));
     Ok(report)
 }
 

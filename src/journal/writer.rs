@@ -143,7 +143,7 @@ impl Journal {
         let Last { marks, told } = marks::last(&inputs)?;
         let reader = InputReader::after(&inputs, position)?;
         let kept_snapshots = Snapshots::after(series(&snapshots, INPUTS, 0, false), &found);
-        let lost = recovery::lost_events(&events, &past, next);
+        let lost = recovery::lost_events(&events, past.next, next);
         let mut flaws = past.flaws;
         flaws.extend(found.flaws);
         flaws.extend(recovery::missing_inputs(&inputs, position)?);

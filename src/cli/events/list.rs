@@ -15,7 +15,7 @@ use std::io::{self, Write};
 ///
 /// A state is one of delivered, filtered (the handler's filter left it out), suppressed (within the cool-down of one like
 /// it), digested (part of a digest), dead (given up), dropped (by an operator), and waiting. The exit code is 3 when
-/// part of the journal cannot be read: that is told, and everything else is listed.
+/// part of the journal cannot be read or is missing: that is told, and everything else is listed.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

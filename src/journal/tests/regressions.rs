@@ -243,6 +243,9 @@ fn a_newest_segment_that_somebody_deleted_is_missed() {
         told[0].starts_with("the events from number ") && told[0].contains(" to 199 are missing"),
         "{told:?}"
     );
+    // Who lists events is told so, too.
+    let (_, missing) = Audit::open(home.path()).unwrap().segments(Timestamp::MIN).unwrap();
+    assert_eq!(missing.iter().map(ToString::to_string).collect::<Vec<_>>(), told);
 }
 
 /// An earlier version passes over blocks whose tag it does not know, and refuses a format that it does not know.
