@@ -26,6 +26,11 @@ pub struct FileId {
     pub inode: u64,
 }
 
+impl FileId {
+    /// That of a mark which is of no file, but notes something else.
+    pub const NONE: Self = Self { device: 0, inode: 0 };
+}
+
 /// How far a file has been read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
@@ -50,22 +55,33 @@ pub struct Mark {
     pub place: Option<Place>,
 }
 
-/// The marks of all files.
+/// The marks of all files, and what is noted beside them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Marks(BTreeMap<(PathBuf, FileId), Place>);
+pub(super) struct Marks {
+    all: BTreeMap<(PathBuf, FileId), Place>,
+    /// How many of them are of files.
+    files: usize,
+}
 
 impl Marks {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
-    /// Takes a mark in place of the one before it. When there are as many as may be, a new one is not kept.
+    /// Takes a mark in place of the one before it. When there are as many as may be, a new one is not kept. Files take no room
+    /// from what is noted beside them: where some of that were missing, the rest would say more than is known.
     pub(super) fn apply(&mut self, mark: Mark) {
+        let is_of_file = mark.id != FileId::NONE;
+        let has_room = if is_of_file {
+            self.files < limits::MAX_FILE_MARKS
+        } else {
+            self.all.len() - self.files < limits::MAX_FILE_NOTES
+        };
         let key = (mark.path, mark.id);
         match mark.place {
-            None => drop(self.0.remove(&key)),
-            Some(place) if self.0.len() < limits::MAX_FILE_MARKS || self.0.contains_key(&key) => {
-                self.0.insert(key, place);
+            None => self.files -= usize::from(self.all.remove(&key).is_some() && is_of_file),
+            Some(place) if has_room || self.all.contains_key(&key) => {
+                self.files += usize::from(self.all.insert(key, place).is_none() && is_of_file);
             }
             Some(_) => {}
         }
@@ -73,12 +89,12 @@ impl Marks {
 
     /// Whether there is one of a path.
     fn has(&self, path: &Path) -> bool {
-        let first = (path.to_owned(), FileId { device: 0, inode: 0 });
-        self.0.range(first..).next().is_some_and(|((known, _), _)| known == path)
+        let first = (path.to_owned(), FileId::NONE);
+        self.all.range(first..).next().is_some_and(|((known, _), _)| known == path)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Mark> + '_ {
-        self.0.iter().map(|((path, id), place)| Mark { path: path.clone(), id: *id, place: Some(*place) })
+        self.all.iter().map(|((path, id), place)| Mark { path: path.clone(), id: *id, place: Some(*place) })
     }
 
     /// All of them, as they are written.
@@ -168,7 +184,7 @@ impl Last {
             tag if tag == Inputs::TAG => {}
             _ => return Ok(false),
         }
-        if self.told.len() > limits::MAX_FILE_MARKS {
+        if self.told.len() > limits::MAX_FILE_MARKS + limits::MAX_FILE_NOTES {
             self.forget();
         }
         Ok(true)
@@ -178,5 +194,36 @@ impl Last {
     fn forget(&mut self) {
         let Self { marks, told } = self;
         told.retain(|path, _| marks.has(path));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_take_no_room_from_what_is_noted_beside_them() {
+        let mut marks = Marks::default();
+        let mark = |inode: u64, place| Mark {
+            path: format!("/{inode}").into(),
+            id: FileId { device: 1, inode },
+            place,
+        };
+        let noted = |name: &str| Mark { path: name.into(), id: FileId::NONE, place: Some(Place::default()) };
+        let most = limits::MAX_FILE_MARKS as u64;
+        (1..=most + 1).for_each(|inode| marks.apply(mark(inode, Some(Place::default()))));
+        assert_eq!(marks.iter().count() as u64, most, "the last one has no room");
+        marks.apply(noted("closed:/a"));
+        marks.apply(noted("closed:/b"));
+        assert!(marks.has(Path::new("closed:/a")) && marks.has(Path::new("closed:/b")));
+        marks.apply(Mark { place: None, ..noted("closed:/a") });
+        marks.apply(mark(most + 1, Some(Place::default())));
+        assert!(!marks.has(Path::new(&format!("/{}", most + 1))), "what is forgotten there makes no room");
+        marks.apply(mark(7, None));
+        marks.apply(mark(7, None));
+        marks.apply(mark(most + 1, Some(Place::default())));
+        marks.apply(mark(7, Some(Place::default())));
+        assert_eq!((marks.files as u64, marks.iter().count() as u64), (most, most + 1));
+        assert!(marks.has(Path::new(&format!("/{}", most + 1))) && !marks.has(Path::new("/7")));
     }
 }

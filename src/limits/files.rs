@@ -11,6 +11,10 @@ pub const MAX_ZSTD_WINDOW: u64 = 128 * 1024 * 1024;
 /// Files of which it is kept how far they have been read.
 pub const MAX_FILE_MARKS: usize = 4096;
 
+/// What is kept beside that: patterns that are followed, and directories below which it is in doubt what they named. So many
+/// are [`MAX_DOUBTS`] of a thousand patterns.
+pub const MAX_FILE_NOTES: usize = 64 * 1024;
+
 /// Marks in files that wait for inputs to be durable with; with more, they are made durable by themselves.
 pub const WAITING_MARKS: usize = 64;
 

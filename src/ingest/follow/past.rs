@@ -100,7 +100,8 @@ impl Past {
 
     /// Those of these patterns that are not noted yet, to be noted, with what was closed when they were first looked for;
     /// and what is not in doubt any more, since it has been looked at, to be forgotten, in place of which what is closed
-    /// below it is in doubt. A pattern of which too much was closed is not noted, and nothing of it is forgotten.
+    /// below it is in doubt. A pattern of which too much was closed is not noted, which is told, and nothing of it is
+    /// forgotten.
     pub(super) fn news(&self, patterns: &[Pattern], first: &First) -> Vec<Mark> {
         let mut marks = Vec::new();
         for pattern in patterns {
@@ -114,8 +115,15 @@ impl Past {
                     && (!is_noted || over.iter().any(|over| path.starts_with(over)))
             };
             let room = limits::MAX_DOUBTS.saturating_sub(kept.len());
-            let closed: Vec<_> = first.closed.iter().filter(is_new).take(room + 1).collect();
+            let closed: Vec<_> = first.closed.iter().filter(is_new).collect();
             if closed.len() > room {
+                tracing::warn!(
+                    %pattern,
+                    rest = closed.len() - room,
+                    most = limits::MAX_DOUBTS,
+                    "so many more directories cannot be looked at than are remembered of a pattern; what a file of it holds \
+                     that appears while no server runs is not taken to be new"
+                );
                 continue;
             }
             // Before the pattern: where there is no room for all of it, that is not noted either. And before what is
@@ -159,7 +167,7 @@ fn doubt_of(mark: &Mark) -> Option<(Pattern, PathBuf)> {
 }
 
 fn mark(path: PathBuf) -> Mark {
-    Mark { path, id: FileId { device: 0, inode: 0 }, place: Some(Place::default()) }
+    Mark { path, id: FileId::NONE, place: Some(Place::default()) }
 }
 
 fn forget(mark: Mark) -> Mark {

@@ -169,13 +169,16 @@ impl Found {
                 [directory, Some(path)].into_iter().flatten().for_each(|path| self.list(path));
                 metadata.is_file()
             }
-            // A link to itself names nothing.
-            Err(error) if is_absence(&error) || Errno::from_io_error(&error) == Some(Errno::LOOP) => {
+            // A link to itself names nothing; where a directory is one, it cannot be said what is there.
+            Err(error) if is_absence(&error) || is_loop(&error) && path.is_symlink() => {
                 directory.filter(is_filled).into_iter().for_each(|directory| self.list(directory));
                 false
             }
             // What may not be searched is the directory: told once, however many files it has.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !path.is_symlink() => {
+            Err(error)
+                if is_loop(&error)
+                    || error.kind() == io::ErrorKind::PermissionDenied && !path.is_symlink() =>
+            {
                 let why = format!("what is in it cannot be looked at: {error}");
                 path.parent().into_iter().for_each(|above| self.close(above, why.clone()));
                 false
@@ -231,6 +234,11 @@ impl Part {
 /// Whether the system says that nothing is there, or no directory.
 fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Whether the system says that a link leads to itself.
+fn is_loop(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
 /// The entries of a directory, as many as are looked at, and whether there are more.
@@ -303,6 +311,12 @@ mod tests {
         symlink("gone", home.path().join("dangling")).unwrap();
         for (pattern, expected) in [
             ("loop/*.log", &[("loop", "it cannot be listed: Too many levels of symbolic links")][..]),
+            ("*/*.log", &[("loop", "it cannot be listed: Too many levels of symbolic links")]),
+            (
+                "*/auth.log",
+                &[("loop", "what is in it cannot be looked at: Too many levels of symbolic links")],
+            ),
+            ("*/log/auth.log", &[("loop/log", "what is in it cannot be looked at: Too many levels")]),
             ("{web,file,dangling}/*/auth.log", &[]),
             ("none/*.log", &[]),
             ("file/*.log", &[]),

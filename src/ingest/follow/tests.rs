@@ -344,21 +344,26 @@ fn what_is_closed_below_what_was_opened_is_known_or_it_is_known_that_it_is_not()
     }
 }
 
-#[tokio::test]
-async fn of_many_directories_that_are_closed_the_rest_is_counted() {
+#[test]
+fn of_many_directories_that_are_closed_the_rest_is_counted() {
     let home = tempfile::tempdir().unwrap();
     for number in 0..limits::MAX_TOLD_CLOSED + 3 {
         std::os::unix::fs::symlink(number.to_string(), home.path().join(number.to_string())).unwrap();
     }
-    let (mut section, board, following) = Following::of(home.path(), "*/*.log", 1000);
-    let mut watch = Watch::new("logs");
-    assert!(section.look(&mut watch).await);
-    assert_eq!((board.rows().len(), board.closed()), (limits::MAX_TOLD_CLOSED, vec![("logs".to_owned(), 3)]));
-    // Others take the place of those that are gone.
-    for number in 0..3 {
-        fs::remove_file(home.path().join(number.to_string())).unwrap();
-    }
-    look_until(&mut section, &mut watch, |_| board.closed().is_empty()).await;
-    assert_eq!(board.rows().len(), limits::MAX_TOLD_CLOSED);
-    assert_eq!(following.end(section).await, (0, 0), "nobody could tell what is new");
+    let log = logged(async {
+        let (mut section, board, following) = Following::of(home.path(), "*/*.log", 1000);
+        let mut watch = Watch::new("logs");
+        assert!(section.look(&mut watch).await);
+        let rest = vec![("logs".to_owned(), 3)];
+        assert_eq!((board.rows().len(), board.closed()), (limits::MAX_TOLD_CLOSED, rest));
+        // Others take the place of those that are gone.
+        for number in 0..3 {
+            fs::remove_file(home.path().join(number.to_string())).unwrap();
+        }
+        look_until(&mut section, &mut watch, |_| board.closed().is_empty()).await;
+        assert_eq!(board.rows().len(), limits::MAX_TOLD_CLOSED);
+        assert_eq!(following.end(section).await, (0, 0), "nobody could tell what is new");
+    });
+    let told: Vec<_> = log.lines().filter(|line| line.contains("not taken to be new")).collect();
+    assert!(told.len() == 1 && told[0].contains("rest=3 most=64"), "{told:?}");
 }
