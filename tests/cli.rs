@@ -65,7 +65,9 @@ fn check_tells_what_would_run_and_what_could_not() {
     let listen = ["--listen", "tcp://127.0.0.1:0"];
     let good = [&["check", "--app", "fleet", "--data-dir", data.to_str().unwrap()][..], &listen].concat();
     let (code, out, err) = run(&good);
-    assert_eq!((code, err.as_str()), (0, ""));
+    let warning = "warning: files `gateway`: /var/log/gateway/*.log names nothing, since there is no directory \
+                   /var/log/gateway; its files are followed once they come\n";
+    assert_eq!((code, err.as_str()), (0, warning));
     for line in [
         "configuration  tests/config/valid/fleet.toml",
         "listener       command-line  tcp://127.0.0.1:0",
@@ -146,7 +148,45 @@ fn check_tries_what_permissions_do_not_tell() {
     let (code, _, err) =
         run(&["check", "--app", "fleet", "--data-dir", "/proc/x", "--listen", "tcp://127.0.0.1:0"]);
     assert_eq!(code, 1);
-    assert!(err.starts_with("error: cannot create /proc/x: "), "{err}");
+    assert!(err.contains("\nerror: cannot create /proc/x: "), "{err}");
+}
+
+#[test]
+fn check_tells_what_of_followed_files_cannot_be_read_and_what_may_come() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = directory.path();
+    let path = home.join("files.toml");
+    fs::create_dir(home.join("log")).unwrap();
+    fs::write(home.join("log/auth.log"), "x\n").unwrap();
+    let check = |files: &str| {
+        let text = format!("[apps.a.modules.s]\ntype = \"sshd\"\n[files.logs]\npath = [{files}]\n");
+        fs::write(&path, text.replace("HOME", home.to_str().unwrap())).unwrap();
+        let data = home.join("data");
+        let listen = ["--listen", "tcp://127.0.0.1:0", "--config", path.to_str().unwrap()];
+        let (code, _, err) = run(&[&["check", "--data-dir", data.to_str().unwrap()][..], &listen].concat());
+        let lines = err.split_inclusive('\n').filter(|line| line.contains("file"));
+        (code, lines.collect::<String>().replace(home.to_str().unwrap(), "HOME"))
+    };
+    assert_eq!(check(r#""HOME/log/*.log", "HOME/log/auth.log""#), (0, String::new()));
+    let (code, err) = check(r#""HOME/log/*.txt", "HOME/log/new.log", "HOME/lgo/*.log""#);
+    let expected = "note: files `logs`: HOME/log/*.txt names no file now; one that comes is followed\n\
+                    note: files `logs`: HOME/log/new.log names no file now; one that comes is followed\n\
+                    warning: files `logs`: HOME/lgo/*.log names nothing, since there is no directory HOME/lgo; its \
+                    files are followed once they come\n";
+    assert_eq!((code, err.as_str()), (0, expected));
+
+    // Root may read everything, but not through a link to itself.
+    std::os::unix::fs::symlink("loop", home.join("loop")).unwrap();
+    fs::write(home.join("log/auth.log.1.gz"), b"\x1f\x8b\x08\0").unwrap();
+    let (code, err) = check(r#""HOME/log/auth.log*", "HOME/*/secure""#);
+    let expected = [
+        "files `logs`: cannot follow HOME/log/auth.log.1.gz: it is compressed (gzip); `correlator replay` reads it",
+        "files `logs`: cannot follow HOME/loop: what is in it cannot be looked at: Too many levels of symbolic links",
+    ];
+    let errors: Vec<_> = err.lines().filter_map(|line| line.strip_prefix("error: ")).collect();
+    let is_told = errors.iter().zip(expected).all(|(error, expected)| error.starts_with(expected));
+    assert!(code == 1 && errors.len() == 2 && is_told, "{err}");
+    assert!(err.starts_with("note: files were looked at as the user with the ID "), "{err}");
 }
 
 #[test]

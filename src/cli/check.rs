@@ -1,5 +1,6 @@
 //! Floor 8: `correlator check`: whether the configuration would run, and what would.
 
+mod files;
 mod online;
 mod plan;
 
@@ -21,8 +22,10 @@ use std::sync::Arc;
 /// Check the configuration, and whether its files and addresses can be used
 ///
 /// Says what would run. Every error is listed. Directories are written to, and left as they were. The exit code is 2
-/// when the configuration is wrong or a credential is missing, and 1 when it is right but a directory cannot be written or an address is none of
-/// this machine's. An address that is in use is only warned about: this server may be what uses it.
+/// when the configuration is wrong or a credential is missing, and 1 when it is right but a directory cannot be written,
+/// an address is none of this machine's, or a file that is to be followed cannot be read by the user who runs this. An
+/// address that is in use is only warned about: this server may be what uses it. So is a directory of followed files that
+/// is not there; of a path that names no file yet, a note tells.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Check for this application only (may be given several times) [default: all]
@@ -49,6 +52,8 @@ pub(super) struct Args {
 struct Findings {
     errors: Vec<String>,
     warnings: Vec<String>,
+    /// What is no trouble, and may explain some.
+    notes: Vec<String>,
     /// Whether credentials are missing.
     is_incomplete: bool,
     /// The heartbeat, to be tried.
@@ -69,12 +74,14 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     findings.directories(&settings);
     let targets = findings.handlers(&settings);
     findings.addresses(&settings);
+    findings.files(&settings);
     findings.loose_ends(&settings);
     let mut out = io::stdout().lock();
     plan::write(&mut out, &settings)?;
     let is_reached = !args.online || online::probe(&mut out, targets, findings.heartbeat.take())?;
     let mut err = io::stderr().lock();
-    for (kind, messages) in [("warning", &findings.warnings), ("error", &findings.errors)] {
+    let Findings { notes, warnings, errors, .. } = &findings;
+    for (kind, messages) in [("note", notes), ("warning", warnings), ("error", errors)] {
         for message in messages {
             writeln!(err, "{kind}: {}", readable_lines(message))?;
         }

@@ -14,6 +14,7 @@ mod held;
 mod open_file;
 mod past;
 mod pattern;
+mod survey;
 mod tail;
 mod watch;
 
@@ -21,6 +22,7 @@ pub use board::{Board, Row};
 pub use bookmarks::Bookmarks;
 pub use past::Past;
 pub use pattern::Pattern;
+pub use survey::{Absent, Survey};
 
 use self::closed::Closed;
 use self::held::Held;

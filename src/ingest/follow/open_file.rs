@@ -126,6 +126,21 @@ fn open_with(path: &Path, flags: OFlags) -> io::Result<(File, Metadata)> {
     Ok((file, metadata))
 }
 
+/// Finds out whether a file can be read whose lines are text.
+///
+/// # Errors
+/// Why not.
+pub(super) fn look_into(path: &Path) -> io::Result<()> {
+    begins_as_text(&open(path)?.0)
+}
+
+/// Refuses a file that is no text.
+fn begins_as_text(file: &File) -> io::Result<()> {
+    let mut start = vec![0; limits::FILE_SAMPLE];
+    let count = file.read_at(&mut start, 0)?;
+    refuse_foreign(start.get(..count).unwrap_or_default())
+}
+
 /// What tells a file from all others.
 pub(super) fn id(metadata: &Metadata) -> FileId {
     FileId { device: metadata.dev(), inode: metadata.ino() }
@@ -174,9 +189,7 @@ pub(super) fn end_of(file: &File, length: u64) -> io::Result<Place> {
 impl OpenFile {
     /// Goes on with a file at a place; `claim` is the right to read it.
     pub(super) fn new(file: File, claim: Claim, place: Place, now: Instant) -> io::Result<Self> {
-        let mut start = vec![0; limits::FILE_SAMPLE];
-        let count = file.read_at(&mut start, 0)?;
-        refuse_foreign(start.get(..count).unwrap_or_default())?;
+        begins_as_text(&file)?;
         let mut open = Self { file, claim, place, backlog: 0, search: None, seen: None, grown: now };
         open.move_to(place);
         Ok(open)

@@ -102,6 +102,16 @@ impl Pattern {
         path.iter().all(|name| parts.next().is_some_and(|part| part.fits(name)))
     }
 
+    /// The directory that all files are in or below that the pattern can name.
+    pub(super) fn root(&self) -> PathBuf {
+        let directories = self.parts.split_last().map_or(&[][..], |(_, directories)| directories);
+        let names = directories.iter().map_while(|part| match part {
+            Part::Name(name) => Some(name),
+            Part::Wild { .. } => None,
+        });
+        Path::new("/").join(names.collect::<PathBuf>())
+    }
+
     /// Adds what the pattern names now.
     pub(super) fn find(&self, found: &mut Found) {
         let is_wild = self.parts.iter().any(|part| matches!(part, Part::Wild { .. }));
@@ -232,7 +242,7 @@ impl Part {
 }
 
 /// Whether the system says that nothing is there, or no directory.
-fn is_absence(error: &io::Error) -> bool {
+pub(super) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
