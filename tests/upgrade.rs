@@ -64,12 +64,17 @@ fn read(data: &Path) -> (Vec<String>, Vec<String>) {
     (events, deliveries)
 }
 
+/// What would be given up of data that are more than 30 days old by now, and is not for ten years.
+const KEPT: [&str; 4] =
+    ["--set", "server.retention=3650d", "--set", "apps.ssh-report.modules.sshd.max_session_age=3650d"];
+
 /// Starts the server on a data directory, ends the login, and stops it.
 fn go_on(data: &Path) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
     command
         .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
         .arg(data)
+        .args(KEPT)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = Guard::start(&mut command);

@@ -79,8 +79,12 @@ fn rsyslog_loses_nothing_over_tls_when_the_server_stops_and_starts_again() {
         authority.vouch("collector.example").write(home, "server");
         let port = Port::hold();
         let configuration = configuration(&listener(home).replace(":0", &format!(":{}", port.number)));
-        let global =
-            format!("DefaultNetstreamDriver=\"{driver}\" DefaultNetstreamDriverCAFile=\"{}\"", ca.display());
+        // Else a thread of rsyslogd opens a socket for each message of its own, and where there is no /dev/log closes it. Its
+        // driver ossl still reads from the number of a socket that it has closed: it would wait for ever at that one.
+        let global = format!(
+            "processInternalMessages=\"on\" DefaultNetstreamDriver=\"{driver}\" DefaultNetstreamDriverCAFile=\"{}\"",
+            ca.display()
+        );
         let way_out = format!(
             "action(type=\"omfwd\" target=\"127.0.0.1\" port=\"{}\" protocol=\"tcp\" TCP_Framing=\"octet-counted\" \
              template=\"RSYSLOG_SyslogProtocol23Format\" StreamDriver=\"{driver}\" StreamDriverMode=\"1\" \
