@@ -15,16 +15,20 @@ mod seal;
 
 use proptest::prelude::*;
 use std::fs;
+use std::path::Path;
 
 #[test]
 fn every_byte_of_a_block_may_be_forged() {
     let directory = tempfile::tempdir().unwrap();
-    let sound = fs::read("fuzz/seeds/capture/one-segment").unwrap();
-    for at in 0..sound.len() {
-        for value in [0, 0x7f, 0xff] {
-            let mut forged = sound.clone();
-            forged[at] = value;
-            check::check(&directory.path().join("forged"), &forged);
+    let seeds: [(_, &[u8]); 2] = [("one-segment", &[0, 0x7f, 0xff]), ("later-run", &[0xff])];
+    for (seed, values) in seeds {
+        let sound = fs::read(Path::new("fuzz/seeds/capture").join(seed)).unwrap();
+        for at in 0..sound.len() {
+            for value in values {
+                let mut forged = sound.clone();
+                forged[at] = *value;
+                check::check(&directory.path().join("forged"), &forged);
+            }
         }
     }
 }

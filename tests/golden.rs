@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use correlator::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
-use correlator::capture::Reader;
+use correlator::capture::{Beginning, Reader};
 use correlator::correlate::{App, Correlator, End, ModuleOptions, Totals, report, sshd};
 use correlator::detect::{Detector, Observations, Subject};
 use correlator::event::render::{self, LocalTime};
@@ -39,9 +39,9 @@ fn describe(batch: &Sequenced, out: &mut String) {
     }
 }
 
-#[test]
-fn captures_of_format_1_are_read() {
-    let reader = Reader::open(Path::new("tests/golden/capture-1")).unwrap();
+/// Reads a capture, and compares it with the text beside it.
+fn read(capture: &str) {
+    let reader = Reader::open(Path::new(capture)).unwrap();
     let (identity, program, end) = (reader.identity(), reader.program(), reader.end());
     let mut found = String::new();
     writeln!(
@@ -50,10 +50,30 @@ fn captures_of_format_1_are_read() {
         identity.stream, identity.run, identity.created
     )
     .unwrap();
+    if let Some(Beginning { state, backlog }) = reader.beginning() {
+        let correlator = Correlator::restore(&apps(), Zone::UTC, &state).unwrap();
+        let hosts = correlator.presence().known;
+        writeln!(
+            found,
+            "goes on after {} inputs, knows of {hosts} host, backlog {backlog:?}",
+            correlator.base()
+        )
+        .unwrap();
+    }
     for batch in reader {
         describe(&batch.unwrap(), &mut found);
     }
-    assert_eq!(found, fs::read_to_string("tests/golden/capture-1.txt").unwrap());
+    assert_eq!(found, fs::read_to_string(format!("{capture}.txt")).unwrap());
+}
+
+#[test]
+fn captures_of_format_1_are_read() {
+    read("tests/golden/capture-1");
+}
+
+#[test]
+fn captures_that_begin_with_a_state_are_read() {
+    read("tests/golden/capture-2");
 }
 
 /// Inputs that bring to light what a state remembers: of sources, of users, of a port that serves another client.
