@@ -26,7 +26,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use support::load::Load;
-use support::process::{end, ended};
+use support::process::{self, end, ended};
 use support::server::serve;
 
 /// How much is measured: less where only the bench itself is tried.
@@ -128,11 +128,8 @@ fn until_received(home: &Path, records: u64) -> u64 {
 
 /// What the server has received by its own books.
 fn received(data: &Path) -> u64 {
-    let output = Command::new(env!("CARGO_BIN_EXE_correlator"))
-        .args(["status", "--format", "json", "--data-dir"])
-        .arg(data)
-        .output()
-        .unwrap();
+    let output =
+        process::correlator().args(["status", "--format", "json", "--data-dir"]).arg(data).output().unwrap();
     let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     status["received"].as_u64().expect("a number of records")
 }
@@ -176,7 +173,7 @@ fn by_cores(scale: &Scale) {
 
 /// A day, by the times of its records, in which each attacker tries one name from an address of its own and goes.
 fn day(scale: &Scale) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+    let mut child = process::correlator()
         .args(["replay", "--format", "json", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -221,7 +218,7 @@ fn day(scale: &Scale) {
 fn capture(home: &Path, options: SceneOptions, records: usize) -> std::path::PathBuf {
     let (raw, capture) = (home.join("raw"), home.join("capture"));
     std::fs::write(&raw, Load::of(options).stream(records)).unwrap();
-    let mut import = Command::new(env!("CARGO_BIN_EXE_correlator"));
+    let mut import = process::correlator();
     import.args(["capture", "import", "--output"]).arg(&capture).arg(&raw).stderr(Stdio::null());
     assert!(import.status().unwrap().success());
     std::fs::remove_file(raw).unwrap();
@@ -233,7 +230,8 @@ fn replay(capture: &Path, cores: &str, workers: &str) -> (f64, f64) {
     let once = || {
         let begun = Instant::now();
         let mut child = Command::new("taskset")
-            .args(["-c", cores, env!("CARGO_BIN_EXE_correlator")])
+            .args(["-c", cores])
+            .arg(process::correlator().get_program())
             .args(["replay", "--format", "json", "--workers", workers])
             .arg(capture)
             .stdout(Stdio::null())

@@ -62,7 +62,7 @@ const SECURE: &str = "global(DefaultNetstreamDriverCAFile=\"@DIRECTORY@/ca.pem\"
 
 /// Options that name a file have it in its directory.
 fn correlator(home: &Path, port: u16, scheme: &str, files: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+    let mut command = process::correlator();
     command.arg("serve").arg("--config").arg(configuration(home, port, "peers/correlator.toml"));
     command.arg("--data-dir").arg(home.join("data")).args(["--set", "server.durability=events"]);
     command.args(["--set", &format!("listeners.bench.address={scheme}://127.0.0.1:{port}")]);

@@ -60,7 +60,7 @@ fn socat(_home: &Path, port: u16) -> Command {
 }
 
 fn correlator(home: &Path, port: u16, durability: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+    let mut command = process::correlator();
     command.args(["serve", "--listen", &format!("tcp://127.0.0.1:{port}")]);
     command.arg("--config").arg(configuration(home, port, "peers/correlator.toml"));
     command.arg("--data-dir").arg(home.join("data"));

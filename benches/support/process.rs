@@ -7,10 +7,15 @@
 )]
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
-use std::process::Child;
+use std::process::{Child, Command};
 
 /// Ticks of a second by which the system counts CPU time.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// The program that is measured: the one that `CORRELATOR` names, or else the one that was built with the bench.
+pub(crate) fn correlator() -> Command {
+    Command::new(std::env::var_os("CORRELATOR").unwrap_or_else(|| env!("CARGO_BIN_EXE_correlator").into()))
+}
 
 /// Ends a server as a service manager does, and waits until it has; its CPU time in seconds.
 pub(crate) fn end(child: &mut Child) -> f64 {

@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 /// Starts a server whose files lie in `home`, with options over its configuration, and waits until it listens.
 pub(crate) fn serve(home: &Path, set: &[&str], out: Stdio) -> (Child, SocketAddr) {
@@ -14,7 +14,7 @@ pub(crate) fn serve(home: &Path, set: &[&str], out: Stdio) -> (Child, SocketAddr
                 [apps.bench]\nhandlers = [\"out\"]\n[apps.bench.modules.openssh]\ntype = \"sshd\"\n\
                 [handlers.out]\ntype = \"log\"\nformat = \"json\"\n";
     std::fs::write(&config, text).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_correlator"))
+    let mut child = super::process::correlator()
         .args(["serve", "--config"])
         .arg(config)
         .arg("--data-dir")
