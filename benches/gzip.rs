@@ -14,6 +14,9 @@
 #[path = "support/load.rs"]
 #[allow(dead_code, reason = "other benches need more of it")]
 mod load;
+#[path = "support/process.rs"]
+#[allow(dead_code, reason = "other benches need more of it")]
+mod process;
 
 use correlator::flood::SceneOptions;
 use flate2::Compression;
@@ -22,7 +25,7 @@ use load::Load;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// Writes so many records; how many bytes they have unpacked.
@@ -59,7 +62,7 @@ fn main() {
     let bytes = write(&path, records) as f64;
     let packed = fs::metadata(&path).unwrap().len() as f64;
 
-    let mut command = Command::new(env!("CARGO_BIN_EXE_correlator"));
+    let mut command = process::correlator();
     command.args(["replay", "--format", "json"]).arg(&path).stdout(Stdio::null());
     let begun = Instant::now();
     let mut child = command.spawn().unwrap();

@@ -346,7 +346,7 @@ pub const WATCHDOG_SIGNS: u32 = 3;
 pub const LEDGER_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Commands that ask a server at once.
-pub const CONTROL_CONNECTIONS: usize = 8;
+pub const CONTROL_CONNECTIONS: usize = 64;
 
 /// Bytes of one line that a server is asked by.
 pub const CONTROL_REQUEST_SIZE: u64 = 64 * 1024;
@@ -354,7 +354,11 @@ pub const CONTROL_REQUEST_SIZE: u64 = 64 * 1024;
 /// Bytes of one line that a server answers with.
 pub const CONTROL_ANSWER_SIZE: u64 = 16 * 1024 * 1024;
 
-/// Time within which a command's next line, and the answer to it, must have come.
+/// Time within which a command's next line must have come: less than [`CONTROL_SILENCE`], so that one which says nothing makes no
+/// other think that the server hangs.
+pub const CONTROL_LINE_TIME: Duration = Duration::from_secs(2);
+
+/// Time within which a command must have its answer, and have taken it.
 pub const CONTROL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Time between two signs that a server lives which works on an answer; it gives them for [`CONTROL_PATIENCE`].

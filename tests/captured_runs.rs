@@ -10,6 +10,8 @@
 #[path = "support/child.rs"]
 #[allow(dead_code, reason = "other tests need more of it")]
 mod child;
+#[path = "forged/seal.rs"]
+mod seal;
 
 use child::{Guard, Lines, output, wait_for};
 use serde_json::Value;
@@ -33,7 +35,8 @@ impl Place {
     fn new(durability: &str) -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         let config = format!(
-            "[server]\ndurability = \"{durability}\"\n[listeners.lan]\naddress = \"tcp://127.0.0.1:0\"\n\
+            "[server]\ndurability = \"{durability}\"\n[hosts]\nevents = {{ HostForged = \"ERROR\" }}\n\
+             [sources.web]\npeers = [\"127.0.0.1\"]\nhosts = [\"web*\"]\n[listeners.lan]\naddress = \"tcp://127.0.0.1:0\"\n\
              [apps.fleet]\nhandlers = [\"screen\"]\n[apps.fleet.modules.openssh]\ntype = \"sshd\"\n\
              [apps.all.modules.records]\ntype = \"report\"\n[handlers.screen]\ntype = \"log\"\n"
         );
@@ -133,6 +136,7 @@ fn each_run_of_several_replays_to_its_own_events() {
             sshd(8, FAILED),
             sshd(8, FAILED),
             sshd(7, "Disconnected from user alice 192.0.2.7 port 50022"),
+            "<14>1 - db1 cron - - - of a host that is not the sender's\n".to_owned(),
         ]);
         second.stop();
         let third = place.serve();
@@ -151,6 +155,8 @@ fn each_run_of_several_replays_to_its_own_events() {
             second.iter().filter(|event| event["kind"] == "SSHDAttemptsExceeded").collect();
         assert_eq!(exceeded.len(), 1, "{second:?}");
         assert_eq!(exceeded[0]["fields"]["count"], 5, "three of them in the run before");
+        let forged = second.iter().find(|event| event["kind"] == "HostForged").unwrap();
+        assert_eq!(forged["severity"], "ERROR", "as it is configured");
         let session = second.iter().find(|event| event["kind"] == "SSHDLoginSucceeded").unwrap();
         assert_eq!(session["fields"]["user"], "alice", "her session began in the run before");
         let all: Vec<_> = captures.iter().flat_map(|capture| place.replay(capture)).collect();
@@ -167,9 +173,9 @@ fn a_run_after_a_crash_replays_to_its_own_events() {
         let place = Place::new(durability);
         let mut first = place.serve();
         first.take(&[sshd(7, "Accepted password for alice from 192.0.2.7 port 50022 ssh2"), sshd(8, FAILED)]);
-        wait_for("the session to be durable", || {
+        let first_raised = wait_for("the session to be durable and captured", || {
             let raised = place.raised_in(1);
-            raised.iter().any(|event| event["kind"] == "SSHDSessionStarted").then_some(())
+            (raised.len() == 3 && place.replay("received.cap") == raised).then_some(raised)
         });
         first.child.crash();
         let second = place.serve();
@@ -179,6 +185,10 @@ fn a_run_after_a_crash_replays_to_its_own_events() {
         let raised = place.raised_in(2);
         assert!(raised.iter().any(|event| event["kind"] == "SSHDLoginSucceeded"), "{raised:?}");
         assert_eq!(place.replay("received.cap.run2"), raised);
+        // What was open at the kill ended later, and just once.
+        let arguments = ["replay", "--config", "correlator.toml", "--format", "json"];
+        let both = place.say(&[&arguments[..], &["received.cap", "received.cap.run2"]].concat());
+        assert_eq!(events(&both), [first_raised, raised].concat());
     }
 }
 
@@ -211,15 +221,32 @@ fn a_state_that_cannot_be_used_is_told_and_the_records_are_replayed() {
         server.take(&[sshd(7, "Accepted password for alice from 192.0.2.7 port 50022 ssh2")]);
         server.stop();
     }
-    let mut capture = fs::read(place.path("received.cap.run2")).unwrap();
+    let capture = fs::read(place.path("received.cap.run2")).unwrap();
     let at = capture.windows(8).position(|bytes| bytes == b"corstate").unwrap();
-    capture[at] ^= 1;
-    fs::write(place.path("damaged.cap"), capture).unwrap();
-    let replay = ["replay", "--config", "correlator.toml", "--format", "json", "damaged.cap"];
-    let replayed = output(&mut place.command(&replay));
-    let said = String::from_utf8(replayed.stderr).unwrap();
-    assert!(said.contains("damaged.cap: at offset 96: a block of"), "{said}");
-    assert_eq!(replayed.status.code(), Some(3));
-    let told = events(&String::from_utf8(replayed.stdout).unwrap());
-    assert!(told.iter().any(|event| event["kind"] == "SSHDSessionStarted"), "{told:?}");
+    let with = |place: usize| {
+        let mut changed = capture.clone();
+        changed[place] ^= 8;
+        changed
+    };
+    let newer = seal::sealed(&with(at + 8), *b"CAPT");
+    for (changed, why) in
+        [(with(at), "its checksum does not match"), (newer, "the saved state is of version 10")]
+    {
+        fs::write(place.path("changed.cap"), changed).unwrap();
+        let replay = ["replay", "--config", "correlator.toml", "--format", "json", "changed.cap"];
+        let replayed = output(&mut place.command(&replay));
+        let said = String::from_utf8(replayed.stderr).unwrap();
+        assert!(
+            said.contains("what was known of earlier runs cannot be used") && said.contains(why),
+            "{said}"
+        );
+        assert_eq!(replayed.status.code(), Some(3));
+        let told = events(&String::from_utf8(replayed.stdout).unwrap());
+        assert!(told.iter().any(|event| event["kind"] == "SSHDSessionStarted"), "{told:?}");
+
+        let verified = output(&mut place.command(&["capture", "verify", "changed.cap"]));
+        let verdict = String::from_utf8(verified.stdout).unwrap();
+        assert!(verdict.contains(why) && verdict.contains("changed.cap: damaged: "), "{verdict}");
+        assert_eq!(verified.status.code(), Some(1));
+    }
 }

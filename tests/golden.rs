@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use correlator::batch::{Arrivals, Batch, FrameSpan, Origin, Sequenced};
-use correlator::capture::{Beginning, Reader};
+use correlator::capture::Reader;
 use correlator::correlate::{App, Correlator, End, ModuleOptions, Totals, report, sshd};
 use correlator::detect::{Detector, Observations, Subject};
 use correlator::event::render::{self, LocalTime};
@@ -50,15 +50,10 @@ fn read(capture: &str) {
         identity.stream, identity.run, identity.created
     )
     .unwrap();
-    if let Some(Beginning { state, backlog }) = reader.beginning() {
+    if let Some(state) = reader.beginning().unwrap() {
         let correlator = Correlator::restore(&apps(), Zone::UTC, &state).unwrap();
         let hosts = correlator.presence().known;
-        writeln!(
-            found,
-            "goes on after {} inputs, knows of {hosts} host, backlog {backlog:?}",
-            correlator.base()
-        )
-        .unwrap();
+        writeln!(found, "goes on after {} inputs, knows of {hosts} host", correlator.base()).unwrap();
     }
     for batch in reader {
         describe(&batch.unwrap(), &mut found);

@@ -24,8 +24,6 @@ pub use writer::{AppendError, CreateError, Options, Writer};
 use crate::event::StreamId;
 use crate::segment::{FileHeader, FileKind};
 use crate::time::Timestamp;
-use rkyv::util::AlignedVec;
-use std::ops::Range;
 
 /// The kind of segment that captures are made of.
 const KIND: FileKind = FileKind(*b"CAPT");
@@ -39,15 +37,6 @@ pub struct Identity {
     pub run: u32,
     /// When the capture was begun.
     pub created: Timestamp,
-}
-
-/// What was known before the first input, where the run went on from earlier ones.
-#[derive(Debug)]
-pub struct Beginning {
-    /// What the correlator saved.
-    pub state: AlignedVec,
-    /// The positions of inputs of earlier runs that were of a backlog, as ranges that ascend.
-    pub backlog: Vec<Range<u64>>,
 }
 
 /// Whether a file that begins with these bytes is a capture, sound or not.

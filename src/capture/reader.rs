@@ -2,20 +2,18 @@
 //!
 //! Invariant: numbers ascend; what could not be read is an error between the batches that could, never a batch.
 
+use super::Identity;
 use super::schema::{ArchivedBeginningBody, BeginningBody, EndMark, Frames};
 use super::series::{Part, Series};
 use super::unpack::{Place, unpack};
-use super::{Beginning, Identity};
 use crate::batch::Sequenced;
 use crate::event::StreamId;
-use crate::limits;
 use crate::segment::{self, Entry, Fault, Program, Schema, Segment, Step};
 use crate::time::Timestamp;
 use rkyv::util::AlignedVec;
 use std::collections::VecDeque;
 use std::error::Error;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Why a capture cannot be read at all.
@@ -83,6 +81,8 @@ pub enum End {
     Closed(Timestamp),
     /// Its inputs were a file, which has no end in time.
     OfInput,
+    /// It had reached its greatest length, and what was received went on.
+    Full,
     /// It has no end mark: cut off, damaged there, or still being written.
     Torn,
 }
@@ -115,23 +115,20 @@ impl Reader {
         Identity { stream: StreamId(header.stream), run: header.run, created: header.created }
     }
 
-    /// What was known before the first input, where the run went on from earlier ones. Nothing where it is damaged: then that
-    /// is yielded in its place.
-    pub fn beginning(&self) -> Option<Beginning> {
-        let Some(Part::Segment(segment)) = self.series.parts.first() else { return None };
-        let Some(Step::Block(entry)) = segment.steps().first() else { return None };
-        let body: &ArchivedBeginningBody<'static> = segment.read::<BeginningBody<'static>>(entry).ok()?;
+    /// What the correlator had saved before the first input, where the run went on from earlier ones.
+    ///
+    /// # Errors
+    /// When it is damaged, which the reader yields in its place, too.
+    pub fn beginning(&self) -> Result<Option<AlignedVec>, Damage> {
+        let Some(Part::Segment(segment)) = self.series.parts.first() else { return Ok(None) };
+        let Some(Step::Block(entry)) = segment.steps().first() else { return Ok(None) };
+        if entry.tag != BeginningBody::TAG {
+            return Ok(None);
+        }
+        let body: &ArchivedBeginningBody<'static> = segment.read::<BeginningBody<'static>>(entry)?;
         let mut state = AlignedVec::with_capacity(body.state.len());
         state.extend_from_slice(&body.state);
-        let mut end = 0;
-        let backlog = body.backlog.iter().map(|entry| entry.from.to_native()..entry.to.to_native());
-        let ascends = |range: &Range<u64>| {
-            let ascends = end <= range.start && !range.is_empty();
-            end = range.end.max(end);
-            ascends
-        };
-        let backlog = backlog.filter(ascends).take(limits::MAX_BACKLOG_RANGES).collect();
-        Some(Beginning { state, backlog })
+        Ok(Some(state))
     }
 
     /// The version of the program that wrote it.

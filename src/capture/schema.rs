@@ -63,15 +63,6 @@ pub(super) struct BeginningBody<'a> {
     /// What the correlator saved.
     #[rkyv(with = InlineAsBox)]
     pub(super) state: &'a [u8],
-    /// The positions of inputs that were of a backlog.
-    pub(super) backlog: Vec<PositionsEntry>,
-}
-
-/// Positions of inputs, from one up to but without another.
-#[derive(Debug, Archive, Serialize)]
-pub(super) struct PositionsEntry {
-    pub(super) from: u64,
-    pub(super) to: u64,
 }
 
 impl Schema for BeginningBody<'_> {

@@ -131,8 +131,7 @@ fn mark_of(segment: &Segment) -> Option<Mark> {
     Some(match segment.read::<EndMark>(entry).ok()?.how {
         ArchivedHow::Rotated => Mark::Rotated,
         ArchivedHow::OfInput => Mark::End(End::OfInput),
-        ArchivedHow::Closed(at) | ArchivedHow::Full(at) => {
-            Mark::End(End::Closed(Timestamp::from_micros(at.to_native())))
-        }
+        ArchivedHow::Closed(at) => Mark::End(End::Closed(Timestamp::from_micros(at.to_native()))),
+        ArchivedHow::Full(_) => Mark::End(End::Full),
     })
 }

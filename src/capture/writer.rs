@@ -3,10 +3,8 @@
 //! Invariant: a capture that could not be written once is never written again, and says so once; what stands in its
 //! files by then stays readable up to the last whole block.
 
-use super::schema::{
-    BatchEntry, BeginningBody, EndMark, Frames, How, OriginEntry, PositionsEntry, RunEntry, TRUNCATED,
-};
-use super::{Beginning, Identity, KIND, parts};
+use super::schema::{BatchEntry, BeginningBody, EndMark, Frames, How, OriginEntry, RunEntry, TRUNCATED};
+use super::{Identity, KIND, parts};
 use crate::batch::{Origin, Sequenced};
 use crate::limits;
 use crate::segment::{FileHeader, Program, SegmentWriter, WriteError, create_private, random_salt};
@@ -15,7 +13,6 @@ use hashbrown::HashMap;
 use std::fs::File;
 use std::hash::RandomState;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,7 +21,7 @@ use std::sync::Arc;
 pub struct Options {
     /// Length at which a segment is closed and the next one begun, in bytes.
     pub segment_size: u64,
-    /// Length of all segments together at which the capture is closed, in bytes.
+    /// Length of all segments together at which the capture is closed, in bytes; the state at its beginning is not counted.
     pub total_size: u64,
 }
 
@@ -91,6 +88,8 @@ pub struct Writer {
     segment: Option<SegmentWriter<File>>,
     /// Length of the segments before this one.
     earlier: u64,
+    /// How much of all that does not count towards the greatest length: the state at the beginning.
+    uncounted: u64,
     block: Pending,
 }
 
@@ -115,21 +114,21 @@ impl Writer {
         };
         let segment = Some(begin(path, &header)?);
         let block = Pending::default();
-        Ok(Self { path: path.to_owned(), options, header, segment, earlier: 0, block })
+        Ok(Self { path: path.to_owned(), options, header, segment, earlier: 0, uncounted: 0, block })
     }
 
-    /// Writes what was known before the first input. Comes before every batch.
+    /// Writes what the correlator had saved before the first input. Comes before every batch, and does not count towards the
+    /// capture's greatest length.
     ///
     /// # Errors
     /// When it could not be written: the capture ends here, as in [`Writer::append`].
-    pub fn begin_with(&mut self, beginning: &Beginning) -> Result<(), AppendError> {
+    pub fn begin_with(&mut self, state: &[u8]) -> Result<(), AppendError> {
         let Some(segment) = &mut self.segment else { return Ok(()) };
-        let entry = |range: &Range<u64>| PositionsEntry { from: range.start, to: range.end };
-        let backlog = beginning.backlog.iter().map(entry).collect();
-        let body = BeginningBody { state: &beginning.state, backlog };
-        let written = segment.append(&body, 0, self.header.created).map(drop);
+        let before = segment.position();
+        let written = segment.append(&BeginningBody { state }, 0, self.header.created).map(drop);
         // All other blocks are far smaller.
         segment.release();
+        self.uncounted = segment.position().saturating_sub(before);
         self.noting(written)
     }
 
@@ -178,7 +177,7 @@ impl Writer {
         let position = self.segment.as_ref().map_or(0, SegmentWriter::position);
         let total = self.earlier.saturating_add(position);
         let next = self.header.part.saturating_add(1);
-        if total >= self.options.total_size
+        if total.saturating_sub(self.uncounted) >= self.options.total_size
             || position >= self.options.segment_size && next >= limits::CAPTURE_SEGMENTS
         {
             self.close(How::Full(self.block.last.as_micros()))?;

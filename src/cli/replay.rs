@@ -16,10 +16,11 @@ use crate::handlers::{Environment, Occasion, RecentEvidence, log};
 use crate::ingest::file::{self, Input, Trouble};
 use crate::limits;
 use crate::pipeline::{
-    Discard, Gate, Ledger, Options, Outputs, Pace, Pipeline, feed, resume, worker_threads,
+    Backlog, Discard, Gate, Ledger, Options, Outputs, Pace, Pipeline, feed, resume, worker_threads,
 };
 use crate::time::{Timestamp, Zone};
 use anyhow::Context;
+use rkyv::util::AlignedVec;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
@@ -144,7 +145,7 @@ impl Replay<'_> {
         let stream = file::joined(&streams);
         let run = inputs.first().map_or(0, Input::run);
         let end = inputs.last().map_or(capture::End::OfInput, Input::end);
-        let beginning = inputs.first().and_then(Input::beginning);
+        let beginning = inputs.first().map_or(Ok(None), Input::beginning);
         let stamp = Arc::new(Stamp { stream, run, modules: modules.clone() });
         let evidence = Arc::new(RecentEvidence::default());
         let targets = self.targets(Arc::clone(&evidence))?;
@@ -162,20 +163,9 @@ impl Replay<'_> {
             other_zone: self.zone.clone(),
             hosts: self.settings.hosts.clone(),
         };
-        let resumed = beginning.map(|beginning| resume(&options, beginning)).transpose();
-        let lost = resumed.as_ref().err().map(|error| in_full(error));
-        if let Some(why) = &lost {
-            tracing::error!(
-                why,
-                "what was known of earlier runs cannot be used; the replay begins without it"
-            );
-        }
-        let outputs = Outputs {
-            events: Box::new(sink.clone()),
-            recorder: None,
-            rejects: Arc::new(Discard),
-            state: resumed.unwrap_or_default(),
-        };
+        let (state, is_lost) = known(beginning, &options);
+        let outputs =
+            Outputs { events: Box::new(sink.clone()), recorder: None, rejects: Arc::new(Discard), state };
         let pipeline =
             Pipeline::start(options, gate, outputs).context("cannot start the pipeline's threads")?;
 
@@ -187,7 +177,10 @@ impl Replay<'_> {
         drop(reading);
         let ledger = pipeline.finish(match end {
             capture::End::Closed(at) => End::At(at),
-            capture::End::OfInput | capture::End::Torn => End::OfInput,
+            capture::End::OfInput => End::OfInput,
+            // A plain file's inputs are of run 0, and so are those of its capture.
+            capture::End::Torn if run == 0 => End::OfInput,
+            capture::End::Torn | capture::End::Full => End::CutOff,
         });
         let totals = delivery.finish(limits::AGES);
         tell_rejects(&ledger);
@@ -205,7 +198,7 @@ impl Replay<'_> {
                 failed = true;
             }
         }
-        Ok(if damaged || lost.is_some() || failed { Exit::Environment } else { Exit::Done })
+        Ok(if damaged || is_lost || failed { Exit::Environment } else { Exit::Done })
     }
 
     /// The files that are replayed.
@@ -235,6 +228,27 @@ impl Replay<'_> {
             targets.push(delivery::target(handler, self.settings, &environment)?);
         }
         Ok(targets)
+    }
+}
+
+/// What was known of earlier runs, and whether it is lost, which is told.
+fn known(
+    beginning: Result<Option<AlignedVec>, capture::Damage>,
+    options: &Options,
+) -> (Option<(Correlator, Backlog)>, bool) {
+    let resumed = beginning.map_err(|damage| damage.to_string()).and_then(|state| {
+        let resumed = state.map(|state| resume(options, &state)).transpose();
+        resumed.map_err(|error| in_full(&error))
+    });
+    match resumed {
+        Ok(state) => (state, false),
+        Err(why) => {
+            tracing::error!(
+                why,
+                "what was known of earlier runs cannot be used; the replay begins without it"
+            );
+            (None, true)
+        }
     }
 }
 

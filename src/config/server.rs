@@ -149,7 +149,8 @@ impl Section for ServerOptions {
             "Length at which `serve --capture` closes a file and goes on in the next one.";
         capture_total_size = capture.total_size as
             Size<{ limits::MIN_CAPTURE_SIZE }, { limits::MAX_CAPTURE_TOTAL_SIZE }>,
-            "Length of all files of a capture together at which it ends; the server goes on without it.";
+            "Length of all files of a capture together at which it ends, without the state at its beginning; the server goes on without \
+             it.";
     };
     const LATER: &'static [&'static str] = &["metrics"];
 

@@ -298,15 +298,15 @@ impl Correlator {
     /// Takes the end of the inputs: raises what is due, and then the statistics. The end is an input of its own, and
     /// takes the next number.
     pub fn finish(&mut self, end: End, totals: Totals, events: &mut EventBlock) {
-        if end == End::OfInput && self.last_arrival.is_none() {
-            // Nothing came: there is nothing to tell of, and no time at which it could have happened.
+        // Where nothing came there is nothing to tell of, and no time at which it could have happened.
+        if end == End::CutOff || end == End::OfInput && self.last_arrival.is_none() {
             return;
         }
         let number = self.last_number.saturating_add(1);
         self.last_number = number;
         let time = match end {
             End::At(time) => self.arrive(number, time, events).0,
-            End::OfInput => self.last_arrival.unwrap_or_default(),
+            End::OfInput | End::CutOff => self.last_arrival.unwrap_or_default(),
         };
         for module in &mut self.modules {
             let (state, mut sink) = module.turn(number, events);

@@ -44,6 +44,8 @@ pub enum End {
     At(Timestamp),
     /// A finite input without an end time: what is open ends at its last arrival with `end_of_input`.
     OfInput,
+    /// Of a server that was killed, or still runs: nobody knows when, and nothing is raised.
+    CutOff,
 }
 
 /// What the pipeline counted, for `ServerStats`.

@@ -9,25 +9,12 @@ use crate::batch::Sequenced;
 use crate::event::EventBlock;
 use crate::journal::Ranges;
 use crate::limits;
-use std::ops::Range;
 
 /// The positions of inputs of a backlog.
 #[derive(Clone, Debug, Default)]
 pub struct Backlog(Ranges);
 
 impl Backlog {
-    /// That of these positions.
-    pub(super) fn of(positions: impl IntoIterator<Item = Range<u64>>) -> Self {
-        let mut ranges = Ranges::default();
-        positions.into_iter().for_each(|range| ranges.insert(range));
-        Self(ranges)
-    }
-
-    /// The positions, ascending.
-    pub(super) fn positions(&self) -> impl Iterator<Item = Range<u64>> + '_ {
-        self.0.iter()
-    }
-
     /// Notes the inputs of a batch, after so many of earlier runs, and marks the events that they raised: those from an
     /// index on.
     pub(super) fn note(

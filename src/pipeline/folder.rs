@@ -198,7 +198,7 @@ impl Folder {
         self.correlator.finish(end, totals, &mut self.block);
         let at = match end {
             End::At(time) => Some(time),
-            End::OfInput => None,
+            End::OfInput | End::CutOff => None,
         };
         if let Some(time) = at.filter(|_| self.events.wants_inputs()) {
             self.gathered.push_end(self.correlator.last_number(), time);

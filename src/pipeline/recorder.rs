@@ -4,11 +4,12 @@
 
 use super::folder::Recorder;
 use crate::batch::Sequenced;
-use crate::capture::{AppendError, Beginning, Writer};
+use crate::capture::{AppendError, Writer};
 use crate::causes::in_full;
 use crate::limits;
 use crate::time::Timestamp;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use rkyv::util::AlignedVec;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -46,11 +47,11 @@ enum Message {
 }
 
 impl CaptureThread {
-    /// Starts the thread. What was known before the first input is what the capture begins with.
+    /// Starts the thread. The capture begins with what the correlator had saved before the first input.
     ///
     /// # Errors
     /// When the system refuses it.
-    pub fn start(writer: Writer, beginning: Option<Beginning>) -> io::Result<Self> {
+    pub fn start(writer: Writer, beginning: Option<AlignedVec>) -> io::Result<Self> {
         let (batches, queue) = bounded(limits::RECORDER_QUEUE_BATCHES);
         let fate = Arc::<CaptureFate>::default();
         let noted = Arc::clone(&fate);
@@ -88,7 +89,7 @@ impl Recorder for CaptureThread {
     }
 }
 
-fn write(mut writer: Writer, beginning: Option<Beginning>, queue: &Receiver<Message>, fate: &CaptureFate) {
+fn write(mut writer: Writer, beginning: Option<AlignedVec>, queue: &Receiver<Message>, fate: &CaptureFate) {
     if let Some(beginning) = beginning {
         tell(writer.begin_with(&beginning), fate);
     }

@@ -2,6 +2,7 @@
 
 use crate::child::wait_for;
 use crate::server::{Server, correlator, failures, listed, objects, run};
+use correlator::limits;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs::{self, File};
@@ -313,6 +314,18 @@ fn a_server_that_hangs_is_not_waited_for_and_told_from_none() {
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     kill_process(Pid::from_child(&server.child), Signal::CONT).unwrap();
     status(&data, 0);
+    server.stop();
+}
+
+#[test]
+fn askers_that_say_nothing_keep_nobody_from_an_answer() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let server = Server::start(&data, &[]);
+    let connect = |_| UnixStream::connect(data.join("control.sock")).unwrap();
+    let silent: Vec<_> = (0..limits::CONTROL_CONNECTIONS).map(connect).collect();
+    status(&data, 0);
+    drop(silent);
     server.stop();
 }
 

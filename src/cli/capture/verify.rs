@@ -4,7 +4,10 @@ use super::super::progress::Progress;
 use super::super::text::{readable, shown};
 use super::super::{Exit, Failure};
 use crate::capture::{End, OpenError, Reader};
+use crate::causes::in_full;
+use crate::correlate::Correlator;
 use crate::segment;
+use crate::time::Zone;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -61,11 +64,24 @@ fn verify(path: &Path) -> Result<(String, bool), Failure> {
     }
     let identity = reader.identity();
     let blocks: usize = reader.segments().map(|segment| segment.steps().len()).sum();
-    let earlier = if reader.beginning().is_some() { ", which goes on from earlier ones" } else { "" };
+    let beginning = reader.beginning();
+    let restored = beginning.as_ref().ok().and_then(Option::as_ref);
+    if let Some(Err(error)) = restored.map(|state| Correlator::restore(&[], Zone::UTC, state)) {
+        damages += 1;
+        let (path, why) = (shown(path), in_full(&error));
+        writeln!(report, "{path}: what was known of earlier runs cannot be used: {why}").unwrap_or_default();
+    }
+    // What is damaged has been told of.
+    let earlier = if beginning.map_or(true, |state| state.is_some()) {
+        ", which goes on from earlier ones"
+    } else {
+        ""
+    };
     let verdict = if damages == 0 { "sound" } else { "damaged" };
     let end = match reader.end() {
         End::Closed(at) => format!("closed at {at}"),
         End::OfInput => "from a file".to_owned(),
+        End::Full => "ended at its greatest length".to_owned(),
         End::Torn => "not closed".to_owned(),
     };
     writeln!(

@@ -28,6 +28,7 @@ use crate::limits;
 use crate::time::Zone;
 use crate::wire::framing::Mode;
 use crate::wire::lines::LineFormat;
+use rkyv::util::AlignedVec;
 use sniff::Content;
 use source::{Opened, Source};
 use std::io;
@@ -213,11 +214,14 @@ impl Input {
         }
     }
 
-    /// What was known before the first input of it, where a capture says so.
-    pub fn beginning(&self) -> Option<capture::Beginning> {
+    /// What the correlator had saved before the first input of it, where a capture says so.
+    ///
+    /// # Errors
+    /// When that is damaged.
+    pub fn beginning(&self) -> Result<Option<AlignedVec>, capture::Damage> {
         match self {
             Self::Capture(reader) => reader.beginning(),
-            Self::Plain(_) => None,
+            Self::Plain(_) => Ok(None),
         }
     }
 

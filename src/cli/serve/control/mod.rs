@@ -114,7 +114,7 @@ async fn converse(stream: UnixStream, desk: &Desk) {
     loop {
         let mut line = Vec::new();
         let mut bounded = (&mut reading).take(limits::CONTROL_REQUEST_SIZE);
-        let read = timeout(limits::CONTROL_PATIENCE, bounded.read_until(b'\n', &mut line)).await;
+        let read = timeout(limits::CONTROL_LINE_TIME, bounded.read_until(b'\n', &mut line)).await;
         if !matches!(read, Ok(Ok(1..))) {
             return;
         }
