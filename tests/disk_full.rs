@@ -222,6 +222,39 @@ fn a_capture_that_a_full_disk_has_ended_is_a_problem_of_the_status() {
     assert!(json["problems"][0].as_str().unwrap().starts_with(&why), "{json}");
 }
 
+#[test]
+fn a_server_for_whose_capture_there_is_no_room_starts_without_it() {
+    if !is_inside("a_server_for_whose_capture_there_is_no_room_starts_without_it") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let disk = home.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let mount = ["-t", "tmpfs", "-o", "size=64k", "tmpfs"];
+    assert!(Command::new("mount").args(mount).arg(&disk).status().unwrap().success());
+    assert!(fs::write(disk.join("filler"), [0; 1 << 17]).is_err());
+    let (data, capture) = (home.path().join("data"), disk.join("received.cap"));
+    let server = serve_with(correlator(), &data, &["--capture", capture.to_str().unwrap()]);
+    assert!(!capture.exists(), "nothing is left that would be in the way later");
+    let why = format!(
+        "problem       the server goes on without a capture: the capture cannot be begun: cannot create {}: No space left",
+        capture.display()
+    );
+    wait_for("the status to say so", || {
+        let status = output(correlator().args(["status", "--data-dir"]).arg(&data));
+        (String::from_utf8(status.stdout).unwrap().contains(&why) && status.status.code() == Some(1))
+            .then_some(())
+    });
+    // More than the capture's queue of batches holds.
+    for n in 0..200 {
+        let mut sender = TcpStream::connect(server.address).unwrap();
+        sender.write_all(record(n).as_bytes()).unwrap();
+    }
+    terminate(&server);
+    let (said, code) = ended(server);
+    assert_eq!(code, Some(0), "{said}");
+}
+
 fn terminate(server: &Server) {
     let pid = rustix::process::Pid::from_child(&server.child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();

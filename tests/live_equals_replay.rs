@@ -86,7 +86,7 @@ fn live(capture: &Path, peers: &[(Vec<u8>, usize)]) -> (String, Ledger) {
     let lines = Lines::default();
     let outputs = Outputs {
         events: Box::new(lines.clone()),
-        recorder: Some(Box::new(CaptureThread::start(writer, None).unwrap())),
+        recorder: Some(Box::new(CaptureThread::start(Ok(writer), None).unwrap())),
         rejects: Arc::new(Discard),
         state: None,
     };

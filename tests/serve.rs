@@ -407,6 +407,16 @@ fn a_server_that_cannot_listen_leaves_no_capture_behind() {
     assert!(!said.contains("os error"), "the reason is told once: {said}");
     assert!(!capture.exists());
     assert_eq!(server.stop().code, Some(0));
+
+    let third = output(
+        Command::new(env!("CARGO_BIN_EXE_correlator"))
+            .args(["serve", "--listen", "tcp://127.0.0.1:0", "--data-dir"])
+            .arg(home.path().join("other"))
+            .arg("--capture")
+            .arg(home.path()),
+    );
+    let said = String::from_utf8(third.stderr).unwrap();
+    assert!(third.status.code() == Some(3) && said.contains("it is there, and no file"), "{said}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::limits;
 use crate::segment::{FileHeader, Program, SegmentWriter, WriteError, create_private, random_salt};
 use crate::time::Timestamp;
 use hashbrown::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::hash::RandomState;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,9 +54,20 @@ pub enum CreateError {
     },
 }
 
+impl CreateError {
+    /// Whether there is no room for it.
+    pub fn is_full(&self) -> bool {
+        let Self::Io { source: WriteError::Io(error), .. } = self else { return false };
+        matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
 /// Why a capture ended before it was closed. It is said once; the writer then takes batches and does nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
+    /// The capture was not begun.
+    #[error("the capture cannot be begun")]
+    Begin(#[source] CreateError),
     /// A segment cannot be written.
     #[error("cannot write {}; the capture ends here", path.display())]
     Write {
@@ -216,7 +227,10 @@ impl Writer {
 fn begin(path: &Path, header: &FileHeader) -> Result<SegmentWriter<File>, CreateError> {
     create_private(path)
         .map_err(WriteError::from)
-        .and_then(|file| SegmentWriter::begin(file, header))
+        .and_then(|file| {
+            // Nothing would ever be in it.
+            SegmentWriter::begin(file, header).inspect_err(|_| drop(fs::remove_file(path)))
+        })
         .map_err(|source| match source {
             WriteError::Io(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 CreateError::Exists(path.to_owned())

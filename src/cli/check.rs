@@ -23,7 +23,7 @@ use std::sync::Arc;
 ///
 /// Says what would run. Every error is listed. Directories are written to, and left as they were. The exit code is 2
 /// when the configuration is wrong or a credential is missing, and 1 when it is right but a directory cannot be written,
-/// an address is none of this machine's, or a file that is to be followed cannot be read by the user who runs this. An
+/// an address is none of this machine's, or a file that is to be followed cannot be read, by the user who runs this or, as one that is compressed, at all. An
 /// address that is in use is only warned about: this server may be what uses it. So is a directory of followed files that
 /// is not there; of a path that names no file yet, a note tells.
 #[derive(Debug, clap::Args)]

@@ -130,7 +130,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     shed::watch(Arc::clone(live.notices()), backend.errands(), backend.runtime());
     let desk = desk(&settings, &identity, &live, (&backend, Arc::clone(&rejects), fate));
     let control = Control::start(desk, backend.runtime())?;
-    report::started(&settings, &identity, live.addresses(), capture.as_deref());
+    report::started(&settings, &identity, live.addresses(), capture.flatten().as_deref());
     if let Some(heartbeat) = heartbeat {
         let (every, vitals) = (settings.server.heartbeat_interval, backend.vitals(live.pulse()));
         heartbeat::start(heartbeat, every, vitals, backend.errands(), backend.runtime());
@@ -213,12 +213,16 @@ fn say_what_is_left(totals: &[Totals], is_final: bool) -> Exit {
     if undelivered.is_empty() { Exit::Done } else { Exit::Environment }
 }
 
-/// Begins the capture, whose path may have been used by an earlier run; tells where it is.
+/// Begins the capture, whose path may have been used by an earlier run; tells where it is. Where there is no room for it the
+/// server goes on without it, as it does where there is none any more.
 fn capture(
     path: PathBuf,
     identity: &Identity,
     options: capture::Options,
-) -> Result<(Writer, PathBuf), Failure> {
+) -> Result<(Result<Writer, CreateError>, Option<PathBuf>), Failure> {
+    if path.exists() && !path.is_file() {
+        return Err(anyhow::anyhow!("--capture {}: it is there, and no file", path.display()).into());
+    }
     let created = SystemClock.now();
     let identity = capture::Identity { stream: identity.stream, run: identity.run, created };
     let mut of_run = OsString::from(&path);
@@ -228,12 +232,15 @@ fn capture(
         Err(CreateError::Exists(_)) => (Writer::create(of_run.as_ref(), identity, options), of_run.into()),
         created => (created, path),
     };
-    Ok((writer.map_err(anyhow::Error::from)?, path))
+    match writer {
+        Err(error) if error.is_full() => Ok((Err(error), None)),
+        writer => Ok((Ok(writer.map_err(anyhow::Error::from)?), Some(path))),
+    }
 }
 
 /// Begins to write the capture, first what is known of earlier runs; gives what tells how it gets on, too.
 fn recorder(
-    writer: Writer,
+    writer: Result<Writer, CreateError>,
     state: Option<&(Correlator, Backlog)>,
 ) -> Result<(Box<dyn Recorder>, Arc<CaptureFate>), Failure> {
     let beginning = beginning(state).unwrap_or_else(|error| {

@@ -4,7 +4,7 @@
 
 use super::folder::Recorder;
 use crate::batch::Sequenced;
-use crate::capture::{AppendError, Writer};
+use crate::capture::{AppendError, CreateError, Writer};
 use crate::causes::in_full;
 use crate::limits;
 use crate::time::Timestamp;
@@ -47,11 +47,12 @@ enum Message {
 }
 
 impl CaptureThread {
-    /// Starts the thread. The capture begins with what the correlator had saved before the first input.
+    /// Starts the thread. The capture begins with what the correlator had saved before the first input; one that could not be
+    /// begun is like one that has ended.
     ///
     /// # Errors
     /// When the system refuses it.
-    pub fn start(writer: Writer, beginning: Option<AlignedVec>) -> io::Result<Self> {
+    pub fn start(writer: Result<Writer, CreateError>, beginning: Option<AlignedVec>) -> io::Result<Self> {
         let (batches, queue) = bounded(limits::RECORDER_QUEUE_BATCHES);
         let fate = Arc::<CaptureFate>::default();
         let noted = Arc::clone(&fate);
@@ -89,7 +90,19 @@ impl Recorder for CaptureThread {
     }
 }
 
-fn write(mut writer: Writer, beginning: Option<AlignedVec>, queue: &Receiver<Message>, fate: &CaptureFate) {
+fn write(
+    writer: Result<Writer, CreateError>,
+    beginning: Option<AlignedVec>,
+    queue: &Receiver<Message>,
+    fate: &CaptureFate,
+) {
+    let mut writer = match writer {
+        Ok(writer) => writer,
+        Err(error) => {
+            tell(Err(AppendError::Begin(error)), fate);
+            return queue.iter().take_while(|message| matches!(message, Message::Batch(_))).for_each(drop);
+        }
+    };
     if let Some(beginning) = beginning {
         tell(writer.begin_with(&beginning), fate);
     }
@@ -144,7 +157,7 @@ mod tests {
         let path = home.path().join("trickle.capture");
         let identity = Identity { stream: StreamId(1), run: 1, created: Timestamp::EPOCH };
         let mut recorder =
-            CaptureThread::start(Writer::create(&path, identity, Options::default()).unwrap(), None).unwrap();
+            CaptureThread::start(Writer::create(&path, identity, Options::default()), None).unwrap();
         // Far fewer records than fill a block, and never a pause as long as the interval.
         let pause = limits::CAPTURE_FLUSH_INTERVAL / 20;
         let reached = (0..200).any(|slot| {
@@ -163,8 +176,7 @@ mod tests {
         let path = home.path().join("full.capture");
         let identity = Identity { stream: StreamId(1), run: 1, created: Timestamp::EPOCH };
         let options = Options { total_size: 1, ..Options::default() };
-        let mut recorder =
-            CaptureThread::start(Writer::create(&path, identity, options).unwrap(), None).unwrap();
+        let mut recorder = CaptureThread::start(Writer::create(&path, identity, options), None).unwrap();
         let fate = recorder.fate();
         recorder.record(record(0));
         Box::new(recorder).close(None);

@@ -8,15 +8,25 @@ use crate::config::Settings;
 use crate::ingest::follow::{Absent, Survey};
 use crate::limits;
 use rustix::process::geteuid;
+use std::collections::BTreeMap;
 
 impl Findings {
     /// Whether what the followed files' patterns name can be read by this user.
     pub(super) fn files(&mut self, settings: &Settings) {
         let (mut count, mut is_closed) = (0, false);
+        let mut sections = BTreeMap::new();
         for section in &settings.files {
             let name = &section.name;
             let Survey { files, closed, closes_more, cut, absent } = Survey::new(&section.patterns);
             count += files.len();
+            for path in files {
+                if let Some(other) = sections.insert(path.clone(), name) {
+                    let path = path.display();
+                    self.warnings.push(format!(
+                        "files `{name}`: `{other}` names {path}, too: each of its lines is taken twice"
+                    ));
+                }
+            }
             is_closed |= !closed.is_empty();
             let further = closed.len().saturating_sub(limits::MAX_TOLD_CLOSED);
             let told = closed.iter().take(limits::MAX_TOLD_CLOSED);
