@@ -239,7 +239,7 @@ pub const CAPTURE_SEGMENT_SIZE: u64 = 256 * 1024 * 1024;
 /// Length that all segments of a capture together may reach by default, in bytes.
 pub const CAPTURE_TOTAL_SIZE: u64 = 10 * 1024 * 1024 * 1024;
 
-/// Smallest value that the options for the lengths of a capture may take, in bytes: more than its largest block.
+/// Smallest value that the options for the lengths of a capture may take, in bytes: more than the largest block of what is received.
 pub const MIN_CAPTURE_SIZE: u64 = 4 * 1024 * 1024;
 
 /// Largest value that the option for the length of a segment may take, in bytes: a segment is mapped whole.

@@ -170,7 +170,7 @@ fn check_tells_what_of_followed_files_cannot_be_read_and_what_may_come() {
     assert_eq!(check(r#""HOME/log/*.log", "HOME/log/auth.log""#), (0, String::new()));
     let twice = "\"HOME/log/*.log\"]\n[files.more]\npath = [\"HOME/log/auth.log\"";
     let expected =
-        "warning: files `more`: `logs` names HOME/log/auth.log, too: each of its lines is taken twice\n";
+        "warning: files `more`: `logs` names HOME/log/auth.log, too: what is named twice is read twice\n";
     assert_eq!(check(twice), (0, expected.to_owned()));
     let (code, err) = check(r#""HOME/log/*.txt", "HOME/log/new.log", "HOME/lgo/*.log""#);
     let expected = "note: files `logs`: HOME/log/*.txt names no file now; one that comes is followed\n\

@@ -9,6 +9,7 @@ use crate::ingest::follow::{Absent, Survey};
 use crate::limits;
 use rustix::process::geteuid;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 impl Findings {
     /// Whether what the followed files' patterns name can be read by this user.
@@ -19,13 +20,17 @@ impl Findings {
             let name = &section.name;
             let Survey { files, closed, closes_more, cut, absent } = Survey::new(&section.patterns);
             count += files.len();
-            for path in files {
-                if let Some(other) = sections.insert(path.clone(), name) {
-                    let path = path.display();
-                    self.warnings.push(format!(
-                        "files `{name}`: `{other}` names {path}, too: each of its lines is taken twice"
-                    ));
-                }
+            let other_of = |path: PathBuf| Some((sections.insert(path.clone(), name)?, path));
+            let twice: Vec<_> = files.into_iter().filter_map(other_of).collect();
+            if let Some((other, path)) = twice.first() {
+                let more = match twice.len() - 1 {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                let path = path.display();
+                self.warnings.push(format!(
+                    "files `{name}`: `{other}` names {path}{more}, too: what is named twice is read twice"
+                ));
             }
             is_closed |= !closed.is_empty();
             let further = closed.len().saturating_sub(limits::MAX_TOLD_CLOSED);
