@@ -249,4 +249,8 @@ fn a_state_that_cannot_be_used_is_told_and_the_records_are_replayed() {
         assert!(verdict.contains(why) && verdict.contains("changed.cap: damaged: "), "{verdict}");
         assert_eq!(verified.status.code(), Some(1));
     }
+
+    fs::write(place.path("changed.cap"), with(at)).unwrap();
+    let cut = output(&mut place.command(&["capture", "cut", "changed.cap", "--keep-state", "-o", "new.cap"]));
+    assert!(cut.status.code() == Some(3) && !place.path("new.cap").exists(), "{cut:?}");
 }

@@ -62,6 +62,12 @@ fn correlator() -> Command {
     Command::new(env!("CARGO_BIN_EXE_correlator"))
 }
 
+/// Mounts a file system in memory with these options.
+fn mount(options: &str, at: &Path) {
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).status();
+    assert!(mounted.unwrap().success());
+}
+
 /// A login in four records; the others are long and mean nothing.
 fn record(n: u64) -> String {
     let text = match n % 4 {
@@ -138,8 +144,7 @@ fn a_full_disk_makes_senders_wait_and_costs_nothing() {
         return;
     }
     let home = tempfile::tempdir().unwrap();
-    let mount = ["-t", "tmpfs", "-o", "size=8m", "tmpfs"];
-    assert!(Command::new("mount").args(mount).arg(home.path()).status().unwrap().success());
+    mount("size=8m", home.path());
     let data = home.path().join("data");
     let mut server = serve(correlator(), &data);
     let mut sender = TcpStream::connect(server.address).unwrap();
@@ -171,14 +176,9 @@ fn a_full_disk_makes_senders_wait_and_costs_nothing() {
     drop(file);
     server.log.until("there is room on the disk again");
     // What fits goes on until it does not; then the journal is what fills the disk, and room is made for good.
-    let remount = ["-o", "remount,size=512m"];
-    assert!(Command::new("mount").args(remount).arg(home.path()).status().unwrap().success());
+    mount("remount,size=512m", home.path());
     load.join().unwrap();
-    rustix::process::kill_process(
-        rustix::process::Pid::from_child(&server.child),
-        rustix::process::Signal::TERM,
-    )
-    .unwrap();
+    terminate(&server);
     let received = server.log.until("received  ");
     assert_eq!(received.split_whitespace().nth(1).unwrap(), count.to_string());
     assert!(server.child.ended().success());
@@ -197,8 +197,7 @@ fn a_capture_that_a_full_disk_has_ended_is_a_problem_of_the_status() {
     let home = tempfile::tempdir().unwrap();
     let disk = home.path().join("disk");
     fs::create_dir(&disk).unwrap();
-    let mount = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"];
-    assert!(Command::new("mount").args(mount).arg(&disk).status().unwrap().success());
+    mount("size=1m", &disk);
     let (data, capture) = (home.path().join("data"), disk.join("received.cap"));
     let mut server = serve_with(correlator(), &data, &["--capture", capture.to_str().unwrap()]);
     let status = |format: &str| {
@@ -230,8 +229,7 @@ fn a_server_for_whose_capture_there_is_no_room_starts_without_it() {
     let home = tempfile::tempdir().unwrap();
     let disk = home.path().join("disk");
     fs::create_dir(&disk).unwrap();
-    let mount = ["-t", "tmpfs", "-o", "size=64k", "tmpfs"];
-    assert!(Command::new("mount").args(mount).arg(&disk).status().unwrap().success());
+    mount("size=64k", &disk);
     assert!(fs::write(disk.join("filler"), [0; 1 << 17]).is_err());
     let (data, capture) = (home.path().join("data"), disk.join("received.cap"));
     let server = serve_with(correlator(), &data, &["--capture", capture.to_str().unwrap()]);
@@ -273,8 +271,7 @@ fn what_does_not_reach_a_full_disk_is_counted_at_the_end() {
         return;
     }
     let home = tempfile::tempdir().unwrap();
-    let mount = ["-t", "tmpfs", "-o", "size=8m", "tmpfs"];
-    assert!(Command::new("mount").args(mount).arg(home.path()).status().unwrap().success());
+    mount("size=8m", home.path());
     let data = home.path().join("data");
     let mut server = serve(correlator(), &data);
     let mut file = File::create(home.path().join("filler")).unwrap();
@@ -405,8 +402,7 @@ fn a_disk_that_is_too_small_from_the_start_is_told_with_the_remedy() {
         return;
     }
     let home = tempfile::tempdir().unwrap();
-    let mount = ["-t", "tmpfs", "-o", "size=64m", "tmpfs"];
-    assert!(Command::new("mount").args(mount).arg(home.path()).status().unwrap().success());
+    mount("size=64m", home.path());
     let check = |size: &[&str]| {
         let mut command = correlator();
         command.args(["check", "--listen", "tcp://127.0.0.1:0", "--data-dir"]).arg(home.path().join("data"));

@@ -79,16 +79,16 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     };
     let mut reader = open(&args.capture)?;
     let failed = |error| Failure::new(Exit::Environment, error);
+    // Before anything is made: where it is damaged nothing is.
+    let state = if args.keep_state { reader.beginning() } else { Ok(None) };
+    let state = state.map_err(|error| Failure::new(Exit::Environment, anyhow::Error::new(error)))?;
     let mut writer = Writer::create(&args.output, reader.identity(), Options::unlimited())
         .map_err(|error| Failure::new(Exit::Environment, error))?;
     let progress = Progress::new("cutting", reader.total_bytes());
-    if args.keep_state {
-        let failed_to_keep = |damage| Failure::new(Exit::Environment, anyhow::Error::new(damage));
-        match reader.beginning().map_err(failed_to_keep)? {
-            Some(state) => writer.begin_with(&state).map_err(failed)?,
-            None => progress
-                .say("there is no state to keep: the capture does not say what was known of earlier runs"),
-        }
+    if let Some(state) = state {
+        writer.begin_with(&state).map_err(failed)?;
+    } else if args.keep_state {
+        progress.say("there is no state to keep: the capture does not say what was known of earlier runs");
     }
     let (mut records, mut past) = (0, false);
     let exit = each_batch(&mut reader, &progress, |batch| {
